@@ -1,0 +1,40 @@
+"""Natural-gradient training of neural networks for PDEs, posed as linear least squares."""
+
+import importlib.metadata
+
+from . import linalg as linalg
+from . import metrics as metrics
+from . import models as models
+from . import optimizers as optimizers
+from .calculus import divergence as divergence
+from .calculus import gradient as gradient
+from .calculus import laplacian as laplacian
+from .calculus import normal_derivative as normal_derivative
+from .calculus import spatial_gradient as spatial_gradient
+from .calculus import spatial_laplacian as spatial_laplacian
+from .calculus import time_derivative as time_derivative
+from .domains import Box as Box
+from .domains import Interval as Interval
+from .domains import SpaceTime as SpaceTime
+from .evaluation import relative_h1 as relative_h1
+from .evaluation import relative_l2 as relative_l2
+from .objectives import AbstractObjective as AbstractObjective
+from .objectives import Energy as Energy
+from .objectives import EnergyObjective as EnergyObjective
+from .objectives import Residual as Residual
+from .objectives import ResidualObjective as ResidualObjective
+from .optimizers import citation as citation
+from .problem import Problem as Problem
+from .problem import list_problems as list_problems
+from .problem import load_problem as load_problem
+from .quadrature import AbstractRule as AbstractRule
+from .quadrature import Equispaced as Equispaced
+from .quadrature import GaussLegendre as GaussLegendre
+from .quadrature import MonteCarlo as MonteCarlo
+from .quadrature import Quadrature as Quadrature
+from .quadrature import Sobol as Sobol
+from .quadrature import Trapezoid as Trapezoid
+from .training import TrainResult as TrainResult
+from .training import train as train
+
+__version__ = importlib.metadata.version("pinn-ngd")

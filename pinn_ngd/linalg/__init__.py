@@ -1,0 +1,29 @@
+"""Damped linear least squares on PyTrees: operators, solvers, and systems. Knows no PDEs."""
+
+from .chunked import ChunkedJacobian as ChunkedJacobian
+from .memory import choose_form as choose_form
+from .memory import memory_estimate as memory_estimate
+from .operators import JacobianRows as JacobianRows
+from .operators import StackedOperator as StackedOperator
+from .operators import damped_dual as damped_dual
+from .operators import damped_primal as damped_primal
+from .operators import gram as gram
+from .operators import kernel as kernel
+from .operators import register_operator as register_operator
+from .solvers import CG as CG
+from .solvers import LSMR as LSMR
+from .solvers import QR as QR
+from .solvers import SVD as SVD
+from .solvers import Cholesky as Cholesky
+from .solvers import Fallback as Fallback
+from .solvers import Normal as Normal
+from .solvers import get_solver as get_solver
+from .solvers import solver_names as solver_names
+from .spectral import Spectral as Spectral
+from .spectral import SpectralFactor as SpectralFactor
+from .spectral import spectral_factor as spectral_factor
+from .system import LeastSquaresSystem as LeastSquaresSystem
+from .system import Prepared as Prepared
+from .system import Solution as Solution
+from .system import prepare as prepare
+from .system import solve as solve

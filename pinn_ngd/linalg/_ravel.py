@@ -1,0 +1,49 @@
+"""Flat vectors from PyTrees and back, in the order of `jax.flatten_util.ravel_pytree`."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree, Shaped
+
+FrozenStructure = tuple[tuple[jax.ShapeDtypeStruct, ...], Any]
+
+
+def freeze(structure: PyTree) -> FrozenStructure:
+    """A hashable form of a PyTree of shapes and dtypes, fit for a static field."""
+    leaves, treedef = jax.tree.flatten(structure)
+    return tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves), treedef
+
+
+def thaw(frozen: FrozenStructure) -> PyTree[jax.ShapeDtypeStruct]:
+    """Inverse of `freeze`."""
+    leaves, treedef = frozen
+    return jax.tree.unflatten(treedef, leaves)
+
+
+def size(structure: PyTree) -> int:
+    """Number of scalars in a PyTree of arrays or of their structures."""
+    return sum(math.prod(x.shape) for x in jax.tree.leaves(structure))
+
+
+def dtype_of(structure: PyTree) -> Any:
+    """The common dtype of the leaves; an empty PyTree has JAX's default float."""
+    leaves = jax.tree.leaves(structure)
+    return jnp.result_type(*(x.dtype for x in leaves)) if leaves else jnp.result_type(float)
+
+
+def ravel(tree: PyTree[Array], dtype: Any) -> Shaped[Array, " size"]:
+    """Concatenate all leaves into one vector of the given dtype."""
+    leaves = [x.astype(dtype).reshape(-1) for x in jax.tree.leaves(tree)]
+    return jnp.concatenate(leaves) if leaves else jnp.zeros((0,), dtype)
+
+
+def unravel(vector: Shaped[Array, " size"], structure: PyTree) -> PyTree[Array]:
+    """Split a vector into the leaves of a structure, each in its own dtype."""
+    leaves, treedef = jax.tree.flatten(structure)
+    bounds = np.cumsum([math.prod(x.shape) for x in leaves])[:-1]
+    parts = jnp.split(vector, bounds)[: len(leaves)]
+    shaped = [part.reshape(x.shape).astype(x.dtype) for part, x in zip(parts, leaves, strict=True)]
+    return jax.tree.unflatten(treedef, shaped)

@@ -1,0 +1,300 @@
+"""Linear operators between PyTrees: Jacobian rows, stacks, damped stacks and Gram matrices.
+
+All are ordinary Lineax operators, usable with plain `lineax.linear_solve`.
+"""
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
+
+from ._ravel import FrozenStructure, dtype_of, freeze, ravel, size, thaw, unravel
+
+_Operator = TypeVar("_Operator", bound=lx.AbstractLinearOperator)
+_PSD = frozenset({lx.positive_semidefinite_tag})
+_SEMIDEFINITE = (lx.positive_semidefinite_tag, lx.negative_semidefinite_tag)
+
+# Every predicate of Lineax with the tags that make it true (for real operators).
+_PREDICATES = {
+    lx.is_symmetric: (lx.symmetric_tag, lx.diagonal_tag, *_SEMIDEFINITE),
+    lx.is_diagonal: (lx.diagonal_tag,),
+    lx.is_tridiagonal: (lx.tridiagonal_tag, lx.diagonal_tag),
+    lx.has_unit_diagonal: (lx.unit_diagonal_tag,),
+    lx.is_lower_triangular: (lx.lower_triangular_tag, lx.diagonal_tag),
+    lx.is_upper_triangular: (lx.upper_triangular_tag, lx.diagonal_tag),
+    lx.is_positive_semidefinite: (lx.positive_semidefinite_tag,),
+    lx.is_negative_semidefinite: (lx.negative_semidefinite_tag,),
+}
+
+
+def matvec(matrix: Inexact[Array, "n p"], vector: Inexact[Array, " p"]) -> Inexact[Array, " n"]:
+    """Matrix times vector in full precision: some accelerators default to 10-bit mantissas."""
+    return jnp.matmul(matrix, vector, precision=jax.lax.Precision.HIGHEST)
+
+
+def register_operator(
+    cls: type[_Operator],
+    *,
+    linearise: Callable[[Any], lx.AbstractLinearOperator] | None = None,
+    materialise: Callable[[Any], lx.AbstractLinearOperator] | None = None,
+) -> type[_Operator]:
+    """Register a real operator class with all of Lineax's dispatch functions.
+
+    The class then needs only its five methods. A field or attribute `tags` (a frozenset of Lineax
+    tags) answers the predicates; without one they are all false. By default `linearise` returns
+    the operator itself and `materialise` its dense `JacobianRows`. Usable as a decorator.
+    """
+
+    def tagged(*wanted: object) -> Callable[[Any], bool]:
+        return lambda operator: any(tag in getattr(operator, "tags", ()) for tag in wanted)
+
+    for predicate, tags in _PREDICATES.items():
+        predicate.register(cls)(tagged(*tags))
+    lx.linearise.register(cls)(linearise or (lambda operator: operator))
+    lx.materialise.register(cls)(materialise or _dense)
+    lx.diagonal.register(cls)(lambda operator: jnp.diagonal(operator.as_matrix()))
+    lx.tridiagonal.register(cls)(_tridiagonal)
+    lx.conj.register(cls)(lambda operator: operator)
+    return cls
+
+
+def _dense(operator: lx.AbstractLinearOperator) -> "JacobianRows":
+    tags = getattr(operator, "tags", frozenset())
+    structures = operator.in_structure(), operator.out_structure()
+    return JacobianRows(operator.as_matrix(), *structures, tags=tags)
+
+
+def _tridiagonal(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Array]:
+    matrix = operator.as_matrix()
+    return jnp.diagonal(matrix), jnp.diagonal(matrix, -1), jnp.diagonal(matrix, 1)
+
+
+@register_operator
+class JacobianRows(lx.AbstractLinearOperator):
+    """A dense matrix between PyTrees: (n, p) rows, p parameters in a model's shape.
+
+    `in_structure` and `out_structure` are PyTrees of arrays or of `jax.ShapeDtypeStruct`s (as
+    from `jax.eval_shape`); Equinox modules with None leaves are allowed. Columns and rows follow
+    the order of `jax.flatten_util.ravel_pytree`. Raises ValueError where the shapes disagree.
+    """
+
+    matrix: Inexact[Array, "n p"]
+    frozen_in: FrozenStructure = eqx.field(static=True)
+    frozen_out: FrozenStructure = eqx.field(static=True)
+    tags: frozenset[object] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        matrix: Inexact[Array, "n p"],
+        in_structure: PyTree,
+        out_structure: PyTree,
+        *,
+        tags: frozenset[object] = frozenset(),
+    ):
+        expected = (size(out_structure), size(in_structure))
+        if matrix.shape != expected:
+            msg = (
+                f"`matrix` has shape {matrix.shape}, but the structures have (rows, parameters) ="
+                f" {expected}: pass the structures of the residuals and of the parameters."
+            )
+            raise ValueError(msg)
+        self.matrix = matrix
+        self.frozen_in, self.frozen_out = freeze(in_structure), freeze(out_structure)
+        self.tags = tags
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        product = matvec(self.matrix, ravel(vector, self.matrix.dtype))
+        return unravel(product, self.out_structure())
+
+    def as_matrix(self) -> Inexact[Array, "n p"]:
+        return self.matrix
+
+    def transpose(self) -> "JacobianRows":
+        tags = lx.transpose_tags(self.tags)
+        return JacobianRows(self.matrix.T, self.out_structure(), self.in_structure(), tags=tags)
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return thaw(self.frozen_in)
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return thaw(self.frozen_out)
+
+
+class AbstractTransposable(lx.AbstractLinearOperator):
+    """An operator whose transpose is known only by its products `transpose_mv`."""
+
+    @abc.abstractmethod
+    def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        """The transpose applied to a vector of the operator's output structure."""
+
+    def transpose(self) -> "Transposed":
+        return Transposed(self)
+
+
+class Transposed(lx.AbstractLinearOperator):
+    """The transpose of an operator that offers `transpose_mv`."""
+
+    operator: AbstractTransposable
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        return self.operator.transpose_mv(vector)
+
+    def as_matrix(self) -> Inexact[Array, "n p"]:
+        return self.operator.as_matrix().T
+
+    def transpose(self) -> lx.AbstractLinearOperator:
+        return self.operator
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.out_structure()
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.in_structure()
+
+
+register_operator(
+    Transposed,
+    linearise=lambda op: lx.linearise(op.operator).transpose(),
+    materialise=lambda op: lx.materialise(op.operator).transpose(),
+)
+
+
+class StackedOperator(AbstractTransposable):
+    """Operators of one domain, one below the other; the output is the tuple of their outputs."""
+
+    operators: tuple[lx.AbstractLinearOperator, ...]
+
+    def __init__(self, operators: Sequence[lx.AbstractLinearOperator]):
+        self.operators = tuple(operators)
+        domains = {freeze(operator.in_structure()) for operator in self.operators}
+        if len(domains) != 1:
+            msg = (
+                f"`operators` have {len(domains)} different input structures; a StackedOperator"
+                " needs at least one operator and the same structure for all."
+            )
+            raise ValueError(msg)
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        return tuple(operator.mv(vector) for operator in self.operators)
+
+    def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        """sum_i A_i^T y_i."""
+        products = [op.transpose().mv(y) for op, y in zip(self.operators, vector, strict=True)]
+        return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *products)
+
+    def as_matrix(self) -> Inexact[Array, "n p"]:
+        return jnp.concatenate([operator.as_matrix() for operator in self.operators])
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operators[0].in_structure()
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return tuple(operator.out_structure() for operator in self.operators)
+
+
+register_operator(
+    StackedOperator,
+    linearise=lambda op: StackedOperator([lx.linearise(part) for part in op.operators]),
+)
+
+
+class Damped(AbstractTransposable):
+    """The tall operator x -> (A x, sqrt(damping) x)."""
+
+    operator: lx.AbstractLinearOperator
+    damping: Inexact[Array, ""]
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        return self.operator.mv(vector), self._scaled(vector)
+
+    def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        """A^T y + sqrt(damping) x for the pair (y, x)."""
+        y, x = vector
+        return jax.tree.map(jnp.add, self.operator.transpose().mv(y), self._scaled(x))
+
+    def as_matrix(self) -> Inexact[Array, "n p"]:
+        matrix = self.operator.as_matrix()
+        identity = jnp.eye(matrix.shape[1], dtype=matrix.dtype)
+        return jnp.concatenate([matrix, self._scaled(identity)])
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.in_structure()
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.out_structure(), self.operator.in_structure()
+
+    def _scaled(self, tree: PyTree[Array]) -> PyTree[Array]:
+        root = jnp.sqrt(self.damping)
+        return jax.tree.map(lambda x: root.astype(x.dtype) * x, tree)
+
+
+# Materialising keeps the identity block implicit: the normal equations of the stack then cost
+# those of A alone.
+register_operator(
+    Damped,
+    linearise=lambda op: Damped(lx.linearise(op.operator), op.damping),
+    materialise=lambda op: Damped(lx.materialise(op.operator), op.damping),
+)
+
+
+class Gram(lx.AbstractLinearOperator):
+    """A^T A + damping I, symmetric positive semidefinite."""
+
+    operator: lx.AbstractLinearOperator
+    damping: Inexact[Array, ""]
+
+    # Lineax 0.1.1 loses the tag of a sum with a traced factor, so it is stated here.
+    @property
+    def tags(self) -> frozenset[object]:
+        return _PSD
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        product = self.operator.transpose().mv(self.operator.mv(vector))
+        return jax.tree.map(lambda y, x: y + self.damping.astype(x.dtype) * x, product, vector)
+
+    def as_matrix(self) -> Inexact[Array, "p p"]:
+        matrix = self.operator.as_matrix()
+        product = jnp.matmul(matrix.T, matrix, precision=jax.lax.Precision.HIGHEST)
+        identity = jnp.eye(matrix.shape[1], dtype=matrix.dtype)
+        return product + self.damping.astype(matrix.dtype) * identity
+
+    def transpose(self) -> "Gram":
+        return self
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.in_structure()
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.in_structure()
+
+
+register_operator(Gram, linearise=lambda op: Gram(lx.linearise(op.operator), op.damping))
+
+
+def damped_primal(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""]) -> Damped:
+    """The tall [A; sqrt(damping) I]: least squares with target (b, 0) is damped least squares."""
+    return Damped(operator, _as_scalar(operator, damping))
+
+
+def damped_dual(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""]) -> Transposed:
+    """The wide [A, sqrt(damping) I]: x of its minimum-norm solution (x, y) is the damped one."""
+    return Damped(operator.transpose(), _as_scalar(operator, damping)).transpose()
+
+
+def gram(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""] = 0.0) -> Gram:
+    """A^T A + damping I, tagged positive semidefinite."""
+    return Gram(operator, _as_scalar(operator, damping))
+
+
+def kernel(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""] = 0.0) -> Gram:
+    """A A^T + damping I, tagged positive semidefinite."""
+    return gram(operator.transpose(), damping)
+
+
+def _as_scalar(operator: lx.AbstractLinearOperator, damping: Any) -> Inexact[Array, ""]:
+    return jnp.asarray(damping, dtype=dtype_of(operator.in_structure()))

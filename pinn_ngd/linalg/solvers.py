@@ -1,0 +1,139 @@
+"""Linear solvers by name, and a solver that falls back on another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Bool, PyTree
+from lineax import CG as CG
+from lineax import LSMR as LSMR
+from lineax import QR as QR
+from lineax import SVD as SVD
+from lineax import Cholesky as Cholesky
+from lineax import Normal as Normal
+
+from .spectral import Spectral
+
+
+class Fallback(lx.AbstractLinearSolver[Any]):
+    """Solve with `primary`; where that fails, solve again with `secondary`.
+
+    Failure is a solution with a non-finite entry or an unsuccessful `lineax.RESULTS`. The
+    secondary solver runs (and factors the operator) only then, except under `vmap`, where
+    both run. `stats["fallback"]` tells which solution was returned, beside the stats of `primary`.
+    """
+
+    primary: lx.AbstractLinearSolver
+    secondary: lx.AbstractLinearSolver
+
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
+        # The secondary's factorization would cost its full price on every success: postponed.
+        return self.primary.init(operator, options), operator
+
+    def compute(
+        self, state: Any, vector: PyTree[Array], options: dict[str, Any]
+    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
+        primary_state, operator = state
+        first, result, stats = self.primary.compute(primary_state, vector, options)
+        failed = (result != lx.RESULTS.successful) | ~all_finite(first)
+
+        def again() -> tuple[PyTree[Array], lx.RESULTS]:
+            secondary_state = self.secondary.init(operator, options)
+            return self.secondary.compute(secondary_state, vector, options)[:2]
+
+        value, result = jax.lax.cond(failed, again, lambda: (first, result))
+        return value, result, {**stats, "fallback": failed}
+
+    def transpose(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        primary_state, operator = state
+        primary_state, options = self.primary.transpose(primary_state, options)
+        return (primary_state, operator.transpose()), options
+
+    def conj(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        primary_state, operator = state
+        primary_state, options = self.primary.conj(primary_state, options)
+        return (primary_state, lx.conj(operator)), options
+
+    def assume_full_rank(self) -> bool:
+        return self.primary.assume_full_rank() and self.secondary.assume_full_rank()
+
+
+def all_finite(tree: PyTree[Array]) -> Bool[Array, ""]:
+    """Whether no entry of any leaf is infinite or not a number."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
+
+
+def semidefinite(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
+    """The solver for A^T A that corresponds to a least-squares solver for A."""
+    if isinstance(solver, Normal):
+        return solver.inner_solver
+    if isinstance(solver, Fallback):
+        return Fallback(semidefinite(solver.primary), semidefinite(solver.secondary))
+    return solver
+
+
+def rectangular(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
+    """The least-squares solver that corresponds to a solver of semidefinite systems."""
+    if isinstance(solver, Cholesky | CG):
+        return Normal(solver)
+    if isinstance(solver, Fallback):
+        return Fallback(rectangular(solver.primary), rectangular(solver.secondary))
+    return solver
+
+
+def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
+    """Whether a solver needs products with the operator only, never its matrix."""
+    if isinstance(solver, Normal):
+        return is_iterative(solver.inner_solver)
+    if isinstance(solver, Fallback):
+        return is_iterative(solver.primary) and is_iterative(solver.secondary)
+    direct = (Spectral, QR, SVD, Cholesky, lx.LU, lx.AutoLinearSolver)
+    return not isinstance(solver, direct)
+
+
+def _cg() -> lx.AbstractLinearSolver:
+    return Normal(CG(rtol=1e-10, atol=1e-12, max_steps=5000))
+
+
+def _lsmr() -> lx.AbstractLinearSolver:
+    # The default `conlim` of 1e8 would end ill-conditioned damped solves early.
+    return LSMR(rtol=1e-12, atol=1e-12, max_steps=5000, conlim=float("inf"))
+
+
+_SOLVERS: dict[str, tuple[Callable[[], lx.AbstractLinearSolver], str]] = {
+    "spectral": (
+        Spectral,
+        "one factorization for every damping; QR or Gram matrix, whichever the damping allows",
+    ),
+    "spectral-gram": (
+        lambda: Spectral("gram"),
+        "one factorization for every damping, from the Gram matrix: fast, half the digits",
+    ),
+    "spectral-qr": (
+        lambda: Spectral("qr"),
+        "one factorization for every damping, from QR and the SVD of R: all digits",
+    ),
+    "qr": (QR, "QR of the damped operator; does not square the condition number"),
+    "svd": (SVD, "singular values of the damped operator; the slowest and most robust"),
+    "cholesky": (
+        lambda: Fallback(Normal(Cholesky()), SVD()),
+        "Cholesky of the damped normal equations; falls back on the SVD and reports it",
+    ),
+    "cg": (_cg, "conjugate gradients on the damped normal equations; matrix-free"),
+    "lsmr": (_lsmr, "LSMR on the damped operator; matrix-free"),
+}
+
+
+def solver_names() -> dict[str, str]:
+    """Every name that `get_solver` knows, with a line of description."""
+    return {name: description for name, (_, description) in _SOLVERS.items()}
+
+
+def get_solver(name: str) -> lx.AbstractLinearSolver:
+    """A solver for damped least squares by name; raises ValueError for an unknown name."""
+    if name not in _SOLVERS:
+        msg = f"`name` is {name!r}; choose one of {', '.join(map(repr, _SOLVERS))}."
+        raise ValueError(msg)
+    return _SOLVERS[name][0]()

@@ -1,0 +1,274 @@
+"""Damped least-squares systems and the one place that solves them."""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
+
+from ._ravel import dtype_of, freeze, ravel, thaw, unravel
+from .operators import damped_dual, damped_primal, gram, kernel
+from .solvers import all_finite, is_iterative, rectangular, semidefinite
+from .spectral import Spectral, is_zero
+
+Form = Literal["auto", "primal", "dual", "matrix-free"]
+
+
+class LeastSquaresSystem(eqx.Module):
+    """The linear problem of one step: argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2.
+
+    `operator` A maps parameters to residuals. Either the `target` b (shaped like the output of A)
+    is given, or a `gradient` g (shaped like its input), which replaces A^T b in the normal
+    equations (A^T A + damping I) x = g: for objectives that are no sum of squares. Raises
+    ValueError unless exactly one of the two is given, shapes fit and `damping` is a scalar >= 0.
+    """
+
+    operator: lx.AbstractLinearOperator
+    target: PyTree[Array] | None
+    gradient: PyTree[Array] | None
+    damping: Inexact[Array, ""]
+
+    def __init__(
+        self,
+        operator: lx.AbstractLinearOperator,
+        target: PyTree[Array] | None = None,
+        *,
+        gradient: PyTree[Array] | None = None,
+        damping: Real[ArrayLike, ""] = 0.0,
+    ):
+        if (target is None) == (gradient is None):
+            given = "neither" if target is None else "both"
+            msg = (
+                f"{given} of `target` and `gradient` given: pass exactly one, `target` where the"
+                " gradient is A^T target (more accurate), `gradient` otherwise."
+            )
+            raise ValueError(msg)
+        if target is not None:
+            _check_structure("target", target, "output", operator.out_structure())
+        if gradient is not None:
+            _check_structure("gradient", gradient, "input", operator.in_structure())
+        _check_damping(damping)
+        self.operator, self.target, self.gradient = operator, target, gradient
+        self.damping = jnp.asarray(damping, dtype=dtype_of(operator.in_structure()))
+
+
+class Solution(eqx.Module):
+    """A solution shaped like the parameters, whether it succeeded, and the solver's statistics.
+
+    `result` is a `lineax.RESULTS` (compare with `lineax.RESULTS.successful`, or index
+    `lineax.RESULTS[result]` for a sentence); nothing is raised for a failed solve.
+    """
+
+    value: PyTree[Array]
+    result: lx.RESULTS
+    stats: dict[str, Any]
+
+
+class Prepared(eqx.Module):
+    """A system whose factorization is kept: a PyTree that answers many dampings and targets."""
+
+    system: LeastSquaresSystem
+    solver: lx.AbstractLinearSolver
+    state: PyTree
+    form: Form = eqx.field(static=True)
+
+    def solve(
+        self,
+        *,
+        damping: Real[ArrayLike, ""] | None = None,
+        target: PyTree[Array] | None = None,
+        gradient: PyTree[Array] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Solution:
+        """Solve for another damping or right-hand side; what is not given stays as prepared."""
+        old = self.system
+        if target is None and gradient is None:
+            target, gradient = old.target, old.gradient
+        damping = old.damping if damping is None else damping
+        system = LeastSquaresSystem(old.operator, target, gradient=gradient, damping=damping)
+        return solve(system, self.solver, form=self.form, options=options, state=self.state)
+
+
+def prepare(
+    system: LeastSquaresSystem,
+    solver: lx.AbstractLinearSolver = Spectral(),  # noqa: B008  (immutable)
+    *,
+    form: Form = "auto",
+    smallest_damping: Real[ArrayLike, ""] | None = None,
+) -> Prepared:
+    """Do the work that dampings and right-hand sides share.
+
+    `Spectral` factors the rows; tell it the `smallest_damping` to come, and `method="auto"` may
+    take the cheaper Gram route. For other direct solvers the rows are formed once, and each call
+    of `Prepared.solve` factors anew; iterative solvers prepare nothing.
+    """
+    _check_form(form, solver)
+    state = None
+    if isinstance(solver, Spectral):
+        options = {} if smallest_damping is None else {"smallest_damping": smallest_damping}
+        state = solver.init(system.operator, options)
+    elif not is_iterative(solver):
+        dense = lx.materialise(system.operator)
+        system = eqx.tree_at(lambda s: s.operator, system, dense)
+    return Prepared(system, solver, state, form)
+
+
+def solve(
+    system: LeastSquaresSystem,
+    solver: lx.AbstractLinearSolver = Spectral(),  # noqa: B008  (immutable)
+    *,
+    form: Form = "auto",
+    options: dict[str, Any] | None = None,
+    state: PyTree = None,
+) -> Solution:
+    """Solve a damped least-squares system with any Lineax solver.
+
+    `Spectral` factors A itself, on its smaller side whatever the form, and may be given a kept
+    `state`. For other solvers, with a target b:
+
+    - "primal": least squares with the tall [A; sqrt(damping) I] and target (b, 0);
+    - "dual": the minimum-norm solution of the wide [A, sqrt(damping) I] (x, y) = b;
+    - "auto": dual where A has fewer rows than columns;
+    - "matrix-free": as "auto", for iterative solvers only (ValueError otherwise), so that the
+      matrix of A is never formed.
+
+    With a gradient g: (A^T A + damping I) x = g, or in dual form the Woodbury identity
+    x = (g - A^T (A A^T + damping I)^-1 A g) / damping. `Normal(inner)` is then replaced by its
+    inner solver; QR, SVD and LSMR work on the squared matrix, and lose the digits that this costs.
+    A bare `Cholesky` or `CG` is read as `Normal` of it where a target is given.
+
+    The right-hand side is scaled to unit norm for iterative solvers, so that their absolute
+    tolerances are relative to it.
+    """
+    _check_form(form, solver)
+    options = dict(options or {})
+    if isinstance(solver, Spectral):
+        return _solve_spectral(system, solver, options, state)
+    if is_iterative(solver):
+        return _scaled(system, solver, _resolve(form, system.operator), options, state)
+    return _solve(system, solver, _resolve(form, system.operator), options, state)
+
+
+def _solve_spectral(
+    system: LeastSquaresSystem, solver: Spectral, options: dict[str, Any], state: PyTree
+) -> Solution:
+    options = {"damping": system.damping, **options}
+    if system.gradient is None:
+        return _call(system.operator, system.target, solver, options, state)
+    factor = (solver.init(system.operator, options) if state is None else state).factor
+    flat = ravel(system.gradient, factor.matrix.dtype)
+    value = factor.solve_gradient(flat, options["damping"], rcond=solver.rcond)
+    value = unravel(value, system.operator.in_structure())
+    return Solution(value, _judge(value), solver.stats(factor))
+
+
+def _scaled(system: LeastSquaresSystem, *args: Any) -> Solution:
+    vector = system.gradient if system.target is None else system.target
+    norm = jnp.linalg.norm(ravel(vector, system.damping.dtype))
+    norm = jnp.where(norm > 0, norm, 1)
+    target, gradient = _scale(system.target, 1 / norm), _scale(system.gradient, 1 / norm)
+    unit = LeastSquaresSystem(system.operator, target, gradient=gradient, damping=system.damping)
+    solution = _solve(unit, *args)
+    return Solution(_scale(solution.value, norm), solution.result, solution.stats)
+
+
+def _scale(tree: PyTree[Array] | None, factor: Array) -> PyTree[Array]:
+    return jax.tree.map(lambda x: x * factor.astype(x.dtype), tree)
+
+
+def _solve(
+    system: LeastSquaresSystem,
+    solver: lx.AbstractLinearSolver,
+    form: str,
+    options: dict[str, Any],
+    state: PyTree,
+) -> Solution:
+    operator, target, damping = system.operator, system.target, system.damping
+    if target is None:
+        return _solve_gradient(system, semidefinite(solver), form, options, state)
+    solver = rectangular(solver)
+    if form == "dual":
+        both = _call(damped_dual(operator, damping), target, solver, options, state)
+        return Solution(both.value[0], both.result, both.stats)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), operator.in_structure())
+    return _call(damped_primal(operator, damping), (target, zeros), solver, options, state)
+
+
+def _solve_gradient(
+    system: LeastSquaresSystem,
+    solver: lx.AbstractLinearSolver,
+    form: str,
+    options: dict[str, Any],
+    state: PyTree,
+) -> Solution:
+    operator, gradient, damping = system.operator, system.gradient, system.damping
+    if form == "primal":
+        return _call(gram(operator, damping), gradient, solver, options, state)
+    if is_zero(damping):
+        msg = (
+            "`damping` is 0, but A^T A with fewer rows than columns is singular: use a positive"
+            " damping, form='primal' with SVD(), or pass the `target` b with gradient A^T b."
+        )
+        raise ValueError(msg)
+    dual = _call(kernel(operator, damping), operator.mv(gradient), solver, options, state)
+    inside = operator.transpose().mv(dual.value)
+    value = jax.tree.map(lambda g, x: (g - x) / damping.astype(g.dtype), gradient, inside)
+    return Solution(value, dual.result, dual.stats)
+
+
+def _call(
+    operator: lx.AbstractLinearOperator,
+    vector: PyTree[Array],
+    solver: lx.AbstractLinearSolver,
+    options: dict[str, Any],
+    state: PyTree,
+) -> Solution:
+    kept = {} if state is None else {"state": state}
+    out = lx.linear_solve(operator, vector, solver, options=options, throw=False, **kept)
+    return Solution(out.value, out.result, dict(out.stats))
+
+
+def _judge(value: PyTree[Array]) -> lx.RESULTS:
+    return lx.RESULTS.where(all_finite(value), lx.RESULTS.successful, lx.RESULTS.singular)
+
+
+def _resolve(form: Form, operator: lx.AbstractLinearOperator) -> str:
+    if form in ("primal", "dual"):
+        return form
+    return "dual" if operator.out_size() < operator.in_size() else "primal"
+
+
+def _check_form(form: str, solver: lx.AbstractLinearSolver) -> None:
+    if form not in ("auto", "primal", "dual", "matrix-free"):
+        msg = f"`form` is {form!r}; choose 'auto', 'primal', 'dual' or 'matrix-free'."
+        raise ValueError(msg)
+    if form == "matrix-free" and not is_iterative(solver):
+        msg = (
+            f"`form` is 'matrix-free', but `solver` {type(solver).__name__} needs the matrix: use"
+            " an iterative solver such as get_solver('lsmr') or get_solver('cg')."
+        )
+        raise ValueError(msg)
+
+
+def _check_structure(name: str, tree: PyTree, side: str, structure: PyTree) -> None:
+    if freeze(tree) != freeze(structure):
+        msg = (
+            f"`{name}` has the structure {_describe(tree)}, but the {side} of `operator` has"
+            f" {_describe(structure)}: pass a PyTree of the same structure, shapes and dtypes."
+        )
+        raise ValueError(msg)
+
+
+def _describe(tree: PyTree) -> str:
+    return eqx.tree_pformat(thaw(freeze(tree)), width=10**6)
+
+
+def _check_damping(damping: Any) -> None:
+    if jnp.ndim(damping) != 0:
+        msg = f"`damping` has shape {jnp.shape(damping)}; it must be a scalar (vmap over several)."
+        raise ValueError(msg)
+    if not isinstance(damping, jax.core.Tracer) and not damping >= 0:
+        msg = f"`damping` is {damping}; it must be a scalar >= 0."
+        raise ValueError(msg)

@@ -1,0 +1,28 @@
+"""The contract of a metric."""
+
+import abc
+
+import equinox as eqx
+from jaxtyping import PyTree
+
+from ..linalg import LeastSquaresSystem
+from ..objectives import AbstractObjective
+
+
+class AbstractMetric(eqx.Module):
+    """A Riemannian metric on the functions that a model can represent.
+
+    It answers with a least-squares system whose Gram matrix A^T A is the metric pulled back to
+    the parameters; nothing else distinguishes one natural gradient from another.
+    """
+
+    @abc.abstractmethod
+    def system(
+        self,
+        objective: AbstractObjective,
+        model: PyTree,
+        batch: PyTree,
+        *,
+        matrix_free: bool = False,
+    ) -> LeastSquaresSystem:
+        """The undamped system at one model."""

@@ -1,0 +1,107 @@
+"""Corrections of a damped step for the curvature of the residual.
+
+A damped Gauss-Newton step d0 = argmin 1/2 |A d - b|^2 + damping/2 |d|^2 trusts the linearization
+b(theta - d) = b - A d. In the narrow curved valleys of a network's loss the remainder, not the
+length of the step, is what forbids a small damping. Both accelerations below put (an estimate of)
+the remainder into the target and solve again with the factorization at hand.
+"""
+
+import abc
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from .. import _tree
+from ..objectives import AbstractObjective, Evaluation
+
+
+class StepEquation(eqx.Module):
+    """Everything that a correction may ask, for one damping at one model.
+
+    `solve(rhs)` is the damped solve, `linear(d)` the linear model's change of the right-hand side
+    (A d, or A^T A d where the right-hand side is a gradient), `evaluate(d)` the objective at
+    theta - d.
+    """
+
+    objective: AbstractObjective
+    solve: Callable[[PyTree], PyTree]
+    linear: Callable[[PyTree], PyTree]
+    evaluate: Callable[[PyTree], Evaluation]
+
+
+class AbstractAcceleration(eqx.Module):
+    """Improves a damped step; returns the step and the objective there."""
+
+    @abc.abstractmethod
+    def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]: ...
+
+
+class Plain(AbstractAcceleration):
+    """No correction: Levenberg-Marquardt."""
+
+    def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
+        return step, equation.evaluate(step)
+
+
+class Chord(AbstractAcceleration):
+    """Simplified Newton iterations on the step equation with the Jacobian frozen.
+
+    Looks for the fixed point of d = solve(b(theta - d) + A d), that is of
+
+        A^T b(theta - d) = damping d,
+
+    the stationarity of 1/2 |b(theta - d)|^2 + damping/2 |d|^2 with A in place of the Jacobian at
+    the new point: an implicit Euler step of the natural-gradient flow in which only the
+    transposed Jacobian is old. One iteration contains geodesic acceleration (the remainder's
+    second-order part) and costs one evaluation of the objective and no second derivative; further
+    ones pull the step back to the valley's floor to all orders. An iterate is kept only if it
+    lowers the loss and stays within `limit` |d0| of the plain step d0.
+    """
+
+    iterations: int = eqx.field(static=True, default=4)
+    limit: float = 1.0
+
+    def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
+        radius = self.limit * _tree.norm(step)
+
+        def iterate(_, carry):
+            d, there = carry
+            target = _tree.add(there.right_hand_side, equation.linear(d))
+            candidate = equation.solve(target)
+            evaluation = equation.evaluate(candidate)
+            change = _tree.subtract(candidate, d)
+            better = equation.objective.reduction(there, evaluation, change) > 0
+            inside = _tree.norm(_tree.subtract(candidate, step)) <= radius
+            return _tree.where(better & inside, (candidate, evaluation), carry)
+
+        start = (step, equation.evaluate(step))
+        return jax.lax.fori_loop(0, self.iterations, iterate, start)
+
+
+class Geodesic(AbstractAcceleration):
+    """Geodesic acceleration (Transtrum and Sethna, arXiv:1201.5885).
+
+    With w the second derivative of the right-hand side along the step d, the correction is
+    1/2 solve(w) (for steps theta - d); it is dropped where longer than `limit` |d|.
+    """
+
+    limit: float = 0.75
+
+    def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
+        def right_hand_side(t: Float[Array, ""]) -> PyTree:
+            return equation.evaluate(_tree.scale(t, step)).right_hand_side
+
+        zero = jnp.zeros_like(_tree.norm(step))
+        one = jnp.ones_like(zero)
+
+        def slope(t: Float[Array, ""]) -> PyTree:
+            return jax.jvp(right_hand_side, (t,), (one,))[1]
+
+        _, second = jax.jvp(slope, (zero,), (one,))
+        correction = _tree.scale(0.5, equation.solve(second))
+        short = _tree.norm(correction) <= self.limit * _tree.norm(step)
+        step = _tree.where(short, _tree.add(step, correction), step)
+        return step, equation.evaluate(step)

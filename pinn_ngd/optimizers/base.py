@@ -1,0 +1,88 @@
+"""The contract of an optimizer and what it reports about a step."""
+
+import abc
+from collections.abc import Mapping
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+
+from ..objectives import AbstractObjective
+
+GO_ON = 0
+NO_DAMPING_HELPS = 1
+STATIONARY = 2
+NO_STEP_HELPS = 3
+STALLED = 4
+
+STOP_REASONS: Mapping[int, str] = {
+    NO_DAMPING_HELPS: (
+        "no damping gives a step that lowers the loss: the loss has reached its rounding error "
+        "(or, if that happens early, the residual is not a smooth function of the parameters)"
+    ),
+    STATIONARY: "the gradient is zero: a stationary point",
+    NO_STEP_HELPS: (
+        "no step length of the line search lowers the loss along this direction: a critical point, "
+        "rounding error, or a direction that truncation spoiled; try `engd-tr` or another seed"
+    ),
+    STALLED: (
+        "converged to rounding error: the loss has not fallen measurably for many steps in a row"
+    ),
+}
+
+
+class StepInfo(eqx.Module):
+    """Scalars describing one step.
+
+    `loss` belongs to the model that the step returned, except for first-order optimizers, which
+    report the loss that their gradient was computed with. `predicted` and `actual` are the
+    reductions of the loss by the linear model and in fact; `step_length` is the Euclidean norm of
+    the change of the parameters; `stop` is 0, or a key of `STOP_REASONS`.
+    """
+
+    loss: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
+    step_length: Float[Array, ""]
+    damping: Float[Array, ""]
+    predicted: Float[Array, ""]
+    actual: Float[Array, ""]
+    accepted: Bool[Array, ""]
+    stop: Int[Array, ""]
+
+
+class AbstractOptimizer(eqx.Module):
+    """`init` once, then `step` as often as wanted; both are pure functions of their arguments.
+
+    `jittable` says whether `step` can be compiled; `stride` how many steps the training loop runs
+    in one compiled call (cheap steps want many); `wants_float64` whether single precision spoils
+    the method.
+    """
+
+    jittable: ClassVar[bool] = True
+    stride: ClassVar[int] = 1
+    wants_float64: ClassVar[bool] = True
+    stop_reasons: ClassVar[Mapping[int, str]] = STOP_REASONS
+
+    @abc.abstractmethod
+    def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> PyTree:
+        """The state before the first step."""
+
+    @abc.abstractmethod
+    def step(
+        self,
+        model: PyTree,
+        state: PyTree,
+        objective: AbstractObjective,
+        batch: PyTree,
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[PyTree, PyTree, StepInfo]:
+        """One step: the new model, the new state and what happened."""
+
+
+def scalar_type(model: PyTree):
+    """The dtype of the model's parameters."""
+    import jax
+
+    return jnp.result_type(*jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))

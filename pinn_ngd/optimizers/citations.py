@@ -1,0 +1,89 @@
+"""BibTeX of what a run used."""
+
+_ENTRIES = {
+    "engd": """@inproceedings{mueller2023engd,
+  title     = {Achieving High Accuracy with {PINN}s via Energy Natural Gradient Descent},
+  author    = {M{\\"u}ller, Johannes and Zeinhofer, Marius},
+  booktitle = {Proceedings of the 40th International Conference on Machine Learning},
+  year      = {2023},
+  note      = {arXiv:2302.13163}
+}""",
+    "spring": """@inproceedings{guzmancordero2025engdw,
+  title     = {Improving Energy Natural Gradient Descent through {W}oodbury, Momentum, and Randomization},
+  author    = {Guzm{\\'a}n-Cordero, Andr{\\'e}s and Dangel, Felix and Goldshlager, Gil and Zeinhofer, Marius},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2025},
+  note      = {arXiv:2505.12149}
+}""",
+    "radius": """@misc{webb2026dsgnar,
+  title  = {An Optimisation Framework for the Well-Conditioned Training of Physics-Informed Neural Networks},
+  author = {Webb and Jerad and Cartis},
+  year   = {2026},
+  note   = {arXiv:2607.02194}
+}""",
+    "geodesic": """@misc{transtrum2012geodesic,
+  title  = {Improvements to the {L}evenberg--{M}arquardt algorithm for nonlinear least-squares minimization},
+  author = {Transtrum, Mark K. and Sethna, James P.},
+  year   = {2012},
+  note   = {arXiv:1201.5885}
+}""",
+    "adam": """@inproceedings{kingma2015adam,
+  title     = {Adam: A Method for Stochastic Optimization},
+  author    = {Kingma, Diederik P. and Ba, Jimmy},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2015}
+}""",
+    "lbfgs": """@article{liu1989lbfgs,
+  title   = {On the Limited Memory {BFGS} Method for Large Scale Optimization},
+  author  = {Liu, Dong C. and Nocedal, Jorge},
+  journal = {Mathematical Programming},
+  volume  = {45},
+  pages   = {503--528},
+  year    = {1989}
+}""",
+    "numerical": """@book{nocedal2006numerical,
+  title     = {Numerical Optimization},
+  author    = {Nocedal, Jorge and Wright, Stephen J.},
+  publisher = {Springer},
+  edition   = {2},
+  year      = {2006}
+}""",
+    "minpack": """@incollection{more1978lm,
+  title     = {The {L}evenberg--{M}arquardt Algorithm: Implementation and Theory},
+  author    = {Mor{\\'e}, Jorge J.},
+  booktitle = {Numerical Analysis},
+  publisher = {Springer},
+  pages     = {105--116},
+  year      = {1978}
+}""",
+    "lineax": """@article{lineax2023,
+  title   = {Lineax: unified linear solves and linear least-squares in {JAX} and {E}quinox},
+  author  = {Rader, Jason and Lyons, Terry and Kidger, Patrick},
+  journal = {AI for Science workshop at Neural Information Processing Systems},
+  year    = {2023},
+  note    = {arXiv:2311.17283}
+}""",
+}
+
+_USED = {
+    "engd": ("engd", "lineax"),
+    "engd-tr": ("engd", "radius", "geodesic", "lineax"),
+    "engd-w": ("engd", "spring", "lineax"),
+    "spring": ("engd", "spring", "lineax"),
+    "gd": ("numerical",),
+    "adam": ("adam",),
+    "lbfgs": ("lbfgs",),
+    "bfgs": ("numerical",),
+    "scipy-lm": ("minpack",),
+}
+
+
+def citation(optimizer: str) -> str:
+    """BibTeX entries of the methods behind the optimizer of that name.
+
+    Raises ValueError for an unknown name.
+    """
+    if optimizer not in _USED:
+        msg = f"no citation for {optimizer!r}; known are {', '.join(_USED)}."
+        raise ValueError(msg)
+    return "\n\n".join(_ENTRIES[key] for key in _USED[optimizer])

@@ -1,0 +1,111 @@
+"""Natural gradient with a fixed damping and a line search: ENGD, ENGD-W, SPRING, descent."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from .. import _tree
+from ..linalg import LeastSquaresSystem, Spectral, prepare
+from ..metrics import AbstractMetric, EnergyMetric
+from ..objectives import AbstractObjective
+from .base import GO_ON, NO_STEP_HELPS, STATIONARY, AbstractOptimizer, StepInfo, scalar_type
+from .forms import system_for
+from .line_search import AbstractLineSearch, GridLineSearch
+
+
+class NaturalGradientState(eqx.Module):
+    """The previous direction phi (for momentum) and the number of steps that built it."""
+
+    direction: PyTree
+    count: Int[Array, ""]
+
+
+class NaturalGradient(AbstractOptimizer):
+    """theta <- theta - t phi with phi = argmin 1/2 |A d - b|^2 + damping/2 |d|^2.
+
+    With `momentum` mu > 0 this is SPRING (Guzman-Cordero et al., NeurIPS 2025, Algorithm 1):
+    phi_k = solve(b - mu A phi_{k-1}) + mu phi_{k-1}, the step being phi_k / sqrt(1 - mu^(2k)).
+    `damping` 0 is the pseudo-inverse. A step that the search refuses leaves the parameters
+    unchanged, clears the momentum, and, refused again, ends the run.
+    """
+
+    metric: AbstractMetric = EnergyMetric()
+    solver: lx.AbstractLinearSolver = Spectral()
+    search: AbstractLineSearch = GridLineSearch()
+    damping: float = 0.0
+    momentum: float = 0.0
+    form: str = eqx.field(static=True, default="auto")
+
+    def init(
+        self, model: PyTree, objective: AbstractObjective, batch: PyTree
+    ) -> NaturalGradientState:
+        del objective, batch
+        params, _ = _tree.trainable(model)
+        return NaturalGradientState(_tree.zeros_like(params), jnp.asarray(0, jnp.int32))
+
+    def step(
+        self,
+        model: PyTree,
+        state: NaturalGradientState,
+        objective: AbstractObjective,
+        batch: PyTree,
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[PyTree, NaturalGradientState, StepInfo]:
+        del key
+        system = system_for(self.metric, objective, model, batch, form=self.form)
+        damping = jnp.asarray(self.damping, scalar_type(model))
+        prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
+        phi, gradient = self._direction(prepared, system, state, damping)
+        count = state.count + 1
+        correction = self._bias_correction(count, damping.dtype)
+        direction = _tree.scale(correction, phi)
+        before = objective.evaluate(model, batch)
+
+        def reduction(t):
+            step = _tree.scale(t, direction)
+            after = objective.evaluate(_tree.move(model, step), batch)
+            return objective.reduction(before, after, step)
+
+        t, gain, accepted = self.search(reduction, _tree.norm(direction))
+        step = _tree.where(accepted, _tree.scale(t, direction), _tree.zeros_like(direction))
+        hopeless = ~accepted & (state.count == 0) & (not objective.resampled)
+        gradient_norm = _tree.norm(gradient)
+        stop = jnp.where(hopeless, NO_STEP_HELPS, GO_ON)
+        stop = jnp.where(gradient_norm == 0, STATIONARY, stop)
+        info = StepInfo(
+            loss=before.loss - jnp.where(accepted, gain, 0 * gain),
+            gradient_norm=gradient_norm,
+            step_length=_tree.norm(step),
+            damping=damping,
+            predicted=t * _tree.dot(gradient, direction),
+            actual=jnp.where(accepted, gain, 0 * gain),
+            accepted=accepted,
+            stop=stop.astype(jnp.int32),
+        )
+        return _tree.move(model, step), self._remember(phi, count, accepted), info
+
+    def _direction(self, prepared, system: LeastSquaresSystem, state, damping):
+        if system.gradient is not None:
+            if self.momentum:
+                msg = "`momentum` needs a least-squares objective; set it to 0 for energies."
+                raise ValueError(msg)
+            phi = prepared.solve(damping=damping, gradient=system.gradient).value
+            return phi, system.gradient
+        gradient = system.operator.T.mv(system.target)
+        if not self.momentum:
+            return prepared.solve(damping=damping, target=system.target).value, gradient
+        drift = _tree.scale(self.momentum, state.direction)
+        target = _tree.subtract(system.target, system.operator.mv(drift))
+        return _tree.add(prepared.solve(damping=damping, target=target).value, drift), gradient
+
+    def _bias_correction(self, count: Int[Array, ""], dtype) -> Float[Array, ""]:
+        decay = jnp.asarray(self.momentum, dtype) ** (2 * count.astype(dtype))
+        return 1 / jnp.sqrt(1 - decay)
+
+    def _remember(self, phi: PyTree, count: Array, accepted: Array) -> NaturalGradientState:
+        if not self.momentum:
+            phi, count = _tree.zeros_like(phi), jnp.zeros_like(count)
+        kept = _tree.where(accepted, phi, _tree.zeros_like(phi))
+        return NaturalGradientState(kept, jnp.where(accepted, count, 0).astype(jnp.int32))

@@ -1,0 +1,85 @@
+"""SciPy's Levenberg-Marquardt (MINPACK) as a baseline."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import PRNGKeyArray, PyTree
+from scipy.optimize import least_squares
+
+from .. import _tree
+from ..objectives import AbstractObjective
+from .base import GO_ON, NO_STEP_HELPS, AbstractOptimizer, StepInfo
+
+
+class ScipyLevenbergMarquardt(AbstractOptimizer):
+    """`scipy.optimize.least_squares(method="lm")`, `evaluations` residuals a step.
+
+    MINPACK cannot be stepped, so each step restarts it at the current parameters with a budget of
+    residual evaluations; it uses this package's Jacobian rows. It needs at least as many rows as
+    parameters.
+    """
+
+    evaluations: int = 50
+    jittable: ClassVar[bool] = False
+
+    def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> None:
+        del model, objective, batch
+
+    def step(
+        self,
+        model: PyTree,
+        state: None,
+        objective: AbstractObjective,
+        batch: PyTree,
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[PyTree, None, StepInfo]:
+        del key
+        params, static = _tree.trainable(model)
+        theta, unravel = ravel_pytree(params)
+
+        def residual(q: np.ndarray) -> np.ndarray:
+            return np.asarray(_residual(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch))
+
+        def jacobian(q: np.ndarray) -> np.ndarray:
+            return np.asarray(_jacobian(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch))
+
+        start = residual(np.asarray(theta))
+        if start.size < theta.size:
+            msg = (
+                f"Levenberg-Marquardt of SciPy needs at least as many rows ({start.size}) as "
+                f"parameters ({theta.size}): use more points, a smaller network, or `engd-tr`."
+            )
+            raise ValueError(msg)
+        tolerance = float(np.finfo(start.dtype).eps)
+        result = least_squares(
+            residual, np.asarray(theta), jacobian, method="lm", max_nfev=self.evaluations,
+            ftol=tolerance, xtol=tolerance, gtol=tolerance,
+        )  # fmt: skip
+        new = jnp.asarray(result.x, theta.dtype)
+        gain = 0.5 * float(start @ start) - float(result.cost)
+        accepted = gain > 0
+        info = StepInfo(
+            loss=jnp.asarray(result.cost if accepted else 0.5 * start @ start),
+            gradient_norm=jnp.asarray(np.linalg.norm(result.grad)),
+            step_length=jnp.linalg.norm(new - theta),
+            damping=jnp.zeros(()),
+            predicted=jnp.zeros(()),
+            actual=jnp.asarray(max(gain, 0.0)),
+            accepted=jnp.asarray(accepted),
+            stop=jnp.asarray(GO_ON if accepted else NO_STEP_HELPS, jnp.int32),
+        )
+        return eqx.combine(unravel(new if accepted else theta), static), None, info
+
+
+@eqx.filter_jit
+def _residual(model: PyTree, objective: AbstractObjective, batch: PyTree):
+    return ravel_pytree(objective.evaluate(model, batch).right_hand_side)[0]
+
+
+@eqx.filter_jit
+def _jacobian(model: PyTree, objective: AbstractObjective, batch: PyTree):
+    return objective.system(model, batch).operator.as_matrix()

@@ -1,0 +1,168 @@
+"""`engd-tr`: natural gradient with ratio-controlled damping and accelerated candidates."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from .. import _tree
+from ..linalg import LeastSquaresSystem, Spectral, prepare
+from ..metrics import AbstractMetric, EnergyMetric
+from ..objectives import AbstractObjective
+from .acceleration import AbstractAcceleration, Chord, StepEquation
+from .base import (
+    GO_ON,
+    NO_DAMPING_HELPS,
+    STALLED,
+    STATIONARY,
+    AbstractOptimizer,
+    StepInfo,
+    scalar_type,
+)
+from .forms import squared_norm, system_for
+
+INITIAL_DAMPING = 1e-3  # relative to |A|_F^2
+REJECTED_GROWTH = 1e4  # the grid spans five decades: this leaves one decade of overlap
+LARGEST_DAMPING = 1e3  # relative to |A|_F^2: there a step is a tiny gradient step
+STALL_REDUCTION = 1e-4  # relative fall of the loss below which a step counts as stalled
+STALL_STEPS = 50
+
+
+class TrustRegionState(eqx.Module):
+    """The last accepted damping (zero before the first step) and the count of stalled steps."""
+
+    damping: Float[Array, ""]
+    stalled: Int[Array, ""]
+
+
+class TrustRegion(AbstractOptimizer):
+    """Natural gradient with one factorization and many candidate dampings a step.
+
+    1. Assemble the metric's system (A, b) and factor A once.
+    2. For each damping on a log grid around the last accepted one, solve
+       d = argmin 1/2 |A d - b|^2 + damping/2 |d|^2 and correct d for curvature (`acceleration`).
+    3. Compare actual with predicted reduction of the loss for every candidate and keep the
+       *smallest damping* whose ratio reaches `acceptance`: the longest step that the model of the
+       loss still describes. Choosing the candidate with the lowest loss is greedy and stalls.
+    4. If none qualifies the parameters stay and the grid moves to larger dampings.
+
+    `grid` is (smallest factor, largest factor, number of candidates). The selection rule is that of
+    a trust region with the largest acceptable radius (Webb, Jerad and Cartis, arXiv:2607.02194).
+    """
+
+    metric: AbstractMetric = EnergyMetric()
+    solver: lx.AbstractLinearSolver = Spectral()
+    form: str = eqx.field(static=True, default="auto")
+    grid: tuple[float, float, int] = eqx.field(static=True, default=(1e-3, 1e2, 10))
+    acceleration: AbstractAcceleration = Chord()
+    acceptance: float = 0.1
+
+    def init(
+        self, model: PyTree, objective: AbstractObjective, batch: PyTree
+    ) -> TrustRegionState:
+        del objective, batch
+        return TrustRegionState(jnp.zeros((), scalar_type(model)), jnp.asarray(0, jnp.int32))
+
+    def step(
+        self,
+        model: PyTree,
+        state: TrustRegionState,
+        objective: AbstractObjective,
+        batch: PyTree,
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[PyTree, TrustRegionState, StepInfo]:
+        del key
+        system = system_for(self.metric, objective, model, batch, form=self.form)
+        before = objective.evaluate(model, batch)
+        gradient = _gradient(system)
+        size = squared_norm(system.operator)
+        damping = jnp.where(state.damping > 0, state.damping, INITIAL_DAMPING * size)
+        dampings = damping * self._factors(damping.dtype)
+        prepared = prepare(
+            system, self.solver, form=self.form, smallest_damping=dampings[0]
+        )
+
+        def candidate(damping):
+            def solve(rhs):
+                return _solve(prepared, system, rhs, damping)
+
+            equation = StepEquation(
+                objective,
+                solve,
+                lambda d: _linear(system, d),
+                lambda d: objective.evaluate(_tree.move(model, d), batch),
+            )
+            plain = solve(before.right_hand_side)
+            step, after = self.acceleration(equation, plain)
+            return (
+                step,
+                after.loss,
+                _predicted(system, plain),
+                objective.reduction(before, after, step),
+            )
+
+        steps, losses, predicted, actual = jax.vmap(candidate)(dampings)
+        good = (actual >= self.acceptance * predicted) & (actual > 0) & jnp.isfinite(losses)
+        accepted, best = jnp.any(good), jnp.argmax(good)
+        step = jax.tree.map(lambda leaf: jnp.where(accepted, leaf[best], 0 * leaf[0]), steps)
+        loss = jnp.where(accepted, losses[best], before.loss)
+        info = StepInfo(
+            loss=loss,
+            gradient_norm=_tree.norm(gradient),
+            step_length=_tree.norm(step),
+            damping=jnp.where(accepted, dampings[best], damping),
+            predicted=predicted[best],
+            actual=jnp.where(accepted, actual[best], 0 * loss),
+            accepted=accepted,
+            stop=jnp.asarray(GO_ON, jnp.int32),
+        )
+        state, stop = _next(state, info, before.loss, size, objective.resampled)
+        info = eqx.tree_at(lambda i: i.stop, info, stop)
+        return _tree.move(model, step), state, info
+
+    def _factors(self, dtype) -> Float[Array, " k"]:
+        low, high, count = self.grid
+        return jnp.logspace(jnp.log10(low), jnp.log10(high), count, dtype=dtype)
+
+
+def _gradient(system: LeastSquaresSystem) -> PyTree:
+    if system.gradient is not None:
+        return system.gradient
+    return system.operator.T.mv(system.target)
+
+
+def _solve(prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array) -> PyTree:
+    if system.gradient is not None:
+        return prepared.solve(damping=damping, gradient=rhs).value
+    return prepared.solve(damping=damping, target=rhs).value
+
+
+def _linear(system: LeastSquaresSystem, step: PyTree) -> PyTree:
+    image = system.operator.mv(step)
+    return image if system.gradient is None else system.operator.T.mv(image)
+
+
+def _predicted(system: LeastSquaresSystem, step: PyTree) -> Array:
+    """Reduction of 1/2 |A d - b|^2 (or of g.d - 1/2 |A d|^2) from zero to `step`."""
+    image = system.operator.mv(step)
+    if system.gradient is not None:
+        return _tree.dot(system.gradient, step) - 0.5 * _tree.dot(image, image)
+    return _tree.dot(_tree.subtract(system.target, _tree.scale(0.5, image)), image)
+
+
+def _next(
+    state: TrustRegionState, info: StepInfo, loss: Array, size: Array, resampled: bool
+) -> tuple[TrustRegionState, Int[Array, ""]]:
+    damping = jnp.where(info.accepted, info.damping, info.damping * REJECTED_GROWTH)
+    floor = (jnp.finfo(damping.dtype).eps) ** 2 * size
+    slow = info.accepted & (info.actual <= STALL_REDUCTION * jnp.abs(loss))
+    stalled = jnp.where(slow, state.stalled + 1, 0).astype(jnp.int32)
+    stop = jnp.where(damping > LARGEST_DAMPING * size, NO_DAMPING_HELPS, GO_ON)
+    stop = jnp.where(stalled >= STALL_STEPS, STALLED, stop)
+    stop = jnp.where(info.gradient_norm == 0, STATIONARY, stop)
+    if resampled:  # Fresh points may help where these did not.
+        stop = jnp.zeros_like(stop)
+        damping = jnp.minimum(damping, LARGEST_DAMPING * size)
+    return TrustRegionState(jnp.maximum(damping, floor), stalled), stop.astype(jnp.int32)

@@ -1,0 +1,142 @@
+"""The unit of work of the training loop: a few steps with one batch, compiled once."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
+
+from pinn_ngd import _tree
+
+
+class Carry(eqx.Module):
+    """The last model and state known to be finite, and the model before them.
+
+    First-order optimizers report the loss that their gradient was computed with, so that a loss
+    that is not finite condemns the model before the step; hence `previous`.
+    """
+
+    model: PyTree
+    previous: PyTree
+    state: PyTree
+
+
+class Progress(eqx.Module):
+    """How many steps were kept, whether one was not finite, whether the optimizer goes on."""
+
+    count: Int[Array, ""]
+    failed: Bool[Array, ""]
+    live: Bool[Array, ""]
+
+
+def as_arrays(tree: PyTree) -> PyTree:
+    """NumPy leaves as JAX arrays, weak types as strong ones: what a compiled step returns."""
+    kinds = (np.ndarray, np.generic, jax.Array)
+
+    def convert(leaf: Any) -> Any:
+        is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return jnp.asarray(leaf, leaf.dtype) if isinstance(leaf, kinds) and not is_key else leaf
+
+    return jax.tree.map(convert, tree)
+
+
+def compiled_advance(stride: int, *args: Any) -> Callable:
+    """`advance` compiled for these arguments: call it with the same ones, `stride` left out.
+
+    The objective and the batch are arguments and not constants, so fresh points reach the compiled
+    code and XLA does not spend its time folding them.
+    """
+    compiled = eqx.filter_jit(advance).lower(stride, *args).compile()
+    return functools.partial(compiled, stride)
+
+
+def advance(
+    stride: int,
+    optimizer: Any,
+    objective: Any,
+    carry: Carry,
+    batch: PyTree,
+    key: PRNGKeyArray,
+    start: Any,
+    limit: Any,
+) -> tuple[Carry, Progress, PyTree]:
+    """At most `limit` <= `stride` steps from number `start` on, all with one batch.
+
+    A step that is not finite, and every step after it or after the optimizer's stop, is discarded.
+    Returns the carry, the progress and the infos of all steps, stacked along a leading axis.
+    """
+    arrays, static = eqx.partition(carry, eqx.is_array)
+
+    def body(loop: tuple[PyTree, Progress], offset: Array) -> tuple[Any, PyTree]:
+        carry = eqx.combine(loop[0], static)
+        new, finite, info = _one_step(optimizer, objective, carry, batch, key, start + offset)
+        keep, progress = _judge(loop[1], finite, info.stop, offset < limit)
+        return (_select(keep, eqx.filter(new, eqx.is_array), loop[0]), progress), info
+
+    loop = (arrays, Progress(jnp.int32(0), jnp.asarray(False), jnp.asarray(True)))
+    if stride == 1:
+        loop, info = body(loop, jnp.int32(0))
+        infos = jax.tree.map(lambda x: jnp.asarray(x)[None], info)
+    else:
+        loop, infos = jax.lax.scan(body, loop, jnp.arange(stride, dtype=jnp.int32))
+    return eqx.combine(loop[0], static), loop[1], infos
+
+
+def advance_plainly(
+    optimizer: Any,
+    objective: Any,
+    carry: Carry,
+    batch: PyTree,
+    key: PRNGKeyArray,
+    start: Any,
+    limit: Any,
+) -> tuple[Carry, Progress, PyTree]:
+    """One step outside compilation, for optimizers that run in Python."""
+    del limit
+    new, finite, info = _one_step(optimizer, objective, carry, batch, key, start)
+    begun = Progress(jnp.int32(0), jnp.asarray(False), jnp.asarray(True))
+    keep, progress = _judge(begun, finite, info.stop, jnp.asarray(True))
+    infos = jax.tree.map(lambda x: jnp.asarray(x)[None], info)
+    return (new if keep else carry), progress, infos
+
+
+def _one_step(
+    optimizer: Any, objective: Any, carry: Carry, batch: PyTree, key: PRNGKeyArray, number: Any
+) -> tuple[Carry, Array, PyTree]:
+    step_key = jax.random.fold_in(key, number)
+    model, state, info = optimizer.step(carry.model, carry.state, objective, batch, key=step_key)
+    finite = jnp.isfinite(info.loss) & _tree.all_finite(model)
+    return Carry(model, carry.model, state), finite, info
+
+
+def _judge(before: Progress, finite: Array, stop: Array, within: Array) -> tuple[Array, Progress]:
+    """Whether the step is kept, and the progress after it."""
+    ran = before.live & within
+    keep = ran & finite
+    failed = before.failed | (ran & ~finite)
+    live = before.live & ~failed & ~(keep & (stop != 0))
+    return keep, Progress(before.count + keep.astype(jnp.int32), failed, live)
+
+
+def _select(keep: Array, new: PyTree, old: PyTree) -> PyTree:
+    """Leafwise `new` where the step is kept; refuses a step that changes shapes or dtypes."""
+    if jax.tree.structure(new) != jax.tree.structure(old):
+        raise TypeError(
+            "`optimizer.step` returned a model or state with another structure than it was given. "
+            "Cure: let `init` return every array that `step` returns, and nothing else."
+        )
+    return jax.tree_util.tree_map_with_path(lambda *leaf: _select_leaf(keep, *leaf), new, old)
+
+
+def _select_leaf(keep: Array, path: Any, new: Array, old: Array) -> Array:
+    if (new.shape, new.dtype) != (old.shape, old.dtype):
+        raise TypeError(
+            f"`optimizer.step` changed {jax.tree_util.keystr(path)} from "
+            f"{old.dtype}{list(old.shape)} to {new.dtype}{list(new.shape)}. "
+            "Cure: give the arrays that `init` returns the shapes and dtypes that `step` returns."
+        )
+    return jnp.where(keep, new, old)

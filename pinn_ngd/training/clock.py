@@ -1,0 +1,48 @@
+"""When to evaluate and when to write a checkpoint."""
+
+import time
+from collections.abc import Callable
+
+from jaxtyping import PyTree
+
+from .result import Record
+
+Evaluate = Callable[[PyTree], dict[str, float]]
+COST_RATIO = 10.0  # seconds of training per second of evaluation
+
+
+class EvaluationClock:
+    """Evaluates the model often enough to see, and rarely enough not to wait.
+
+    Every `every` steps where that is given. Otherwise after the first two calls (the first pays
+    for compilation, so only the second tells what an evaluation costs), then whenever the training
+    time since the last evaluation exceeds ten times its cost.
+    """
+
+    def __init__(self, evaluate: Evaluate | None, every: int | None = None):
+        if every is not None and every < 1:
+            raise ValueError(f"`evaluate_every` is {every}: it counts steps, so give 1 or more.")
+        self.evaluate, self.every = evaluate, every
+        self.count, self.cost = 0, 0.0
+        self.at_step, self.at_seconds = -1, 0.0
+        self.model: PyTree = None  # the last one measured
+        self.latest: dict[str, float] = {}
+
+    def due(self, step: int, seconds: float) -> bool:
+        """Whether the model after so many steps and seconds of training is worth evaluating."""
+        if self.count == 0:
+            return True
+        if self.every is not None:
+            return step // self.every > self.at_step // self.every
+        return self.count == 1 or seconds - self.at_seconds > COST_RATIO * self.cost
+
+    def measure(self, model: PyTree, step: int, seconds: float) -> Record:
+        """The metrics of the model; remembers when it ran and what it cost."""
+        if self.evaluate is None:
+            return {}
+        begun = time.perf_counter()
+        self.latest = {name: float(value) for name, value in self.evaluate(model).items()}
+        self.cost = time.perf_counter() - begun
+        self.count, self.at_step, self.at_seconds = self.count + 1, step, seconds
+        self.model = model
+        return self.latest

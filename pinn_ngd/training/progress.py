@@ -1,0 +1,75 @@
+"""The progress bar of a run."""
+
+import time
+
+from jaxtyping import PyTree
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from .callbacks import AbstractCallback
+from .result import Record, Run, TrainResult
+
+REFRESH_SECONDS = 0.1
+LINE_SECONDS = 10.0
+
+
+class ProgressBar(AbstractCallback):
+    """Shows step, seconds, loss, relative error where it is known, and damping.
+
+    The bar follows whichever budget is closer to its end. Where the output is not a terminal it
+    prints a plain line every ten seconds instead; `enabled=False` silences it.
+    """
+
+    def __init__(self, *, enabled: bool = True, console: Console | None = None):
+        self.enabled = enabled
+        self.console = Console(stderr=True) if console is None else console
+        self.bar: Progress | None = None
+
+    def on_start(self, run: Run) -> None:
+        self.run, self.error, self.shown_at = run, None, time.monotonic()
+        if self.enabled and self.console.is_terminal:
+            columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"))
+            bar = Progress(*columns, console=self.console)
+            self.task = bar.add_task("compiling", total=1.0)
+            bar.start()
+            self.bar = bar
+
+    def on_step(self, record: Record, model: PyTree) -> None:
+        del model
+        self.error = record.get("relative_l2", self.error)
+        pause = LINE_SECONDS if self.bar is None else REFRESH_SECONDS
+        if not self.enabled or time.monotonic() - self.shown_at < pause:
+            return
+        self.shown_at = time.monotonic()
+        self._show(record)
+
+    def on_end(self, result: TrainResult) -> None:
+        if self.bar is None:
+            return
+        if result.history:
+            self.error = result.metrics.get("relative_l2", self.error)
+            self._show(result.history[-1])
+        self.bar.stop()
+        self.bar = None
+
+    def _show(self, record: Record) -> None:
+        text = describe(record, self.error)
+        if self.bar is None:
+            self.console.print(text, highlight=False, soft_wrap=True)
+        else:
+            self.bar.update(self.task, description=text, completed=fraction(self.run, record))
+
+
+def describe(record: Record, error: float | None) -> str:
+    """One line about a step: numbers that are not known are left out."""
+    text = f"step {record['step']}  {record['seconds']:.1f} s  loss {record['loss']:.3e}"
+    if error is not None:
+        text += f"  relative_l2 {error:.2e}"
+    damping = record.get("damping", 0.0)
+    return text + f"  damping {damping:.1e}" if damping > 0 else text
+
+
+def fraction(run: Run, record: Record) -> float:
+    """The part of the budget that is used up, in [0, 1]."""
+    pairs = ((record["step"], run.steps), (record["seconds"], run.seconds))
+    return max((min(1.0, used / total) for used, total in pairs if total), default=0.0)

@@ -1,0 +1,93 @@
+"""What a run is told to do and what it hands back."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from jaxtyping import PyTree
+
+Record = dict[str, Any]
+
+
+class Ending(NamedTuple):
+    """Why a run ends: one of four words, and a sentence."""
+
+    status: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """The most steps and the most seconds of training; at least one of them.
+
+    Raises ValueError where both are missing or one is negative.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self):
+        if self.steps is None and self.seconds is None:
+            raise ValueError(
+                "`steps` and `seconds` are both missing, so training would never end: "
+                "pass `steps=1000`, `seconds=60` or both."
+            )
+        for name, value in (("steps", self.steps), ("seconds", self.seconds)):
+            if value is not None and not value >= 0:
+                raise ValueError(f"`{name}` is {value}: a budget is zero or more.")
+
+    def ending(self, steps: int, seconds: float) -> Ending | None:
+        """The end that the budget sets after so many steps and seconds, if it does."""
+        if self.steps is not None and steps >= self.steps:
+            return Ending("finished", f"reached the budget of {self.steps} steps")
+        if self.seconds is not None and seconds >= self.seconds:
+            return Ending("finished", f"reached the budget of {self.seconds:g} s")
+        return None
+
+    def allowance(self, steps: int, stride: int) -> int:
+        """How many steps the next compiled call makes: up to a multiple of `stride`.
+
+        Calls are aligned with multiples of the stride, so that a run that was cut anywhere and
+        resumed draws the same batches as one that was not.
+        """
+        aligned = stride - steps % stride
+        return aligned if self.steps is None else min(aligned, self.steps - steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a callback learns at the start: budgets, where the run starts, and its parts."""
+
+    steps: int | None
+    seconds: float | None
+    start: int
+    start_seconds: float
+    resumed: bool
+    stride: int
+    objective: Any
+    optimizer: Any
+    model: PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """The outcome of `train`.
+
+    `status` is "finished" (a budget was used up), "stopped" (by the optimizer or a callback),
+    "failed" (a number was not finite, or the code raised) or "interrupted" (from the keyboard);
+    `message` says why in words. `steps`, `seconds` and `compile_seconds` are totals, including
+    the part of the run before a resumed checkpoint; `seconds` is training only: neither
+    compilation nor evaluation, callbacks and checkpoints. `history` has one dict per compiled call
+    of this process. `loss` is what the last step reported; `metrics` are the values of `evaluate`
+    at the returned model, empty where nothing was evaluated.
+    """
+
+    model: PyTree
+    state: PyTree
+    history: list[Record]
+    status: str
+    message: str
+    steps: int
+    seconds: float
+    compile_seconds: float
+    loss: float
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,111 @@
+"""ENGD, ENGD-W, SPRING and gradient descent."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from pinn_ngd import Interval, Residual, ResidualObjective, Trapezoid, optimizers
+from pinn_ngd.linalg import get_solver
+from pinn_ngd.optimizers import FixedStep, GridLineSearch, NaturalGradient
+from pinn_ngd.optimizers.base import NO_STEP_HELPS
+from tests.optimizers.helpers import network, poisson_1d, ritz_1d
+
+
+def run(optimizer, model, objective, steps):
+    batch = objective.batch(jax.random.key(0))
+    state = optimizer.init(model, objective, batch)
+    step = eqx.filter_jit(optimizer.step)
+    infos = []
+    for _ in range(steps):
+        model, state, info = step(model, state, objective, batch, key=jax.random.key(0))
+        infos.append(info)
+    return model, state, infos
+
+
+def flat(model):
+    return ravel_pytree(eqx.filter(model, eqx.is_inexact_array))[0]
+
+
+def test_engd_direction_is_the_pseudo_inverse_of_the_gram_matrix():
+    objective, start = poisson_1d(), network(4)
+    optimizer = optimizers.get("engd", rcond=1e-5)
+    model, _, infos = run(optimizer, start, objective, 1)
+    system = objective.system(start, objective.batch())
+    a, b = system.operator.as_matrix(), ravel_pytree(system.target)[0]
+    direction = jnp.linalg.pinv(a.T @ a, rtol=1e-10) @ (a.T @ b)
+    step = flat(start) - flat(model)
+    cosine = step @ direction / jnp.linalg.norm(step) / jnp.linalg.norm(direction)
+    assert float(cosine) > 1 - 1e-6
+    ratio = float(jnp.linalg.norm(step) / jnp.linalg.norm(direction))
+    assert np.log2(ratio) == pytest.approx(round(np.log2(ratio)), abs=1e-3)  # a point of the grid
+    assert bool(infos[0].accepted)
+
+
+def test_primal_and_dual_damped_directions_agree():
+    objective, start = poisson_1d(), network(4)
+    settings = dict(damping=1e-4, search=FixedStep(rate=1.0))
+    primal = run(NaturalGradient(form="primal", solver=get_solver("qr"), **settings), start, objective, 1)
+    dual = run(NaturalGradient(form="dual", solver=get_solver("qr"), **settings), start, objective, 1)
+    np.testing.assert_allclose(flat(primal[0]), flat(dual[0]), rtol=1e-8, atol=1e-10)
+
+
+def test_spring_recurrence():
+    """Two SPRING steps against the formulas of Algorithm 1, written out with dense matrices."""
+    objective, start = poisson_1d(), network(4)
+    mu, damping, rate = 0.6, 1e-3, 0.05
+    optimizer = NaturalGradient(
+        damping=damping, momentum=mu, search=FixedStep(rate=rate), form="dual", solver=get_solver("qr")
+    )
+    _, unravel = ravel_pytree(eqx.filter(start, eqx.is_inexact_array))
+    static = eqx.partition(start, eqx.is_inexact_array)[1]
+    theta, phi = flat(start), jnp.zeros_like(flat(start))
+    for k in (1, 2):
+        system = objective.system(eqx.combine(unravel(theta), static), objective.batch())
+        a, b = system.operator.as_matrix(), ravel_pytree(system.target)[0]
+        kernel = a @ a.T + damping * jnp.eye(b.size)
+        phi = a.T @ jnp.linalg.solve(kernel, b - mu * (a @ phi)) + mu * phi
+        theta = theta - rate * phi / jnp.sqrt(1 - mu ** (2 * k))
+    np.testing.assert_allclose(flat(run(optimizer, start, objective, 2)[0]), theta, rtol=1e-7)
+
+
+def test_gradient_descent_moves_along_the_gradient():
+    objective, start = poisson_1d(), network(4)
+    model, _, infos = run(optimizers.get("gd"), start, objective, 1)
+    params, static = eqx.partition(start, eqx.is_inexact_array)
+    gradient = flat(jax.grad(lambda q: objective.loss(eqx.combine(q, static), objective.batch()))(params))
+    step = flat(start) - flat(model)
+    np.testing.assert_allclose(step / jnp.linalg.norm(step), gradient / jnp.linalg.norm(gradient), atol=1e-9)
+    assert float(infos[0].actual) > 0
+
+
+def test_engd_on_an_energy_lowers_it():
+    _, _, infos = run(optimizers.get("engd"), network(6), ritz_1d(), 10)
+    losses = [float(i.loss) for i in infos]
+    assert losses[-1] < losses[0]
+
+
+def test_step_that_does_not_help_is_refused_and_reported():
+    objective = ResidualObjective(
+        [Residual(lambda u, x: jax.lax.stop_gradient(2 * u(x)) - u(x) - 1.0, Trapezoid(Interval(0, 1), 5))]
+    )
+    start = network(3)
+    model, _, infos = run(optimizers.get("engd"), start, objective, 1)
+    np.testing.assert_array_equal(flat(model), flat(start))
+    assert not bool(infos[0].accepted)
+    assert int(infos[0].stop) == NO_STEP_HELPS
+    assert "line search" in optimizers.STOP_REASONS[NO_STEP_HELPS]
+
+
+def test_grid_line_search_finds_the_best_halving():
+    t, gain, accepted = GridLineSearch()(lambda t: 0.25 * t - t**2, jnp.asarray(1.0))
+    assert float(t) == 0.125
+    assert float(gain) == pytest.approx(0.125 * 0.25 - 0.125**2)
+    assert bool(accepted)
+
+
+def test_momentum_on_an_energy_is_an_error():
+    with pytest.raises(ValueError, match="`momentum` needs a least-squares objective"):
+        run(NaturalGradient(momentum=0.5, damping=1e-3), network(3), ritz_1d(), 1)
