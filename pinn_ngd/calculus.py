@@ -176,8 +176,12 @@ def _folx(u: Field, x: Array, axes: tuple[int, ...]) -> Array:
             "`method` = 'folx' needs the package folx, which is not installed. "
             "Run `pip install 'pinn-ngd[folx]'`, or take method='forward'."
         ) from error
-    index = np.asarray(axes)
-    return folx.forward_laplacian(lambda y: u(x.at[index].set(y)))(x[index]).laplacian
+    if len(axes) == x.shape[0]:
+        return folx.forward_laplacian(u)(x).laplacian
+    # No indexed update here: folx turns its float32 tangents into float64 ones under x64.
+    units = _units(x, axes)
+    origin = jnp.zeros(len(axes), dtype=x.dtype)
+    return folx.forward_laplacian(lambda z: u(x + z @ units))(origin).laplacian
 
 
 _METHODS: dict[str, Callable[[Field, Array, tuple[int, ...]], Array]] = {

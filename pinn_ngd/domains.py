@@ -78,9 +78,10 @@ class _Product:
         """The axes along which a point of the region can move: all of them."""
         return tuple(range(self.dimension))
 
-    def embed(self, points: Float[Array | np.ndarray, "n d"]) -> Float[Array | np.ndarray, "n d"]:
-        """The identity: the counterpart of `Face.embed`."""
-        return points
+    @property
+    def corners(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """(lower, upper), d entries each: the counterpart of `Face.corners`."""
+        return self.lower, self.upper
 
     def contains(self, points: Float[Array | np.ndarray, "*batch d"]) -> Bool[Array, "*batch"]:
         """Whether each point lies in the closed domain.
@@ -249,9 +250,18 @@ class Face:
         return tuple(i for i in range(self.dimension) if i != self.axis)
 
     @property
+    def corners(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The lowest and the uppermost point of the face, in the space: d entries each."""
+        lower, upper = (
+            (*bound[: self.axis], self.value, *bound[self.axis :])
+            for bound in (self.lower, self.upper)
+        )
+        return lower, upper
+
+    @property
     def measure(self) -> float:
         """Surface measure, the product of the side lengths (1 for a point)."""
-        return math.prod(b - a for a, b in zip(self.lower, self.upper, strict=True))
+        return math.prod((b - a for a, b in zip(self.lower, self.upper, strict=True)), start=1.0)
 
     @property
     def normal(self) -> tuple[float, ...]:
@@ -271,11 +281,8 @@ class Face:
     def contains(self, points: Float[Array | np.ndarray, "*batch d"]) -> Bool[Array, "*batch"]:
         """Whether each point lies on the closed face, exactly."""
         _check_points(points, self.dimension)
-        lower, upper = list(self.lower), list(self.upper)
-        lower.insert(self.axis, self.value)
-        upper.insert(self.axis, self.value)
-        low, high = (np.asarray(bound, dtype=points.dtype) for bound in (lower, upper))
-        return jnp.all((points >= low) & (points <= high), axis=-1)
+        lower, upper = (np.asarray(corner, dtype=points.dtype) for corner in self.corners)
+        return jnp.all((points >= lower) & (points <= upper), axis=-1)
 
 
 @jax.tree_util.register_static

@@ -10,7 +10,6 @@ key. Draw points outside `jax.jit`: Sobol points are made by SciPy on the host.
 """
 
 import abc
-import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, Literal, TypeAlias
@@ -136,12 +135,12 @@ class Equispaced(AbstractRule):
 
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:  # noqa: ARG002
         """The equispaced points, face by face on a boundary."""
-        turn = self.ends == "left" and isinstance(self.region, Boundary)
+        turned = self.ends == "left" and isinstance(self.region, Boundary)
 
         def nodes(a: float, b: float, n: int) -> _Nodes:
             return _equispaced_nodes(a, b, n, self.ends)
 
-        return _tensor_rule(self.region, self.n, nodes, turn=turn)
+        return _tensor_rule(self.region, self.n, nodes, counterclockwise=turned)
 
 
 class MonteCarlo(AbstractRule):
@@ -164,14 +163,9 @@ class MonteCarlo(AbstractRule):
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
         """Uniform points drawn from `key` (resampled) or from `seed`."""
         key = _required(key) if self.resampled else jax.random.key(self.seed)
-        pieces, shares = _pieces(self.region), _shares(self.region, self.n)
-        keys = jax.random.split(key, len(pieces))
-        dtype = jnp.result_type(float)
-        units = [
-            jax.random.uniform(k, (n, len(piece.free_axes)), dtype=dtype)
-            for k, piece, n in zip(keys, pieces, shares, strict=True)
-        ]
-        return _scattered(pieces, units)
+        shape = (self.n, self.region.dimension)
+        unit = jax.random.uniform(key, shape, dtype=jnp.result_type(float))
+        return _stretched(self.region, self.n, unit)
 
 
 class Sobol(AbstractRule):
@@ -194,12 +188,9 @@ class Sobol(AbstractRule):
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
         """Scrambled points from `key` (resampled) or from `seed`."""
         entropy = _host_entropy(_required(key)) if self.resampled else [self.seed]
-        pieces, shares = _pieces(self.region), _shares(self.region, self.n)
-        units = [
-            _sobol_points(len(piece.free_axes), n, [*entropy, index])
-            for index, (piece, n) in enumerate(zip(pieces, shares, strict=True))
-        ]
-        return _scattered(pieces, units)
+        pieces = zip(_pieces(self.region), _shares(self.region, self.n), strict=True)
+        units = [_sobol_points(piece, n, [*entropy, i]) for i, (piece, n) in enumerate(pieces)]
+        return _stretched(self.region, self.n, np.concatenate(units))
 
 
 def _pieces(region: Region) -> tuple[_Piece, ...]:
@@ -235,11 +226,7 @@ def _equispaced_nodes(a: float, b: float, n: int, ends: str) -> _Nodes:
     return np.linspace(a, b, n + extra)[kept], np.full(n, (b - a) / n)
 
 
-def _free_bounds(piece: _Piece) -> list[tuple[float, float]]:
-    return list(zip(piece.lower, piece.upper, strict=True))
-
-
-def _counterclockwise(piece: _Piece) -> bool:
+def _against_axis(piece: _Piece) -> bool:
     """Whether an edge runs against its axis: its tangent is the normal turned by 90 degrees."""
     return isinstance(piece, Face) and piece.dimension == 2 and piece.sign == (2 * piece.axis - 1)
 
@@ -249,27 +236,32 @@ def _tensor_rule(
     n: int | tuple[int, ...],
     nodes: Callable[[float, float, int], _Nodes],
     *,
-    turn: bool = False,
+    counterclockwise: bool = False,
 ) -> Quadrature:
-    counts, points, weights = _counts(region, n), [], []
+    counts, blocks = _counts(region, n), []
     for piece in _pieces(region):
-        axes = zip(_free_bounds(piece), piece.free_axes, strict=True)
-        rules = [nodes(a, b, counts[axis]) for (a, b), axis in axes]
-        if turn and _counterclockwise(piece):
-            (a, b), (x, w) = _free_bounds(piece)[0], rules[0]
-            rules = [(a + b - x, w)]
-        free, w = _tensor(rules)
-        points.append(piece.embed(free))
-        weights.append(w)
-    return _assembled(points, weights)
+        turned = counterclockwise and _against_axis(piece)
+        axes = range(region.dimension)
+        blocks.append(_tensor([_axis_rule(piece, i, counts[i], nodes, turned) for i in axes]))
+    points, weights = zip(*blocks, strict=True)
+    return _quadrature(np.concatenate(points), np.concatenate(weights))
+
+
+def _axis_rule(
+    piece: _Piece, axis: int, n: int, nodes: Callable[[float, float, int], _Nodes], turned: bool
+) -> _Nodes:
+    """One-dimensional rule; on the fixed axis of a face one point with weight 1."""
+    a, b = (corner[axis] for corner in piece.corners)
+    if axis not in piece.free_axes:
+        return np.full(1, a), np.ones(1)
+    x, w = nodes(a, b, n)
+    return (a + b - x if turned else x), w
 
 
 def _tensor(rules: list[_Nodes]) -> _Nodes:
-    """Tensor product; of no rule at all: the one point of a 0-dimensional face, with weight 1."""
-    size = math.prod(len(w) for _, w in rules)
     grids = np.meshgrid(*(x for x, _ in rules), indexing="ij")
-    points = np.stack(grids, axis=-1).reshape(size, len(rules)) if rules else np.zeros((1, 0))
-    return points, reduce(np.multiply.outer, [w for _, w in rules], np.ones(())).reshape(size)
+    weights = reduce(np.multiply.outer, [w for _, w in rules]).reshape(-1)
+    return np.stack(grids, axis=-1).reshape(weights.size, len(rules)), weights
 
 
 def _shares(region: Region, n: int) -> tuple[int, ...]:
@@ -308,25 +300,25 @@ def _host_entropy(key: PRNGKeyArray) -> list[int]:
         ) from error
 
 
-def _sobol_points(dimension: int, n: int, entropy: Sequence[int]) -> np.ndarray:
-    if dimension == 0:
-        return np.zeros((n, 0))
-    sampler = qmc.Sobol(dimension, scramble=True, rng=np.random.default_rng(entropy))
-    # SciPy warns on the first draw of a size which is no power of two: draw the next one and cut.
-    return sampler.random_base2((n - 1).bit_length())[:n]
+def _sobol_points(piece: _Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
+    """Points (n, d) of the unit cube; zero on the fixed axis of a face."""
+    unit, free = np.zeros((n, piece.dimension)), list(piece.free_axes)
+    if free:
+        sampler = qmc.Sobol(len(free), scramble=True, rng=np.random.default_rng(entropy))
+        # SciPy warns of a size which is no power of two: draw the next power and cut.
+        unit[:, free] = sampler.random_base2((n - 1).bit_length())[:n]
+    return unit
 
 
-def _scattered(pieces: tuple[_Piece, ...], units: Sequence[Array | np.ndarray]) -> Quadrature:
-    """Points of the unit cube, stretched over the pieces."""
-    points, weights = [], []
-    for piece, unit in zip(pieces, units, strict=True):
-        lower, upper = (np.asarray(bound, dtype=unit.dtype) for bound in (piece.lower, piece.upper))
-        points.append(piece.embed(lower + (upper - lower) * unit))
-        weights.append(np.full(len(unit), piece.measure / len(unit)))
-    return _assembled(points, weights)
+def _stretched(region: Region, n: int, unit: Array | np.ndarray) -> Quadrature:
+    """Points (n, d) of the unit cube, shared among the pieces and stretched over each."""
+    pieces, shares = _pieces(region), _shares(region, n)
+    corners = np.asarray([piece.corners for piece in pieces], dtype=unit.dtype)
+    lower, upper = (np.repeat(corners[:, i], shares, axis=0) for i in (0, 1))
+    densities = [piece.measure / share for piece, share in zip(pieces, shares, strict=True)]
+    return _quadrature(lower + (upper - lower) * unit, np.repeat(densities, shares))
 
 
-def _assembled(points: Sequence[Array | np.ndarray], weights: Sequence[np.ndarray]) -> Quadrature:
+def _quadrature(points: Array | np.ndarray, weights: np.ndarray) -> Quadrature:
     dtype = jnp.result_type(float)
-    blocks = [jnp.asarray(block, dtype=dtype) for block in points]
-    return Quadrature(jnp.concatenate(blocks), jnp.asarray(np.concatenate(weights), dtype=dtype))
+    return Quadrature(jnp.asarray(points, dtype=dtype), jnp.asarray(weights, dtype=dtype))

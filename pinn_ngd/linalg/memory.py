@@ -28,7 +28,7 @@ def memory_estimate(rows: int, parameters: int, *, itemsize: int = 8) -> dict[st
 
 
 def choose_form(
-    rows: int, parameters: int, *, itemsize: int = 8, budget_bytes: float | None = None
+    rows: int, parameters: int, *, itemsize: int = 8, budget_bytes: float | int | None = None
 ) -> Form:
     """The cheapest form of a damped system with n rows and p parameters that fits the memory.
 

@@ -65,22 +65,24 @@ def all_finite(tree: PyTree[Array]) -> Bool[Array, ""]:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
 
 
-def semidefinite(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
+def is_semidefinite(solver: lx.AbstractLinearSolver) -> bool:
+    """Whether a solver works with the Gram matrix: `Normal`, or a bare Cholesky or CG."""
+    return isinstance(solver, (Normal, Cholesky, CG))
+
+
+def inner(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
     """The solver for A^T A that corresponds to a least-squares solver for A."""
-    if isinstance(solver, Normal):
-        return solver.inner_solver
-    if isinstance(solver, Fallback):
-        return Fallback(semidefinite(solver.primary), semidefinite(solver.secondary))
-    return solver
+    return solver.inner_solver if isinstance(solver, Normal) else solver
 
 
 def rectangular(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
     """The least-squares solver that corresponds to a solver of semidefinite systems."""
-    if isinstance(solver, Cholesky | CG):
-        return Normal(solver)
     if isinstance(solver, Fallback):
         return Fallback(rectangular(solver.primary), rectangular(solver.secondary))
-    return solver
+    if isinstance(solver, Normal) or not is_semidefinite(solver):
+        return solver
+    untyped: Any = solver
+    return Normal(untyped)
 
 
 def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
@@ -93,32 +95,34 @@ def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
     return not isinstance(solver, direct)
 
 
-def _cg() -> lx.AbstractLinearSolver:
-    return Normal(CG(rtol=1e-10, atol=1e-12, max_steps=5000))
+def _cg(eps: float) -> lx.AbstractLinearSolver:
+    # 4e-11 in float64: the squared matrix allows little more.
+    return Normal(CG(rtol=eps ** (2 / 3), atol=eps ** (3 / 4), max_steps=5000))
 
 
-def _lsmr() -> lx.AbstractLinearSolver:
+def _lsmr(eps: float) -> lx.AbstractLinearSolver:
     # The default `conlim` of 1e8 would end ill-conditioned damped solves early.
-    return LSMR(rtol=1e-12, atol=1e-12, max_steps=5000, conlim=float("inf"))
+    return LSMR(rtol=45 * eps, atol=45 * eps, max_steps=5000, conlim=float("inf"))
 
 
-_SOLVERS: dict[str, tuple[Callable[[], lx.AbstractLinearSolver], str]] = {
+# Iterative solvers stop at tolerances that the precision `eps` allows; the others need none.
+_SOLVERS: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
     "spectral": (
-        Spectral,
+        lambda _: Spectral(),
         "one factorization for every damping; QR or Gram matrix, whichever the damping allows",
     ),
     "spectral-gram": (
-        lambda: Spectral("gram"),
-        "one factorization for every damping, from the Gram matrix: fast, half the digits",
+        lambda _: Spectral("gram"),
+        "one factorization for every damping, from the Gram matrix: fast, for larger dampings",
     ),
     "spectral-qr": (
-        lambda: Spectral("qr"),
-        "one factorization for every damping, from QR and the SVD of R: all digits",
+        lambda _: Spectral("qr"),
+        "one factorization for every damping, from QR and the SVD of R: safe for every damping",
     ),
-    "qr": (QR, "QR of the damped operator; does not square the condition number"),
-    "svd": (SVD, "singular values of the damped operator; the slowest and most robust"),
+    "qr": (lambda _: QR(), "QR of the damped operator; does not square the condition number"),
+    "svd": (lambda _: SVD(), "singular values of the damped operator; the slowest and most robust"),
     "cholesky": (
-        lambda: Fallback(Normal(Cholesky()), SVD()),
+        lambda _: Fallback(Normal(Cholesky()), SVD()),
         "Cholesky of the damped normal equations; falls back on the SVD and reports it",
     ),
     "cg": (_cg, "conjugate gradients on the damped normal equations; matrix-free"),
@@ -131,9 +135,13 @@ def solver_names() -> dict[str, str]:
     return {name: description for name, (_, description) in _SOLVERS.items()}
 
 
-def get_solver(name: str) -> lx.AbstractLinearSolver:
-    """A solver for damped least squares by name; raises ValueError for an unknown name."""
+def get_solver(name: str, *, dtype: Any = None) -> lx.AbstractLinearSolver:
+    """A solver for damped least squares by name; raises ValueError for an unknown name.
+
+    `dtype` (default: JAX's default float) sets the tolerances of iterative solvers.
+    """
     if name not in _SOLVERS:
         msg = f"`name` is {name!r}; choose one of {', '.join(map(repr, _SOLVERS))}."
         raise ValueError(msg)
-    return _SOLVERS[name][0]()
+    eps = jnp.finfo(jnp.result_type(float) if dtype is None else dtype).eps
+    return _SOLVERS[name][0](float(eps))

@@ -4,6 +4,7 @@ The matrix is factored once; afterwards each damping or right-hand side costs tw
 the matrix and two with the vectors of its smaller side.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
@@ -11,6 +12,7 @@ import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import lineax as lx
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree, Real
 
 from ._ravel import freeze, ravel, thaw, unravel
@@ -18,10 +20,12 @@ from .operators import matvec
 
 Method = Literal["auto", "gram", "qr"]
 
-# "auto" takes the Gram matrix where the smallest damping is at least this fraction of |A|_F^2. The
-# Gram route perturbs A^T A by eps * s_max^2, a relative error of eps * s_max^2 / damping in the
-# damped solution: at most 2e-16 / 1e-12, that is 3 to 4 digits, where the QR route loses less.
-GRAM_THRESHOLD = 1e-12
+# "auto" takes the Gram matrix where the smallest damping is at least this multiple of eps |A|_F^2
+# (1e-12 |A|_F^2 in float64). The Gram route perturbs A^T A by eps * s_max^2, a relative error of
+# eps * s_max^2 / damping in the damped solution: up to 2e-4 here, which one refinement step
+# squares. Below, refinement would soon diverge, and the QR route with its error of
+# eps * s_max / sqrt(damping) is needed.
+GRAM_THRESHOLD = 4500.0
 
 
 class SpectralFactor(eqx.Module):
@@ -44,16 +48,32 @@ class SpectralFactor(eqx.Module):
         damping: Real[ArrayLike, ""],
         *,
         rcond: float | None = None,
+        refine: bool = True,
     ) -> Float[Array, " p"]:
         """argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2, of shape (p,).
 
         Tall: V (s^2 + damping)^-1 V^T (A^T b); wide: A^T W (s^2 + damping)^-1 W^T b. A damping of
         exactly zero means the pseudo-inverse: singular values up to `rcond` * s_max are dropped
         (default eps * max(n, p), its square root where the Gram matrix was factored).
+
+        `refine` adds one step of iterative refinement with the residual of A itself (Bjorck,
+        Linear Algebra Appl. 1987, corrected seminormal equations): two more products with A, and
+        the square of the Gram route's relative error eps * s_max^2 / damping.
         """
+        matrix, damping = self.matrix, self._scalar(damping)
+
+        def apply(vector: Array) -> Array:
+            return self._filtered(vector, damping, rcond)
+
+        def primal(x: Array) -> Array:
+            return apply(matvec(matrix.T, target - matvec(matrix, x)) - damping * x)
+
+        def dual(y: Array) -> Array:
+            return apply(target - matvec(matrix, matvec(matrix.T, y)) - damping * y)
+
         if self.left:
-            return matvec(self.matrix.T, self._filtered(target, damping, rcond))
-        return self._filtered(matvec(self.matrix.T, target), damping, rcond)
+            return matvec(matrix.T, _corrected(apply(target), dual, refine))
+        return _corrected(apply(matvec(matrix.T, target)), primal, refine)
 
     def solve_gradient(
         self,
@@ -61,27 +81,35 @@ class SpectralFactor(eqx.Module):
         damping: Real[ArrayLike, ""],
         *,
         rcond: float | None = None,
+        refine: bool = True,
     ) -> Float[Array, " p"]:
-        """(A^T A + damping I)^-1 g, of shape (p,).
+        """(A^T A + damping I)^-1 g, of shape (p,), with one step of refinement as in `solve`.
 
-        Wide: (g - A^T (A A^T + damping I)^-1 A g) / damping. A rounding error eps |g| outside of
-        the row space of A is divided by the damping while the wanted part is divided by
-        s^2 + damping, so digits are lost as the damping falls below s^2: where g = A^T b is known,
-        `solve` with target b loses none of them. Raises ValueError for a wide matrix with zero
-        damping, where no inverse exists (NaN where the damping is traced).
+        Wide: (g - A^T (A A^T + damping I)^-1 A g) / damping. Rounding errors eps |g| outside of
+        the row space of A are divided by the damping where the wanted part is divided by
+        s^2 + damping. Refinement wins back what the formula loses, not what the rounding of g
+        lost: where g = A^T b is known, use `solve` with target b. Raises ValueError for a wide
+        matrix with zero damping, where no inverse exists (NaN where the damping is traced).
         """
-        if not self.left:
-            return self._filtered(gradient, damping, rcond)
-        if is_zero(damping):
+        if self.left and is_zero(damping):
             msg = (
                 "`damping` is 0, but A^T A of a matrix with fewer rows than columns is singular:"
                 " use a positive damping, or pass the `target` b with g = A^T b."
             )
             raise ValueError(msg)
-        inside = self._filtered(matvec(self.matrix, gradient), damping, rcond)
-        scale = jnp.asarray(damping, dtype=gradient.dtype)
-        safe = jnp.where(scale > 0, scale, jnp.full_like(scale, jnp.nan))
-        return (gradient - matvec(self.matrix.T, inside)) / safe
+        matrix, damping = self.matrix, self._scalar(damping)
+
+        def apply(vector: Array) -> Array:
+            if not self.left:
+                return self._filtered(vector, damping, rcond)
+            inside = self._filtered(matvec(matrix, vector), damping, rcond)
+            safe = jnp.where(damping > 0, damping, jnp.nan)
+            return (vector - matvec(matrix.T, inside)) / safe
+
+        def correction(x: Array) -> Array:
+            return apply(gradient - matvec(matrix.T, matvec(matrix, x)) - damping * x)
+
+        return _corrected(apply(gradient), correction, refine)
 
     @property
     def condition(self) -> Float[Array, ""]:
@@ -97,9 +125,11 @@ class SpectralFactor(eqx.Module):
         s, vectors = self.singular_values, self.vectors
         return SpectralFactor(self.matrix.T, s, vectors, self.from_gram, not self.left)
 
-    def _filtered(self, vector: Array, damping: Any, rcond: float | None) -> Array:
+    def _scalar(self, damping: Any) -> Array:
+        return jnp.asarray(damping, dtype=self.matrix.dtype)
+
+    def _filtered(self, vector: Array, damping: Array, rcond: float | None) -> Array:
         """vectors (s^2 + damping)^-1 vectors^T vector."""
-        damping = jnp.asarray(damping, dtype=self.singular_values.dtype)
         keep = (damping != 0) | self._kept(rcond)
         shifted = jnp.where(keep, self.singular_values**2 + damping, 1)
         inverse = jnp.where(keep, 1 / shifted, 0)
@@ -113,6 +143,15 @@ class SpectralFactor(eqx.Module):
         return s > jnp.where(self.from_gram, cut**0.5, cut).astype(s.dtype) * s[0]
 
 
+def _corrected(x: Array, correction: Callable[[Array], Array], refine: bool) -> Array:
+    if not refine:
+        return x
+    step = correction(x)
+    # A correction as large as the solution tells that refinement diverges: better none.
+    sound = jnp.linalg.norm(step) <= 0.5 * jnp.linalg.norm(x)
+    return jnp.where(sound, x + step, x)
+
+
 def spectral_factor(
     matrix: Float[Array, "n p"],
     *,
@@ -123,9 +162,10 @@ def spectral_factor(
 
     - "qr": QR without Q of the tall one of A and A^T, then the SVD of R (Chan, ACM TOMS 1982).
       All digits of the singular values relative to s_max.
-    - "gram": eigenvalues of the smaller Gram matrix; two to three times cheaper, half the digits.
-    - "auto": "gram" where `smallest_damping` >= 1e-12 |A|_F^2 makes it accurate enough, decided at
-      run time; "qr" otherwise and where no `smallest_damping` is given.
+    - "gram": eigenvalues of the smaller Gram matrix; two to three times cheaper, but
+      singular values below sqrt(eps) s_max are noise.
+    - "auto": "gram" where `smallest_damping` >= 4500 eps |A|_F^2 (1e-12 |A|_F^2 in float64) makes
+      it accurate enough, decided at run time; "qr" otherwise and where none is given.
     """
     if method not in ("auto", "gram", "qr"):
         msg = f"`method` is {method!r}; choose 'auto', 'gram' or 'qr'."
@@ -134,7 +174,8 @@ def spectral_factor(
         return _assemble(matrix, _qr_route(matrix), jnp.asarray(False))
     if method == "gram":
         return _assemble(matrix, _gram_route(matrix), jnp.asarray(True))
-    from_gram = jnp.asarray(smallest_damping, matrix.dtype) >= GRAM_THRESHOLD * jnp.sum(matrix**2)
+    threshold = GRAM_THRESHOLD * float(jnp.finfo(matrix.dtype).eps) * jnp.sum(matrix**2)
+    from_gram = jnp.asarray(smallest_damping, matrix.dtype) >= threshold
     return _assemble(matrix, jax.lax.cond(from_gram, _gram_route, _qr_route, matrix), from_gram)
 
 
@@ -167,7 +208,7 @@ def _gram_route(matrix: Array) -> tuple[Array, Array]:
 
 def is_zero(damping: Any) -> bool:
     """Whether a damping is known to be zero while tracing; False where its value is traced."""
-    return not isinstance(damping, jax.core.Tracer) and bool(damping == 0)
+    return not isinstance(damping, Tracer) and bool(damping == 0)
 
 
 class _State(eqx.Module):
@@ -184,11 +225,13 @@ class Spectral(lx.AbstractLinearSolver[_State]):
     `method="auto"` can take the cheaper Gram route where it is safe. Any real operator will do.
 
     `stats`: "rank", "condition" and "from_gram". The solution may be differentiated in the
-    target; in the operator only without damping (NotImplementedError otherwise).
+    target; in the operator only without damping (NotImplementedError otherwise). `refine` is that
+    of `SpectralFactor.solve`.
     """
 
     method: Method = eqx.field(static=True, default="auto")
     rcond: float | None = eqx.field(static=True, default=None)
+    refine: bool = eqx.field(static=True, default=True)
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> _State:
         smallest = options.get("smallest_damping", options.get("damping"))
@@ -203,7 +246,8 @@ class Spectral(lx.AbstractLinearSolver[_State]):
     ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
         factor, (in_structure, _) = state.factor, state.structures.value
         target = ravel(vector, factor.matrix.dtype)
-        solution = factor.solve(target, options.get("damping", 0.0), rcond=self.rcond)
+        damping = options.get("damping", 0.0)
+        solution = factor.solve(target, damping, rcond=self.rcond, refine=self.refine)
         stats = self.stats(factor)
         return unravel(solution, thaw(in_structure)), lx.RESULTS.successful, stats
 

@@ -6,11 +6,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
 from ._ravel import dtype_of, freeze, ravel, thaw, unravel
-from .operators import damped_dual, damped_primal, gram, kernel
-from .solvers import all_finite, is_iterative, rectangular, semidefinite
+from .operators import damped_dual, damped_primal, gram
+from .solvers import all_finite, inner, is_iterative, is_semidefinite, rectangular
 from .spectral import Spectral, is_zero
 
 Form = Literal["auto", "primal", "dual", "matrix-free"]
@@ -135,9 +136,10 @@ def solve(
       matrix of A is never formed.
 
     With a gradient g: (A^T A + damping I) x = g, or in dual form the Woodbury identity
-    x = (g - A^T (A A^T + damping I)^-1 A g) / damping. `Normal(inner)` is then replaced by its
-    inner solver; QR, SVD and LSMR work on the squared matrix, and lose the digits that this costs.
-    A bare `Cholesky` or `CG` is read as `Normal` of it where a target is given.
+    x = (g - A^T (A A^T + damping I)^-1 A g) / damping, which loses digits where the damping is
+    small. `Normal(inner)` hands the Gram matrix to its inner solver; QR, SVD and LSMR never form
+    it and solve one minimum-norm and one least-squares problem instead. A bare `Cholesky` or `CG`
+    is read as `Normal` of it.
 
     The right-hand side is scaled to unit norm for iterative solvers, so that their absolute
     tolerances are relative to it.
@@ -159,7 +161,8 @@ def _solve_spectral(
         return _call(system.operator, system.target, solver, options, state)
     factor = (solver.init(system.operator, options) if state is None else state).factor
     flat = ravel(system.gradient, factor.matrix.dtype)
-    value = factor.solve_gradient(flat, options["damping"], rcond=solver.rcond)
+    keywords = {"rcond": solver.rcond, "refine": solver.refine}
+    value = factor.solve_gradient(flat, options["damping"], **keywords)
     value = unravel(value, system.operator.in_structure())
     return Solution(value, _judge(value), solver.stats(factor))
 
@@ -186,9 +189,9 @@ def _solve(
     state: PyTree,
 ) -> Solution:
     operator, target, damping = system.operator, system.target, system.damping
-    if target is None:
-        return _solve_gradient(system, semidefinite(solver), form, options, state)
     solver = rectangular(solver)
+    if target is None:
+        return _solve_gradient(system, solver, form, options, state)
     if form == "dual":
         both = _call(damped_dual(operator, damping), target, solver, options, state)
         return Solution(both.value[0], both.result, both.stats)
@@ -205,17 +208,49 @@ def _solve_gradient(
 ) -> Solution:
     operator, gradient, damping = system.operator, system.gradient, system.damping
     if form == "primal":
-        return _call(gram(operator, damping), gradient, solver, options, state)
+        return _solve_normal(operator, gradient, damping, solver, options, state)
     if is_zero(damping):
         msg = (
             "`damping` is 0, but A^T A with fewer rows than columns is singular: use a positive"
             " damping, form='primal' with SVD(), or pass the `target` b with gradient A^T b."
         )
         raise ValueError(msg)
-    dual = _call(kernel(operator, damping), operator.mv(gradient), solver, options, state)
-    inside = operator.transpose().mv(dual.value)
-    value = jax.tree.map(lambda g, x: (g - x) / damping.astype(g.dtype), gradient, inside)
-    return Solution(value, dual.result, dual.stats)
+    flipped, vector = operator.transpose(), operator.mv(gradient)
+    inside = _solve_normal(flipped, vector, damping, solver, options, state)
+    correction = flipped.mv(inside.value)
+    value = jax.tree.map(lambda g, x: (g - x) / damping.astype(g.dtype), gradient, correction)
+    return Solution(value, inside.result, inside.stats)
+
+
+def _solve_normal(
+    operator: lx.AbstractLinearOperator,
+    vector: PyTree[Array],
+    damping: Inexact[Array, ""],
+    solver: lx.AbstractLinearSolver,
+    options: dict[str, Any],
+    state: PyTree,
+) -> Solution:
+    """(A^T A + damping I) x = g, without the Gram matrix unless the solver wants one.
+
+    With D = [A; sqrt(damping) I] the solution is D^+ (D^+)^T g: a minimum-norm and a
+    least-squares problem, of the square root of the Gram matrix's condition number.
+    """
+    if is_semidefinite(solver):
+        return _call(gram(operator, damping), vector, inner(solver), options, state)
+    tall = damped_primal(operator, damping)
+    state = solver.init(tall, options) if state is None else state
+    state_t, options_t = solver.transpose(state, options)
+    half = _call(tall.transpose(), vector, solver, options_t, state_t)
+    return _merge(half, _call(tall, half.value, solver, options, state))
+
+
+def _merge(first: Solution, second: Solution) -> Solution:
+    succeeded = first.result == lx.RESULTS.successful
+    result = lx.RESULTS.where(succeeded, second.result, first.result)
+    stats = dict(second.stats)
+    if "fallback" in stats:
+        stats["fallback"] = first.stats["fallback"] | stats["fallback"]
+    return Solution(second.value, result, stats)
 
 
 def _call(
@@ -269,6 +304,6 @@ def _check_damping(damping: Any) -> None:
     if jnp.ndim(damping) != 0:
         msg = f"`damping` has shape {jnp.shape(damping)}; it must be a scalar (vmap over several)."
         raise ValueError(msg)
-    if not isinstance(damping, jax.core.Tracer) and not damping >= 0:
+    if not isinstance(damping, Tracer) and not damping >= 0:
         msg = f"`damping` is {damping}; it must be a scalar >= 0."
         raise ValueError(msg)

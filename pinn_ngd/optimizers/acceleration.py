@@ -21,13 +21,14 @@ from ..objectives import AbstractObjective, Evaluation
 class StepEquation(eqx.Module):
     """Everything that a correction may ask, for one damping at one model.
 
-    `solve(rhs)` is the damped solve, `linear(d)` the linear model's change of the right-hand side
-    (A d, or A^T A d where the right-hand side is a gradient), `evaluate(d)` the objective at
-    theta - d.
+    `solve(rhs, relative_damping=1)` is the damped solve, `right_hand_side` what the step answers
+    to, `linear(d)` the linear model's change of it (A d, or A^T A d where it is a gradient), and
+    `evaluate(d)` the objective at theta - d.
     """
 
     objective: AbstractObjective
-    solve: Callable[[PyTree], PyTree]
+    right_hand_side: PyTree
+    solve: Callable[..., PyTree]
     linear: Callable[[PyTree], PyTree]
     evaluate: Callable[[PyTree], Evaluation]
 
@@ -47,30 +48,37 @@ class Plain(AbstractAcceleration):
 
 
 class Chord(AbstractAcceleration):
-    """Simplified Newton iterations on the step equation with the Jacobian frozen.
+    """Predictor and corrector: simplified Newton iterations with the Jacobian frozen.
 
-    Looks for the fixed point of d = solve(b(theta - d) + A d), that is of
+    The predictor d0 is the damped step. The corrector looks for the fixed point of
 
-        A^T b(theta - d) = damping d,
+        d = d0 + solve_c(rho(d)),    rho(d) = b(theta - d) - (b - A d),
 
-    the stationarity of 1/2 |b(theta - d)|^2 + damping/2 |d|^2 with A in place of the Jacobian at
-    the new point: an implicit Euler step of the natural-gradient flow in which only the
-    transposed Jacobian is old. One iteration contains geodesic acceleration (the remainder's
-    second-order part) and costs one evaluation of the objective and no second derivative; further
-    ones pull the step back to the valley's floor to all orders. An iterate is kept only if it
-    lowers the loss and stays within `limit` |d0| of the plain step d0.
+    where rho is the exact remainder of the linearization and solve_c the damped solve with
+    `relative_damping` times the step's damping. With `relative_damping` 1 that is
+    A^T b(theta - d) = damping d, the stationarity of 1/2 |b(theta - d)|^2 + damping/2 |d|^2 with a
+    frozen transposed Jacobian: an implicit Euler step of the natural-gradient flow. A larger value
+    corrects only the stiff directions, those that the remainder hurts, which keeps the iteration
+    contractive for dampings orders of magnitude smaller.
+
+    The first iteration contains geodesic acceleration (the remainder's second-order part) and costs
+    one evaluation of the objective and no second derivative; further ones follow the curved floor
+    of a valley to all orders. An iterate is kept only if it lowers the loss and stays within
+    `limit` |d0| of the predictor.
     """
 
     iterations: int = eqx.field(static=True, default=4)
-    limit: float = 1.0
+    limit: float = 3.0
+    relative_damping: float = 1e3
 
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         radius = self.limit * _tree.norm(step)
 
         def iterate(_, carry):
             d, there = carry
-            target = _tree.add(there.right_hand_side, equation.linear(d))
-            candidate = equation.solve(target)
+            linearized = _tree.subtract(equation.right_hand_side, equation.linear(d))
+            remainder = _tree.subtract(there.right_hand_side, linearized)
+            candidate = _tree.add(step, equation.solve(remainder, self.relative_damping))
             evaluation = equation.evaluate(candidate)
             change = _tree.subtract(candidate, d)
             better = equation.objective.reduction(there, evaluation, change) > 0

@@ -50,9 +50,10 @@ class OptaxOptimizer(AbstractOptimizer):
 
         value, gradient = jax.value_and_grad(loss)(params)
         transformation = optax.with_extra_args_support(self.transformation)
-        updates, state = transformation.update(
-            gradient, state, params, value=value, grad=gradient, value_fn=loss
-        )
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats.
+            updates, state = transformation.update(
+                gradient, state, params, value=value, grad=gradient, value_fn=loss
+            )
         accepted = _tree.all_finite(updates)
         updates = _tree.where(accepted, updates, _tree.zeros_like(updates))
         zero = jnp.zeros_like(value)

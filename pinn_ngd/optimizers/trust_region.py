@@ -25,14 +25,15 @@ from .forms import squared_norm, system_for
 INITIAL_DAMPING = 1e-3  # relative to |A|_F^2
 REJECTED_GROWTH = 1e4  # the grid spans five decades: this leaves one decade of overlap
 LARGEST_DAMPING = 1e3  # relative to |A|_F^2: there a step is a tiny gradient step
-STALL_REDUCTION = 1e-4  # relative fall of the loss below which a step counts as stalled
+STALL_REDUCTION = 1e-4  # relative fall below which a step counts as stalled
 STALL_STEPS = 50
 
 
 class TrustRegionState(eqx.Module):
-    """The last accepted damping (zero before the first step) and the count of stalled steps."""
+    """Last accepted damping (zero before the first step), smallest gradient, stalled steps."""
 
     damping: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
     stalled: Int[Array, ""]
 
 
@@ -62,7 +63,9 @@ class TrustRegion(AbstractOptimizer):
         self, model: PyTree, objective: AbstractObjective, batch: PyTree
     ) -> TrustRegionState:
         del objective, batch
-        return TrustRegionState(jnp.zeros((), scalar_type(model)), jnp.asarray(0, jnp.int32))
+        dtype = scalar_type(model)
+        infinite = jnp.asarray(jnp.inf, dtype)
+        return TrustRegionState(jnp.zeros((), dtype), infinite, jnp.asarray(0, jnp.int32))
 
     def step(
         self,
@@ -85,11 +88,12 @@ class TrustRegion(AbstractOptimizer):
         )
 
         def candidate(damping):
-            def solve(rhs):
-                return _solve(prepared, system, rhs, damping)
+            def solve(rhs, relative_damping=1.0):
+                return _solve(prepared, system, rhs, relative_damping * damping)
 
             equation = StepEquation(
                 objective,
+                before.right_hand_side,
                 solve,
                 lambda d: _linear(system, d),
                 lambda d: objective.evaluate(_tree.move(model, d), batch),
@@ -104,7 +108,8 @@ class TrustRegion(AbstractOptimizer):
             )
 
         steps, losses, predicted, actual = jax.vmap(candidate)(dampings)
-        good = (actual >= self.acceptance * predicted) & (actual > 0) & jnp.isfinite(losses)
+        enough = actual >= self.acceptance * jnp.abs(predicted)  # rounding can make it negative
+        good = enough & (actual > 0) & jnp.isfinite(losses)
         accepted, best = jnp.any(good), jnp.argmax(good)
         step = jax.tree.map(lambda leaf: jnp.where(accepted, leaf[best], 0 * leaf[0]), steps)
         loss = jnp.where(accepted, losses[best], before.loss)
@@ -118,7 +123,8 @@ class TrustRegion(AbstractOptimizer):
             accepted=accepted,
             stop=jnp.asarray(GO_ON, jnp.int32),
         )
-        state, stop = _next(state, info, before.loss, size, objective.resampled)
+        progress = _progress(system, state, info, before.loss)
+        state, stop = _next(state, info, progress, size, objective.resampled)
         info = eqx.tree_at(lambda i: i.stop, info, stop)
         return _tree.move(model, step), state, info
 
@@ -152,17 +158,27 @@ def _predicted(system: LeastSquaresSystem, step: PyTree) -> Array:
     return _tree.dot(_tree.subtract(system.target, _tree.scale(0.5, image)), image)
 
 
+def _progress(
+    system: LeastSquaresSystem, state: TrustRegionState, info: StepInfo, loss: Array
+) -> Array:
+    """Whether the loss fell measurably; for energies, whose zero is arbitrary, the gradient."""
+    if system.gradient is None:
+        return info.actual > STALL_REDUCTION * loss
+    return info.gradient_norm < (1 - STALL_REDUCTION) * state.gradient_norm
+
+
 def _next(
-    state: TrustRegionState, info: StepInfo, loss: Array, size: Array, resampled: bool
+    state: TrustRegionState, info: StepInfo, progress: Array, size: Array, resampled: bool
 ) -> tuple[TrustRegionState, Int[Array, ""]]:
     damping = jnp.where(info.accepted, info.damping, info.damping * REJECTED_GROWTH)
-    floor = (jnp.finfo(damping.dtype).eps) ** 2 * size
-    slow = info.accepted & (info.actual <= STALL_REDUCTION * jnp.abs(loss))
-    stalled = jnp.where(slow, state.stalled + 1, 0).astype(jnp.int32)
+    floor = jnp.finfo(damping.dtype).eps ** 2 * size
+    stalled = jnp.where(progress, 0, state.stalled + 1).astype(jnp.int32)
     stop = jnp.where(damping > LARGEST_DAMPING * size, NO_DAMPING_HELPS, GO_ON)
     stop = jnp.where(stalled >= STALL_STEPS, STALLED, stop)
     stop = jnp.where(info.gradient_norm == 0, STATIONARY, stop)
     if resampled:  # Fresh points may help where these did not.
         stop = jnp.zeros_like(stop)
         damping = jnp.minimum(damping, LARGEST_DAMPING * size)
-    return TrustRegionState(jnp.maximum(damping, floor), stalled), stop.astype(jnp.int32)
+    smallest = jnp.minimum(state.gradient_norm, info.gradient_norm)
+    state = TrustRegionState(jnp.maximum(damping, floor), smallest, stalled)
+    return state, stop.astype(jnp.int32)

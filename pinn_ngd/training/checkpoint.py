@@ -18,7 +18,11 @@ FORMAT = "pinn_ngd checkpoint 1"
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """Where `train` writes its checkpoint, and how often (seconds by the clock on the wall)."""
+    """Where `train` writes its checkpoint, and how often (seconds by the clock on the wall).
+
+    It is written at the end of a run too. A run that starts from scratch first removes an older
+    file, so that nobody resumes one run with the checkpoint of another.
+    """
 
     path: str | os.PathLike
     every_seconds: float = 30.0

@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -84,6 +85,7 @@ class _Loop:
         self.step, self.lines = 0, 0
         self.seconds, self.compile_seconds = 0.0, 0.0
         self.saved_at = time.monotonic()
+        self.ready = False
 
     def run(self, model: PyTree, key: PRNGKeyArray, *, resume: bool) -> TrainResult:
         self.carry = Carry(as_arrays(model), as_arrays(model), None)
@@ -106,6 +108,9 @@ class _Loop:
         self.carry = Carry(model, model, state)
         if resume and self.checkpoint is not None:
             self._restore(load_checkpoint(self.checkpoint.path, like=(model, state)))
+        elif self.checkpoint is not None:
+            Path(self.checkpoint.path).unlink(missing_ok=True)
+        self.ready = True
         self.compile_seconds += time.perf_counter() - begun
         self._tell_the_start(resume)
 
@@ -167,7 +172,7 @@ class _Loop:
         ending = self._ending(progress, infos)
         verdict = None
         if progress.count > 0:
-            verdict = self._note(_record(infos, progress.count - 1), last=ending is not None)
+            verdict = self._note(_record(infos, int(progress.count) - 1), last=ending is not None)
         if ending is None and self._checkpoint_due():
             self._save()
         return ending if progress.failed else verdict or ending
@@ -227,7 +232,7 @@ class _Loop:
         return self.checkpoint is not None and waited >= self.checkpoint.every_seconds
 
     def _save(self) -> None:
-        if self.checkpoint is None or self.carry.state is None:
+        if self.checkpoint is None or not self.ready:
             return
         snapshot = Snapshot(
             self.carry.model,

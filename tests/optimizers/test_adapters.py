@@ -33,7 +33,8 @@ def test_adam_equals_a_plain_optax_loop():
     state = tx.init(params)
     for _ in range(3):
         grads = jax.grad(lambda q: objective.loss(eqx.combine(q, static), objective.batch()))(params)
-        updates, state = tx.update(grads, state)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = tx.update(grads, state)
         params = optax.apply_updates(params, updates)
     ours, _ = run(OptaxOptimizer(tx), model, objective, 3)
     np.testing.assert_allclose(flat(ours), ravel_pytree(params)[0], rtol=1e-12)
@@ -77,7 +78,8 @@ def test_bfgs_terminates_on_a_quadratic_in_about_p_steps():
     @jax.jit
     def step(x, state):
         v, g = jax.value_and_grad(value)(x)
-        updates, state = tx.update(g, state, x, value=v, grad=g, value_fn=value)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = tx.update(g, state, x, value=v, grad=g, value_fn=value)
         return optax.apply_updates(x, updates), state
 
     for _ in range(12):

@@ -1,0 +1,169 @@
+"""The command line: solve, compare, list, figures, cite.
+
+Exit codes: 0 trained (also when the budget ended), 1 training failed (a number was not finite),
+2 bad usage or input, 130 interrupted, with the files kept.
+
+JAX is set up and imported inside the commands, so that `--help` and a mistyped option are answered
+without it.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .errors import honest
+from .settings import check, check_optimizer, prepare
+from .tables import show_comparison, summary_of, two_columns
+
+TRAINED, FAILED, INTERRUPTED = 0, 1, 130
+CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
+
+app = typer.Typer(
+    help="Train neural networks for PDEs by natural gradients, to the last digits of float64.",
+    epilog="Start with:  pinn-ngd solve poisson-2d",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Source = Annotated[
+    str, typer.Argument(metavar="PROBLEM|FILE.py", help="A name from `list`, or your own file.")
+]
+Name = typer.Option(metavar="NAME", help="A name from `list`.")
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of network and random points.")]
+Steps = Annotated[int | None, typer.Option(metavar="N", help="Stop after so many steps.")]
+Seconds = Annotated[float | None, typer.Option(metavar="S", help="Stop after this training time.")]
+Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the results go.")]
+Single = Annotated[bool, typer.Option("--x32", help="Single precision instead of double.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of problem or optimizer."),
+]
+
+
+@app.command(epilog="Example:  pinn-ngd solve poisson-2d --optimizer engd-tr --set width=24")
+def solve(
+    source: Source,
+    optimizer: Annotated[str | None, Name] = None,
+    solver: Annotated[str | None, Name] = None,
+    seed: Seed = 0,
+    steps: Steps = None,
+    seconds: Seconds = None,
+    out: Out = None,
+    x32: Single = False,
+    resume: Resume = False,
+    set_: Set = None,
+) -> None:
+    """Train one problem; print a summary and leave results and pictures in a folder."""
+    with honest(source):
+        _configure(x32)
+        from pinn_ngd.runs import run_problem
+
+        problem, settings = prepare(source, optimizer, solver, set_ or [])
+        result = run_problem(
+            problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
+            seconds=seconds, out=out, resume=resume, progress=True,
+        )  # fmt: skip
+        Console().print(summary_of(result))
+    raise typer.Exit(CODES.get(result["status"], TRAINED))
+
+
+@app.command(
+    epilog="Example:  pinn-ngd compare poisson-2d-icml23 --optimizers engd-tr,engd,adam --seeds 3"
+)
+def compare(
+    source: Source,
+    optimizers: Annotated[
+        str, typer.Option(metavar="NAMES", help="Names from `list`, commas between them.")
+    ] = "engd-tr,engd,adam",
+    seeds: Annotated[int, typer.Option(metavar="K", help="How many seeds.")] = 3,
+    seconds: Seconds = None,
+    steps: Steps = None,
+    out: Out = None,
+    x32: Single = False,
+    resume: Resume = False,
+    set_: Set = None,
+) -> None:
+    """Run several optimizers from several seeds; print a table and draw error against time."""
+    names = [name.strip() for name in optimizers.split(",") if name.strip()]
+    with honest(source):
+        if not names or seeds < 1:
+            raise ValueError("nothing to compare: give `--optimizers` names and `--seeds` >= 1.")
+        _configure(x32)
+        from pinn_ngd.runs import RUNS, compare_optimizers
+
+        for name in names:
+            check_optimizer(name)
+        problem, _ = prepare(source, None, None, set_ or [], problem_only=True)
+        out = RUNS / f"compare-{problem.name}" if out is None else out
+        summary = compare_optimizers(
+            problem, names, seeds=range(seeds), out=out, steps=steps, seconds=seconds,
+            resume=resume, tell=_tell, progress=True,
+        )  # fmt: skip
+        show_comparison(summary, out)
+    statuses = [run["status"] for run in summary["runs"]]
+    # Failed seeds are a finding of a comparison, and in its table; all failed is a failure.
+    code = FAILED if set(statuses) == {"failed"} else TRAINED
+    raise typer.Exit(INTERRUPTED if "interrupted" in statuses else code)
+
+
+@app.command("list", epilog="Example:  pinn-ngd list")
+def list_() -> None:
+    """Show the problems, the optimizers and the linear solvers, a line each."""
+    from pinn_ngd.linalg import solver_names
+    from pinn_ngd.optimizers import names
+    from pinn_ngd.problem import list_problems
+
+    console = Console()
+    parts = {
+        "problems": list_problems(),
+        "optimizers (--optimizer)": names(),
+        "linear solvers (--solver)": solver_names(),
+    }
+    for title, lines in parts.items():
+        console.print(two_columns(lines, title), highlight=False)
+
+
+@app.command(epilog="Example:  pinn-ngd figures poisson-2d ritz-1d")
+def figures(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones (default: all).")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny runs, to see it work.")] = False,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Reuse runs that ended.")] = False,
+) -> None:
+    """Make the pictures in figures/ and the README's table again."""
+    with honest():
+        _configure(False)
+        from pinn_ngd.gallery import FIGURES, make
+
+        for name in names or []:
+            check("figure", name, FIGURES)
+        for path in make(names or list(FIGURES), out=out, quick=quick, resume=resume, tell=_tell):
+            typer.echo(path)
+
+
+@app.command(epilog="Example:  pinn-ngd cite engd-tr")
+def cite(optimizer: Annotated[str, typer.Argument(help="A name from `list`.")]) -> None:
+    """Print the BibTeX of the papers behind an optimizer."""
+    with honest():
+        check_optimizer(optimizer)
+        from pinn_ngd.optimizers import citation
+
+        typer.echo(citation(optimizer))
+
+
+def _configure(x32: bool) -> None:
+    """Double precision unless asked otherwise: before any array exists."""
+    import jax
+
+    jax.config.update("jax_enable_x64", not x32)
+
+
+def _tell(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,100 @@
+"""Names and settings from the command line, checked against what exists."""
+
+import ast
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+
+def prepare(
+    source: str,
+    optimizer: str | None,
+    solver: str | None,
+    pairs: list[str],
+    *,
+    problem_only: bool = False,
+) -> tuple[Any, dict[str, Any]]:
+    """The problem and the optimizer's settings, with `--set` sent to the one that knows the key."""
+    from pinn_ngd import optimizers
+    from pinn_ngd.problem import load_problem, settings_of
+
+    known = {"problem": settings_of(source)}
+    if not problem_only:
+        name = load_problem(source).optimizer if optimizer is None else optimizer
+        check_optimizer(name)
+        known["optimizer"] = optimizers.settings(name)
+        _check_solver(solver, name, known["optimizer"])
+    chosen = assign(pairs, known)
+    return load_problem(source, **chosen["problem"]), chosen.get("optimizer", {})
+
+
+def assign(pairs: list[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """`key=value` pairs sorted by owner ("problem", "optimizer"), values as Python literals.
+
+    Raises ValueError for a pair without "=", for a key that no owner has or several have, and for a
+    value that is no number where the default is one.
+    """
+    chosen: dict[str, dict[str, Any]] = {owner: {} for owner in known}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"`--set {pair}` is not KEY=VALUE, such as `--set width=24`.")
+        owner, name = _owner(key.strip(), known)
+        chosen[owner][name] = _fitting(_literal(text.strip()), known[owner][name], pair)
+    return chosen
+
+
+def _owner(key: str, known: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    prefix, dot, rest = key.partition(".")
+    candidates, name = ([prefix], rest) if dot and prefix in known else (list(known), key)
+    owners = [owner for owner in candidates if name in known[owner]]
+    if len(owners) == 1:
+        return owners[0], name
+    if owners:
+        choices = " or ".join(f"`--set {owner}.{name}=...`" for owner in owners)
+        raise ValueError(f"`{name}` is a setting of both problem and optimizer: write {choices}.")
+    have = "; ".join(f"the {o} has {', '.join(names) or 'none'}" for o, names in known.items())
+    raise ValueError(f"there is no setting `{key}`: {have}.")
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _fitting(value: Any, default: Any, pair: str) -> Any:
+    """The value, as a float where the default is one; refuses what can only fail later."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if type(default) is float and not number:
+        raise ValueError(f"`--set {pair}`: a number is needed; the default is {default}.")
+    if type(default) is int and not (number and float(value).is_integer()):
+        raise ValueError(f"`--set {pair}`: a whole number is needed; the default is {default}.")
+    return type(default)(value) if type(default) in (int, float) else value
+
+
+def check_optimizer(name: str) -> None:
+    """Raises ValueError for a name that no optimizer has."""
+    from pinn_ngd.optimizers import names
+
+    check("optimizer", name, names())
+
+
+def _check_solver(solver: str | None, optimizer: str, settings: Mapping[str, Any]) -> None:
+    from pinn_ngd.linalg import solver_names
+
+    if solver is None:
+        return
+    check("linear solver", solver, solver_names())
+    if "solver" not in settings:
+        raise ValueError(f"`--solver`: the optimizer {optimizer!r} has no linear solver to choose.")
+
+
+def check(what: str, name: str, known: Mapping[str, Any]) -> None:
+    """Raises ValueError for an unknown name, with the known ones and the nearest of them."""
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown {what} {name!r}; known are {', '.join(known)}.{hint}")

@@ -1,0 +1,59 @@
+"""What the commands print."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def summary_of(result: Mapping[str, Any]) -> Table:
+    """One screen: what came out, what it cost, why it stopped, where the files are."""
+    title = f"{result['problem']}, {result['optimizer']}, seed {result['seed']}"
+    solver = f" ({result['solver']})" if result.get("solver") else ""
+    rows: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "relative_l2": ("relative L2 error", lambda value: f"{value:.3e}"),
+        "relative_h1": ("relative H1 error", lambda value: f"{value:.3e}"),
+        "loss": ("loss", lambda value: f"{value:.6e}"),
+        "seconds": ("training", lambda value: f"{value:.1f} s"),
+        "compile_seconds": ("compilation", lambda value: f"{value:.1f} s"),
+        "steps": ("steps", str),
+        "parameters": ("parameters", str),
+        "message": (f"{result['status']}", str),
+        "folder": ("files", lambda value: f"{value}/"),
+    }
+    lines = {
+        label: show(result[name])
+        for name, (label, show) in rows.items()
+        if result.get(name) is not None
+    }
+    return two_columns(lines, title + solver)
+
+
+def two_columns(lines: Mapping[str, str], title: str) -> Table:
+    """Names on the left, what they are on the right."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in lines.items():
+        table.add_row(Text(name), Text(text))
+    return table
+
+
+def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
+    """Print the table of a comparison and where its files are."""
+    from pinn_ngd.runs import HEADINGS, table_cells
+
+    title = f"{summary['problem']}: final {summary['metric']} over the seeds"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in HEADINGS:
+        side = "left" if heading == "optimizer" else "right"
+        table.add_column(heading, justify=side, no_wrap=True)
+    for row in summary["rows"]:
+        table.add_row(*table_cells(row))
+    console = Console()
+    console.print(table)
+    console.print(f"files: {out}/", highlight=False, soft_wrap=True)

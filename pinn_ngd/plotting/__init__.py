@@ -1,0 +1,9 @@
+"""Pictures for papers: solutions and errors, histories, comparisons of optimizers."""
+
+from .comparison import plot_comparison as plot_comparison
+from .history import plot_history as plot_history
+from .solution import plot_solution as plot_solution
+from .style import COLUMN_WIDTH as COLUMN_WIDTH
+from .style import FULL_WIDTH as FULL_WIDTH
+from .style import save as save
+from .style import style as style

@@ -1,0 +1,14 @@
+"""Runs: one problem into one folder, or several optimizers and seeds side by side.
+
+The command line, the gallery and the benchmarks all go through here, so a number in a table and a
+curve in a picture come from the same code.
+"""
+
+from .comparison import HEADINGS as HEADINGS
+from .comparison import as_markdown as as_markdown
+from .comparison import compare_optimizers as compare_optimizers
+from .comparison import summarize as summarize
+from .comparison import table_cells as table_cells
+from .single import RUNS as RUNS
+from .single import draw as draw
+from .single import run_problem as run_problem

@@ -1,0 +1,156 @@
+"""Several optimizers on one problem, from several seeds, and a table and pictures of it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pinn_ngd import optimizers, plotting
+from pinn_ngd.problem import Problem
+from pinn_ngd.training import read_history
+from pinn_ngd.training.callbacks import to_json
+
+from .single import run_problem
+
+
+def _silence(text: str) -> None:
+    del text
+
+
+def compare_optimizers(
+    problem: Problem,
+    names: Sequence[str],
+    *,
+    seeds: Sequence[int],
+    out: str | os.PathLike,
+    steps: int | None = None,
+    seconds: float | None = None,
+    resume: bool = False,
+    tell: Callable[[str], None] = _silence,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Run every optimizer from every seed and leave table and pictures in `out`.
+
+    Writes `compare.json` and `compare.md`, anew after every run, so that what has been run is not
+    lost, and in the end the error against seconds and steps (`.png`, `.pdf`); each run lies in
+    `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
+    that an optimizer refuses (ValueError, such as SciPy's Levenberg-Marquardt with fewer rows than
+    parameters) counts as failed. `tell` gets a line before and after every run.
+    """
+    for name in names:
+        optimizers.get(name)
+    out, results = Path(out), []
+    total = len(names) * len(seeds)
+    for number, (name, seed) in enumerate(((n, s) for n in names for s in seeds), start=1):
+        tell(f"[{number}/{total}] {name}, seed {seed}")
+        result = _one_of_many(
+            problem, name, seed=seed, steps=steps, seconds=seconds, resume=resume,
+            out=out / f"{name}-{seed}", progress=progress, pictures=False,
+        )  # fmt: skip
+        results.append(result)
+        tell(f"  {_number(_error(result))} after {result['steps']} steps: {result['message']}")
+        summary = _write_comparison(problem, results, names, out)
+        if result["status"] == "interrupted":
+            break
+    _draw_comparison(summary, out, "relative_l2" if problem.exact else "loss")
+    return summary
+
+
+def _one_of_many(problem: Problem, name: str, **arguments: Any) -> dict[str, Any]:
+    try:
+        return run_problem(problem, name, **arguments)
+    except ValueError as error:
+        empty = dict.fromkeys(("loss", "relative_l2", "relative_h1"), float("nan"))
+        counts = {"steps": 0, "seconds": 0.0, "compile_seconds": 0.0}
+        return {
+            "problem": problem.name, "optimizer": name, "seed": arguments["seed"], **empty,
+            **counts, "status": "failed", "message": str(error), "folder": str(arguments["out"]),
+        }  # fmt: skip
+
+
+def _write_comparison(
+    problem: Problem, results: list[dict[str, Any]], names: Sequence[str], out: Path
+) -> dict[str, Any]:
+    rows = [summarize(name, [r for r in results if r["optimizer"] == name]) for name in names]
+    runs = [{**result, "folder": Path(result["folder"]).name} for result in results]
+    summary = {
+        "problem": problem.name,
+        "metric": "relative L2 error" if problem.exact else "loss",
+        "rows": [row for row in rows if row is not None],
+        "runs": runs,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "compare.json").write_text(to_json(summary, indent=2) + "\n", encoding="utf-8")
+    (out / "compare.md").write_text(as_markdown(summary), encoding="utf-8")
+    return summary
+
+
+def summarize(optimizer: str, results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """One row of the table: final errors over the seeds, failures, steps and seconds.
+
+    A failed run counts with the error of its last finite model, or as infinite if it has none.
+    """
+    if not results:
+        return None
+    errors = [_error(result) for result in results]
+    ranked = np.asarray([np.inf if np.isnan(error) else error for error in errors])
+    steps, seconds = (sum(float(r[name]) for r in results) for name in ("steps", "seconds"))
+    return {
+        "optimizer": optimizer,
+        "median": float(np.median(ranked)),
+        "min": float(ranked.min()),
+        "max": float(ranked.max()),
+        "failed": sum(result["status"] == "failed" for result in results),
+        "seeds": len(results),
+        "steps": float(np.median([r["steps"] for r in results])),
+        "seconds": float(np.median([r["seconds"] for r in results])),
+        "compile_seconds": float(np.median([r["compile_seconds"] for r in results])),
+        "seconds_per_step": seconds / steps if steps else float("nan"),
+        "errors": errors,
+    }
+
+
+HEADINGS = ("optimizer", "median", "best", "worst", "failed", "steps", "s/step", "seconds")
+
+
+def table_cells(row: Mapping[str, Any]) -> list[str]:
+    """One row of the table as text, in the order of `HEADINGS`."""
+    errors = [_number(row[name]) for name in ("median", "min", "max")]
+    failed = f"{row['failed']} of {row['seeds']}"
+    return [
+        row["optimizer"], *errors, failed, f"{row['steps']:.0f}",
+        f"{row['seconds_per_step']:.2g}", f"{row['seconds']:.1f}",
+    ]  # fmt: skip
+
+
+def as_markdown(summary: Mapping[str, Any]) -> str:
+    """The table of a comparison in Markdown."""
+    lines = [f"{summary['problem']}: final {summary['metric']} over the seeds\n"]
+    lines += [" | ".join(HEADINGS), " | ".join(["---"] + ["---:"] * (len(HEADINGS) - 1))]
+    lines += [" | ".join(table_cells(row)) for row in summary["rows"]]
+    return "\n".join([lines[0], *(f"| {line} |" for line in lines[1:])]) + "\n"
+
+
+def _draw_comparison(summary: Mapping[str, Any], out: Path, metric: str) -> None:
+    histories: dict[str, list[list[dict[str, Any]]]] = {}
+    for run in summary["runs"]:
+        path = out / run["folder"] / "history.jsonl"
+        if path.is_file():
+            histories.setdefault(run["optimizer"], []).append(read_history(path))
+    for x, name in (("seconds", "error-vs-seconds"), ("step", "error-vs-steps")):
+        try:
+            figure = plotting.plot_comparison(histories, x, y=metric)
+        except ValueError:  # no run got far enough to have an error
+            return
+        plotting.save(figure, out / name)
+
+
+def _error(result: Mapping[str, Any]) -> float:
+    value = result.get("relative_l2", result.get("loss"))
+    return float("nan") if value is None else float(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1e}" if np.isfinite(value) else "none"

@@ -1,0 +1,220 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from pinn_ngd.linalg import (
+    ChunkedJacobian,
+    JacobianRows,
+    StackedOperator,
+    damped_dual,
+    damped_primal,
+    gram,
+    kernel,
+    register_operator,
+)
+
+PREDICATES = [
+    lx.is_symmetric,
+    lx.is_diagonal,
+    lx.is_tridiagonal,
+    lx.has_unit_diagonal,
+    lx.is_lower_triangular,
+    lx.is_upper_triangular,
+    lx.is_positive_semidefinite,
+    lx.is_negative_semidefinite,
+]
+
+
+@pytest.fixture(scope="module")
+def params():
+    mlp = eqx.nn.MLP(2, "scalar", 3, 1, key=jax.random.key(1))
+    return eqx.filter(mlp, eqx.is_inexact_array)
+
+
+@pytest.fixture(scope="module")
+def rows(params):
+    """Rows from the parameters of an MLP, with its None leaves, to two blocks of residuals."""
+    p = ravel_pytree(params)[0].size
+    blocks = {"boundary": jnp.zeros(2), "interior": jnp.zeros((3, 2))}
+    matrix = jnp.asarray(np.random.default_rng(2).normal(size=(8, p)))
+    return JacobianRows(matrix, jax.eval_shape(lambda: params), jax.eval_shape(lambda: blocks))
+
+
+def _all(rows, params):
+    points = jnp.linspace(0.0, 1.0, 10).reshape(5, 2)
+
+    def fn(q, x):
+        return x @ jax.tree.leaves(q)[0].T
+
+    chunked = ChunkedJacobian(fn, params, points, 2)
+    return [
+        rows,
+        chunked,
+        chunked.T,
+        StackedOperator([rows, chunked]),
+        damped_primal(rows, 0.3),
+        damped_dual(rows, 0.3),
+        gram(rows, 0.3),
+        kernel(chunked, 0.3),
+    ]
+
+
+def _random(structure, seed):
+    # Not jax.random: every shape would be compiled.
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), structure)
+
+
+def _flat(tree):
+    return np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+
+
+@eqx.filter_jit
+def _products(operators, pairs):
+    """All in one compiled program."""
+
+    def products(op, pair):
+        transposes = op.T.as_matrix(), op.T.T.as_matrix()
+        return op.as_matrix(), op.mv(pair[0]), op.transpose().mv(pair[1]), *transposes
+
+    return [products(op, pair) for op, pair in zip(operators, pairs, strict=True)]
+
+
+@eqx.filter_jit
+def _dispatched(operators):
+    def dispatched(op):
+        transforms = lx.linearise, lx.materialise, lx.conj
+        matrices = [transform(op).as_matrix() for transform in transforms]
+        return op.as_matrix(), matrices, lx.diagonal(op), lx.tridiagonal(op)
+
+    return [dispatched(op) for op in operators]
+
+
+def test_products_matrices_and_transposes_agree(rows, params):
+    operators = _all(rows, params)
+    pairs = [(_random(op.in_structure(), 3), _random(op.out_structure(), 4)) for op in operators]
+    results = _products(operators, pairs)
+    for operator, (x, y), result in zip(operators, pairs, results, strict=True):
+        matrix, image, preimage, *transposes = result
+        assert matrix.shape == (operator.out_size(), operator.in_size())
+        assert jax.tree.structure(image) == jax.tree.structure(y)
+        assert jax.tree.structure(preimage) == jax.tree.structure(x)
+        np.testing.assert_allclose(_flat(image), matrix @ _flat(x), atol=1e-12)
+        np.testing.assert_allclose(_flat(y) @ _flat(image), _flat(preimage) @ _flat(x), rtol=1e-12)
+        np.testing.assert_allclose(transposes[0], matrix.T, atol=1e-13)
+        np.testing.assert_allclose(transposes[1], matrix, atol=1e-13)
+
+
+def test_every_dispatch_function_is_registered(rows, params):
+    operators = _all(rows, params)
+    for operator, result in zip(operators, _dispatched(operators), strict=True):
+        for predicate in PREDICATES:
+            assert predicate(operator) in (True, False)
+        matrix, transformed, diagonal, bands = result
+        for other in transformed:
+            np.testing.assert_allclose(other, matrix, atol=1e-13)
+        np.testing.assert_allclose(diagonal, np.diagonal(matrix), atol=1e-13)
+        for band, offset in zip(bands, (0, -1, 1), strict=True):
+            np.testing.assert_allclose(band, np.diagonal(matrix, offset), atol=1e-13)
+
+
+def test_register_operator_covers_every_predicate_of_lineax():
+    public = {name for name in lx.__all__} if hasattr(lx, "__all__") else set(dir(lx))
+    names = {name for name in public if name.startswith(("is_", "has_"))}
+    assert names == {predicate.__name__ for predicate in PREDICATES}
+
+
+def test_a_registered_class_needs_its_five_methods_only():
+    @register_operator
+    class Twice(lx.AbstractLinearOperator):
+        tags: frozenset[object] = eqx.field(static=True)
+
+        def mv(self, vector):
+            return 2 * vector
+
+        def as_matrix(self):
+            return 2 * jnp.eye(3)
+
+        def transpose(self):
+            return self
+
+        def in_structure(self):
+            return jax.ShapeDtypeStruct((3,), jnp.dtype("float64"))
+
+        def out_structure(self):
+            return self.in_structure()
+
+    assert lx.is_positive_semidefinite(Twice(frozenset({lx.positive_semidefinite_tag})))
+    assert lx.is_symmetric(Twice(frozenset({lx.diagonal_tag})))
+    assert not lx.is_symmetric(Twice(frozenset()))
+    dense = lx.materialise(Twice(frozenset({lx.diagonal_tag})))
+    assert isinstance(dense, JacobianRows)
+    assert lx.is_diagonal(dense)
+    solution = lx.linear_solve(Twice(frozenset({lx.diagonal_tag})), jnp.ones(3), lx.Diagonal())
+    np.testing.assert_allclose(solution.value, 0.5)
+
+
+def test_rows_are_not_copied_and_follow_ravel_pytree(rows, params):
+    assert rows.as_matrix() is rows.matrix
+    vector = _random(params, 5)
+    expected = rows.matrix @ ravel_pytree(vector)[0]
+    image = rows.mv(vector)
+    np.testing.assert_allclose(image["boundary"], expected[:2], rtol=1e-12)
+    np.testing.assert_allclose(image["interior"], expected[2:].reshape(3, 2), rtol=1e-12)
+
+
+def test_rows_of_two_dtypes_keep_the_dtype_of_each_leaf():
+    struct = jax.ShapeDtypeStruct
+    structure = (struct((1,), jnp.dtype("float32")), struct((2,), jnp.dtype("float64")))
+    operator = JacobianRows(jnp.ones((4, 3)), structure, struct((4,), jnp.dtype("float64")))
+    image = operator.T.mv(jnp.ones(4))
+    assert [x.dtype for x in image] == [jnp.float32, jnp.float64]
+    np.testing.assert_allclose(operator.mv(image), 12.0)
+
+
+def test_mismatched_rows():
+    struct = jax.ShapeDtypeStruct((3,), jnp.dtype("float64"))
+    with pytest.raises(ValueError, match=r"`matrix` has shape \(3, 2\)"):
+        JacobianRows(jnp.ones((3, 2)), struct, struct)
+
+
+def test_gram_and_kernel_are_tagged_and_damped(rows):
+    matrix = rows.matrix
+    for operator, expected in (
+        (gram(rows, 0.1), matrix.T @ matrix),
+        (kernel(rows, 0.1), matrix @ matrix.T),
+    ):
+        assert lx.is_positive_semidefinite(operator)
+        assert lx.is_symmetric(operator)
+        assert lx.is_positive_semidefinite(lx.materialise(operator))
+        identity = 0.1 * np.eye(len(expected))
+        np.testing.assert_allclose(operator.as_matrix(), expected + identity, atol=1e-12)
+
+
+def test_materialised_damped_operators_keep_the_identity_implicit(rows):
+    dense = lx.materialise(damped_primal(rows, 0.1))
+    assert not isinstance(dense, JacobianRows)
+    expected = gram(rows, 0.1).as_matrix()
+    np.testing.assert_allclose((dense.T @ dense).as_matrix(), expected, atol=1e-12)
+
+
+def test_stack_of_different_domains(rows):
+    with pytest.raises(ValueError, match="`operators` have 2 different input structures"):
+        StackedOperator([rows, rows.T])
+    with pytest.raises(ValueError, match="at least one operator"):
+        StackedOperator([])
+
+
+def test_operators_pass_through_jit_and_derivatives(rows):
+    vector = _random(rows.in_structure(), 6)
+    compiled = eqx.filter_jit(lambda op, x: op.mv(x))
+    np.testing.assert_allclose(_flat(compiled(rows, vector)), _flat(rows.mv(vector)), rtol=1e-12)
+
+    def norm(damping):
+        return jnp.sum(ravel_pytree(damped_primal(rows, damping).mv(vector))[0] ** 2)
+
+    np.testing.assert_allclose(jax.jit(jax.grad(norm))(0.5), np.sum(_flat(vector) ** 2), rtol=1e-12)

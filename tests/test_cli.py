@@ -1,0 +1,283 @@
+"""The command line: what it prints, what it writes, and how it exits."""
+
+import json
+import re
+import sys
+
+import jax
+import pytest
+from typer.testing import CliRunner
+
+import pinn_ngd.runs
+from pinn_ngd import __main__, gallery, list_problems, load_problem, optimizers
+from pinn_ngd.cli import app
+from pinn_ngd.cli.settings import assign
+from pinn_ngd.linalg import solver_names
+
+FILE = '''"""A tiny problem."""
+import jax.numpy as jnp
+from pinn_ngd import GaussLegendre, Interval, Problem, Residual, ResidualObjective, laplacian
+from pinn_ngd.models import MLP
+
+def exact(x):
+    return jnp.sin(jnp.pi * x[0])
+
+def residual(u, x):
+    return laplacian(u)(x) + jnp.pi**2 * exact(x)
+
+def problem(*, width=3, rate=1.0):
+    domain = Interval(0.0, 1.0)
+    return Problem(
+        name="tiny", description="tiny", domain=domain, exact=exact, optimizer="adam",
+        objective=ResidualObjective([Residual(residual, GaussLegendre(domain, 6))]),
+        model=lambda key: MLP((1, width, 1), key=key),
+        evaluation=GaussLegendre(domain, 12).quadrature(), settings={"width": width}, seconds=0.5,
+    )
+'''
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
+def _run(*arguments):
+    # A wide terminal, so that no line is broken in the middle of what a test looks for.
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("user") / "tiny.py"
+    path.write_text(FILE)
+    return path
+
+
+def _changed(tmp_path, old, new):
+    assert old in FILE
+    path = tmp_path / "changed.py"
+    path.write_text(FILE.replace(old, new))
+    return path
+
+
+@pytest.fixture(scope="session")
+def solved(file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("solved") / "run"
+    return _run("solve", file, "--steps", 50, "--set", "width=4", "--out", out), out
+
+
+def test_solve_prints_a_summary_and_leaves_files(solved):
+    result, out = solved
+    assert result.exit_code == 0, result.stderr
+    for words in ("relative L2 error", "relative H1 error", "loss", "training", "compilation",
+                  "steps", "parameters", "reached the budget of 50 steps", str(out)):  # fmt: skip
+        assert words in result.stdout
+    written = json.loads((out / "result.json").read_text())
+    assert f"{written['relative_l2']:.3e}" in result.stdout
+    assert written["parameters"] == 13
+    for name in ("solution.png", "solution.pdf", "history.png", "history.pdf"):
+        assert (out / name).stat().st_size > 5000
+    config = json.loads((out / "config.json").read_text())
+    assert config["settings"]["problem_settings"] == {"width": 4}
+    assert config["settings"]["dtype"] == "float64"
+
+
+def test_solve_resumes_to_a_larger_budget(file, solved):
+    _, out = solved
+    result = _run("solve", file, "--steps", 100, "--set", "width=4", "--out", out, "--resume")
+    assert result.exit_code == 0, result.stderr
+    assert "reached the budget of 100 steps" in result.stdout
+    steps = [json.loads(line)["step"] for line in (out / "history.jsonl").read_text().splitlines()]
+    assert steps == [50, 100]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_single_precision(file, tmp_path):
+    result = _run("solve", file, "--x32", "--steps", 0, "--out", tmp_path / "x32")
+    assert result.exit_code == 0, result.stderr
+    config = json.loads((tmp_path / "x32" / "config.json").read_text())
+    assert config["settings"]["dtype"] == "float32"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["solve", "poisson-2"], ["unknown problem", "Did you mean 'poisson-2d'?"]),
+        (["solve", "missing.py"], ["no file missing.py"]),
+        (["solve", "FILE", "--optimizer", "engd-t"], ["unknown optimizer", "'engd-tr'?"]),
+        (["solve", "FILE", "--solver", "qrr"], ["unknown linear solver", "lsmr", "'qr'?"]),
+        (["solve", "FILE", "--solver", "qr"], ["'adam' has no linear solver"]),
+        (["solve", "FILE", "--set", "depth=3"], ["`depth`", "problem has width", "optimizer has"]),
+        (["solve", "FILE", "--set", "rate=3"], ["`--set problem.rate=...`", "optimizer.rate"]),
+        (["solve", "FILE", "--set", "width"], ["KEY=VALUE"]),
+        (["solve", "FILE", "--set", "width=wide"], ["whole number", "default is 3"]),
+        (["solve", "FILE", "--steps", "-1"], ["`steps` is -1"]),
+        (["solve"], ["Missing argument"]),
+        (["solve", "FILE", "--speed", "2"], ["No such option"]),
+        (["compare", "FILE", "--optimizers", "adam,foo"], ["unknown optimizer 'foo'"]),
+        (["compare", "FILE", "--optimizers", ","], ["nothing to compare"]),
+        (["figures", "poison-2d"], ["unknown figure", "'poisson-2d'?"]),
+        (["cite", "newton"], ["unknown optimizer", "engd-tr"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)  # fmt: skip
+def test_bad_usage_exits_with_2_and_says_what_is_known(arguments, words, file, tmp_path):
+    arguments = [file if argument == "FILE" else argument for argument in arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        result = _run(*arguments)
+    assert result.exit_code == 2
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("    domain = Int", "    1 / 0\n    domain = Int", ["line 13", "1 / 0", "ZeroDivision"]),
+        ("(u)(x) + jnp.pi**2", "(u)(x) + missing * jnp.pi", ["line 10", "in residual", "NameErr"]),
+        ("(0.0, 1.0)", "(0.0, 1.0", ["line 13", "SyntaxError"]),
+        ("(0.0, 1.0)", "(1.0, 0.0)", ["line 13", "`lower` = 1.0"]),
+        ("def problem(", "def other(", ["does not define `problem`"]),
+    ],
+    ids=["raises", "residual", "syntax", "bad-domain", "no-problem"],
+)
+def test_the_users_own_line_is_shown(tmp_path, old, new, words):
+    path = _changed(tmp_path, old, new)
+    result = _run("solve", path, "--steps", 1, "--out", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    for word in words:
+        assert word in result.stderr
+    assert "pinn_ngd/" not in result.stderr
+
+
+def test_a_fault_of_ours_keeps_its_traceback(file, monkeypatch):
+    def fault(*_, **__):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(pinn_ngd.runs, "run_problem", fault)
+    assert isinstance(_run("solve", file).exception, RuntimeError)
+
+
+def test_failed_training_exits_with_1(tmp_path):
+    path = _changed(tmp_path, "laplacian(u)(x)", "jnp.log(-x[0]) * u(x)")
+    result = _run("solve", path, "--steps", 5, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "not finite" in result.stdout
+    assert (tmp_path / "out" / "solution.png").is_file()
+
+
+def test_interrupted_exits_with_130(file, monkeypatch, solved):
+    result = json.loads((solved[1] / "result.json").read_text())
+    result |= {"status": "interrupted", "message": "interrupted", "folder": "here"}
+    monkeypatch.setattr(pinn_ngd.runs, "run_problem", lambda *_, **__: result)
+    answer = _run("solve", file)
+    assert answer.exit_code == 130
+    assert "here/" in answer.stdout
+
+
+def test_compare(file, tmp_path):
+    arguments = ("compare", file, "--optimizers", "adam,gd", "--seeds", 2, "--steps", 50)
+    result = _run(*arguments, "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    for name in ("adam", "gd"):
+        assert re.search(rf"{name} .*0 of 2 .* 50 ", result.stdout)
+    assert "[4/4] gd, seed 1" in result.stderr
+    summary = json.loads((tmp_path / "compare.json").read_text())
+    assert [row["seeds"] for row in summary["rows"]] == [2, 2]
+    assert len({run["relative_l2"] for run in summary["runs"]}) == 4
+    for name in ("compare.md", "error-vs-seconds.png", "error-vs-steps.pdf", "gd-1/result.json"):
+        assert (tmp_path / name).is_file()
+
+
+def test_list_names_everything():
+    result = _run("list")
+    assert result.exit_code == 0
+    for name in (*list_problems(), *optimizers.names(), *solver_names()):
+        assert re.search(rf"^ +{name} +\S", result.stdout, re.MULTILINE)
+
+
+def test_cite():
+    result = _run("cite", "engd-tr")
+    assert result.exit_code == 0
+    assert result.stdout == optimizers.citation("engd-tr") + "\n"
+
+
+@pytest.mark.parametrize("command", ["solve", "compare", "list", "figures", "cite"])
+def test_help_has_an_example(command):
+    result = _run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example:  pinn-ngd {command}" in result.stdout
+
+
+def test_assign_sends_each_key_to_its_owner():
+    known = {"problem": {"width": 3, "scale": 0.1}, "optimizer": {"scale": 1.0, "form": "auto"}}
+    pairs = ["width=5", "problem.scale=2", "optimizer.scale=0.5", "form=dual"]
+    chosen = assign(pairs, known)
+    assert chosen == {
+        "problem": {"width": 5, "scale": 2.0},
+        "optimizer": {"scale": 0.5, "form": "dual"},
+    }
+    assert isinstance(chosen["problem"]["scale"], float)
+    assert assign(["form=(1, 2)"], known)["optimizer"] == {"form": (1, 2)}
+    with pytest.raises(ValueError, match=r"problem\.scale"):
+        assign(["scale=2"], known)
+
+
+@pytest.fixture
+def tiny_gallery(file, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        gallery, "load_problem", lambda _, **settings: load_problem(file, **settings)
+    )
+    monkeypatch.setattr(gallery, "list_problems", lambda: {"tiny": ""})
+    monkeypatch.setattr(gallery, "TABLE_SEEDS", 1)
+    entry = gallery.comparison("tiny", ["adam"], seeds=1, seconds=1.0)
+    monkeypatch.setitem(gallery.FIGURES, "compare-tiny", entry)
+    return tmp_path
+
+
+def test_figures_leave_their_command_beside_them(tiny_gallery):
+    (tiny_gallery / "README.md").write_text(f"a\n{gallery.BEGIN}\nold\n{gallery.END}\nb\n")
+    out = tiny_gallery / "figures"
+    names = ("ritz-1d", "compare-tiny", "results")
+    result = _run("figures", "--quick", *names, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    for name in (
+        "ritz-1d-solution",
+        "ritz-1d-history",
+        "compare-tiny-seconds",
+        "compare-tiny-steps",
+    ):
+        assert (out / f"{name}.png").stat().st_size > 5000
+        assert (out / f"{name}.pdf").is_file()
+        record = json.loads((out / f"{name}.json").read_text())
+        assert record["command"].startswith(f"pinn-ngd figures {name.rsplit('-', 1)[0]} --quick")
+        assert "cores of" in record["hardware"]
+        assert record["versions"]["jax"] == jax.__version__
+        assert record["seeds"] == [0]
+    assert "| `tiny` | " in (out / "results.md").read_text()
+    assert "old" in (tiny_gallery / "README.md").read_text()  # a quick run proves no number
+
+
+def test_table_goes_between_the_marks():
+    text = f"before\n{gallery.BEGIN}\nold\n{gallery.END}\nafter\n"
+    new = gallery.with_table(text, "new\n")
+    assert new == f"before\n{gallery.BEGIN}\nnew\n{gallery.END}\nafter\n"
+    assert gallery.with_table(new, "new\n") == new
+    assert gallery.with_table("no marks\n", "new\n") == "no marks\n"
+
+
+def test_main_starts_over_with_one_blas_thread(monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pinn_ngd", "list"])
+    monkeypatch.delenv(__main__.THREADS)
+    started = []
+    monkeypatch.setattr(__main__.os, "execv", lambda *arguments: started.append(arguments))
+    __main__._one_blas_thread()
+    assert started == [(sys.executable, [sys.executable, "-m", "pinn_ngd", "list"])]
+    assert __main__.os.environ[__main__.THREADS] == "1"
+    __main__._one_blas_thread()
+    assert len(started) == 1

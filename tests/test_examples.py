@@ -1,0 +1,36 @@
+"""Every example runs, and reaches the accuracy that it is there to show."""
+
+import importlib.util
+import pathlib
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+
+
+def _main(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def test_examples_are_short():
+    assert all(len(f.read_text().splitlines()) < 80 for f in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.slow
+def test_01_poisson():
+    assert _main("01_poisson")(seconds=6.0) < 1e-6
+
+
+@pytest.mark.slow
+def test_02_heat():
+    errors = _main("02_heat")(steps=60)
+    assert errors["chord"] < 1e-3
+    assert errors["chord"] < errors["plain"]
+
+
+@pytest.mark.slow
+def test_03_your_own_pde():
+    assert _main("03_your_own_pde")(steps=40, points=14, width=14) < 1e-6

@@ -1,0 +1,92 @@
+"""Problem files: the shipped ones, the user's own, and what goes wrong with them."""
+
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinn_ngd
+from pinn_ngd import list_problems, load_problem, optimizers
+from pinn_ngd.problem import settings_of
+
+SMALL = {"poisson-5d": dict(interior=64, boundary=20)}
+
+
+@pytest.mark.parametrize("name", list(list_problems()))
+def test_exact_solution_satisfies_the_problem(name):
+    """A residual objective vanishes at the exact solution; an energy is stationary there."""
+    problem = load_problem(name, **SMALL.get(name, {}))
+    assert problem.name == name
+    batch = problem.objective.batch(jax.random.key(0))
+    assert problem.exact is not None
+    if isinstance(problem.objective, pinn_ngd.ResidualObjective):
+        assert float(problem.objective.loss(problem.exact, batch)) < 1e-25
+        return
+
+    def energy(t):
+        return problem.objective.energy(lambda x: problem.exact(x) + t * jnp.cosh(x[0]), batch)
+
+    assert abs(float(jax.grad(energy)(jnp.asarray(0.0)))) < 1e-10
+    assert float(jax.grad(jax.grad(energy))(jnp.asarray(0.0))) > 0
+
+
+@pytest.mark.parametrize("name", list(list_problems()))
+def test_shipped_problems_are_described_and_use_a_known_optimizer(name):
+    problem = load_problem(name, **SMALL.get(name, {}))
+    assert list_problems()[name]
+    optimizers.get(problem.optimizer, **problem.optimizer_settings)
+    assert settings_of(name)
+
+
+def test_paper_settings_of_the_icml23_problems():
+    def size(name):
+        problem = load_problem(name)
+        rows = [q.points.shape[0] for q in problem.objective.batch(jax.random.key(0))]
+        return pinn_ngd._tree.size(problem.model(jax.random.key(0))), rows
+
+    assert size("poisson-2d-icml23") == (129, [784, 116])
+    assert size("heat-1d-icml23") == (257, [784, 29, 58])
+    assert size("poisson-5d-icml23") == (449, [4000, 500])
+
+
+def test_evaluation_points_are_held_out():
+    problem = load_problem("poisson-2d")
+    train = np.asarray(problem.objective.batch()[0].points)
+    test = np.asarray(problem.evaluation.points)
+    overlap = (np.abs(train[:, None] - test[None]).max(-1) < 1e-12).any(0)
+    assert overlap.mean() < 0.01
+
+
+def test_a_users_file(tmp_path):
+    text = """
+    '''My problem.'''
+    from pinn_ngd import load_problem
+    def problem(*, width: int = 5):
+        return load_problem("poisson-2d", width=width)
+    """
+    path = tmp_path / "mine.py"
+    path.write_text(textwrap.dedent(text))
+    assert load_problem(path, width=4).settings["width"] == 4
+    with pytest.raises(ValueError, match="it has width"):
+        load_problem(path, breadth=4)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("poison-2d", "Did you mean 'poisson-2d'"),
+        ("nowhere.py", "there is no file nowhere.py"),
+    ],
+)
+def test_unknown_sources_are_explained(source, message):
+    with pytest.raises(ValueError, match=message):
+        load_problem(source)
+
+
+def test_a_file_without_problem_is_explained(tmp_path):
+    path = tmp_path / "empty.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(ValueError, match="does not define `problem`"):
+        load_problem(path)
