@@ -1,31 +1,20 @@
 """`pinn-ngd` and `python -m pinn_ngd`."""
 
-import os
-import sys
-
-THREADS = "OPENBLAS_NUM_THREADS"
+from threadpoolctl import threadpool_limits
 
 
 def main() -> None:
-    """Run the command line."""
-    _one_blas_thread()
-    from .cli import app
-
-    app(prog_name="pinn-ngd")
-
-
-def _one_blas_thread() -> None:
-    """Keep OpenBLAS, which JAX calls for factorizations on the CPU, to one thread.
+    """Run the command line, with BLAS on one thread.
 
     At a few hundred rows or columns the LAPACK calls of a step are over before a second thread has
-    woken up; they are faster on one. OpenBLAS reads the variable while it is loaded, so where NumPy
-    got in before us the only honest way is to start over. Whoever sets the variable is obeyed.
+    woken up; they are faster on one. JAX calls the OpenBLAS that SciPy loads, hence its import.
     """
-    if THREADS in os.environ:
-        return
-    os.environ[THREADS] = "1"
-    if "numpy" in sys.modules and os.name == "posix":
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    import scipy.linalg  # noqa: F401
+
+    from .cli import app
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        app(prog_name="pinn-ngd")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ QUICK_STEPS = 5
 QUICK_SETTINGS = {
     "width": 6, "points": 8, "interior": 64, "boundary": 32,
 }  # fmt: skip
-TABLE_SEEDS = 3
+TABLE_SEEDS = 10
 
 
 @dataclass(frozen=True)

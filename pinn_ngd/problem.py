@@ -1,4 +1,4 @@
-"""Problems: a file that defines what is solved, on what network and points, and with what budget."""
+"""Problems: what is solved, on what network and points, with what budget, defined in a file."""
 
 import difflib
 import importlib.util
@@ -93,7 +93,7 @@ def _find(source: str | Path) -> Path:
     if path.suffix == ".py":
         if path.is_file():
             return path
-        msg = f"there is no file {path}; give the path of a problem file or one of the names in `pinn-ngd list`."
+        msg = f"there is no file {path}; give a problem file or a name from `pinn-ngd list`."
         raise ValueError(msg)
     shipped = problems_folder() / f"{str(source).replace('-', '_')}.py"
     if shipped.is_file():

@@ -1,4 +1,4 @@
-"""Poisson on the unit square with the network and points of the ENGD paper (2-32-1, 129 parameters).
+"""Poisson on the unit square, network and points of the ENGD paper (2-32-1, 129 parameters).
 
 Mueller and Zeinhofer, ICML 2023, Section 4.1: 28 x 28 interior and 116 boundary points,
 equispaced; weights and biases drawn from N(0, 0.1^2).

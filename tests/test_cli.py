@@ -2,10 +2,10 @@
 
 import json
 import re
-import sys
 
 import jax
 import pytest
+import threadpoolctl
 from typer.testing import CliRunner
 
 import pinn_ngd.runs
@@ -271,13 +271,14 @@ def test_table_goes_between_the_marks():
     assert gallery.with_table("no marks\n", "new\n") == "no marks\n"
 
 
-def test_main_starts_over_with_one_blas_thread(monkeypatch):
-    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pinn_ngd", "list"])
-    monkeypatch.delenv(__main__.THREADS)
-    started = []
-    monkeypatch.setattr(__main__.os, "execv", lambda *arguments: started.append(arguments))
-    __main__._one_blas_thread()
-    assert started == [(sys.executable, [sys.executable, "-m", "pinn_ngd", "list"])]
-    assert __main__.os.environ[__main__.THREADS] == "1"
-    __main__._one_blas_thread()
-    assert len(started) == 1
+def test_main_runs_with_one_blas_thread(monkeypatch):
+    counts = []
+
+    def app(**_):
+        info = threadpoolctl.threadpool_info()
+        counts.extend(library["num_threads"] for library in info if library["user_api"] == "blas")
+
+    monkeypatch.setattr("pinn_ngd.cli.app", app)
+    __main__.main()
+    assert counts
+    assert set(counts) == {1}

@@ -4,7 +4,7 @@ import abc
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Float, Array, PyTree, Scalar
+from jaxtyping import Array, Float, PyTree, Scalar
 
 from ..linalg import LeastSquaresSystem
 

@@ -48,7 +48,7 @@ class EnergyObjective(AbstractObjective):
     terms: tuple[Energy, ...]
     chunk_size: int | None = eqx.field(static=True)
 
-    def __init__(self, terms: Sequence[Energy], *, chunk_size: int | None = 2048):
+    def __init__(self, terms: Sequence[Energy], *, chunk_size: int | None = 512):
         if not terms:
             msg = "`terms` is empty: an EnergyObjective needs at least one Energy."
             raise ValueError(msg)

@@ -44,13 +44,14 @@ class ResidualObjective(AbstractObjective):
     1/2 |b|^2 with b the stacked blocks, and the energy natural gradient of a linear PDE (Mueller
     and Zeinhofer, ICML 2023, Eq. 9) is the Gauss-Newton step: least squares with A = db/dtheta.
 
-    `chunk_size` bounds the memory of derivatives by treating that many points at a time.
+    `chunk_size` bounds the memory of derivatives by treating that many points at a time; chunks
+    that fit the cache are also faster on CPUs.
     """
 
     terms: tuple[Residual, ...]
     chunk_size: int | None = eqx.field(static=True)
 
-    def __init__(self, terms: Sequence[Residual], *, chunk_size: int | None = 2048):
+    def __init__(self, terms: Sequence[Residual], *, chunk_size: int | None = 512):
         if not terms:
             msg = "`terms` is empty: a ResidualObjective needs at least one Residual."
             raise ValueError(msg)
@@ -97,7 +98,7 @@ class ResidualObjective(AbstractObjective):
 
     def _matrix_free_system(self, model: PyTree, batch: PyTree) -> LeastSquaresSystem:
         params, static = _tree.trainable(model)
-        chunk_size = self.chunk_size or 2048
+        chunk_size = self.chunk_size or 512
 
         def block(term: Residual) -> Callable:
             return lambda q, rule: _block(term, eqx.combine(q, static), rule, None)
@@ -111,7 +112,7 @@ class ResidualObjective(AbstractObjective):
         return LeastSquaresSystem(operator, target=self.residuals(model, batch))
 
     def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
-        """1/2 (b0 - b1).(b0 + b1): the difference of squares keeps the digits that L0 - L1 loses."""
+        """1/2 (b0 - b1).(b0 + b1): it keeps the digits that the difference of losses loses."""
         del step
         b0, b1 = before.right_hand_side, after.right_hand_side
         return 0.5 * _tree.dot(_tree.subtract(b0, b1), _tree.add(b0, b1))

@@ -1,5 +1,7 @@
 """BibTeX of what a run used."""
 
+# ruff: noqa: E501  (titles stay on one line)
+
 _ENTRIES = {
     "engd": """@inproceedings{mueller2023engd,
   title     = {Achieving High Accuracy with {PINN}s via Energy Natural Gradient Descent},

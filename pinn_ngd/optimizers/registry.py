@@ -1,5 +1,6 @@
 """Named optimizers: ten-line compositions, one list for the CLI, the docs and the tests."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -62,7 +63,7 @@ def engd_tr(
     if corrections is not None:
         acceleration = Chord(iterations=corrections)
     return TrustRegion(
-        solver=_solver(solver, Spectral()),
+        solver=_solver(solver, Spectral(refine=False)),
         form=form,
         acceleration=acceleration,
         acceptance=acceptance,
@@ -153,7 +154,7 @@ def get(name: str, **settings: Any) -> AbstractOptimizer:
         msg = f"unknown optimizer {name!r}; known are {', '.join(_PRESETS)}."
         raise ValueError(msg)
     preset = _PRESETS[name]
-    known = preset.__kwdefaults__ or {}
+    known = _keywords(preset)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         msg = (
@@ -166,10 +167,17 @@ def get(name: str, **settings: Any) -> AbstractOptimizer:
 
 def names() -> dict[str, str]:
     """Names of all optimizers, each with a line that says what it is."""
-    return {name: (preset.__doc__ or "").strip().splitlines()[0] for name, preset in _PRESETS.items()}
+    return {
+        name: (preset.__doc__ or "").strip().splitlines()[0] for name, preset in _PRESETS.items()
+    }
 
 
 def settings(name: str) -> dict[str, Any]:
     """The settings of an optimizer and their defaults."""
     get(name)
-    return dict(_PRESETS[name].__kwdefaults__ or {})
+    return _keywords(_PRESETS[name])
+
+
+def _keywords(preset: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(preset).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}

@@ -37,15 +37,19 @@ class ScipyLevenbergMarquardt(AbstractOptimizer):
         *,
         key: PRNGKeyArray,
     ) -> tuple[PyTree, None, StepInfo]:
-        del key
+        del key, state
         params, static = _tree.trainable(model)
         theta, unravel = ravel_pytree(params)
 
         def residual(q: np.ndarray) -> np.ndarray:
-            return np.asarray(_residual(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch))
+            return np.asarray(
+                _residual(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch)
+            )
 
         def jacobian(q: np.ndarray) -> np.ndarray:
-            return np.asarray(_jacobian(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch))
+            return np.asarray(
+                _jacobian(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch)
+            )
 
         start = residual(np.asarray(theta))
         if start.size < theta.size:

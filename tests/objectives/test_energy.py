@@ -100,7 +100,9 @@ def test_reduction_is_accurate_below_the_rounding_of_the_energy():
 
 
 def test_concave_directions_are_dropped_from_the_metric():
-    a = objective(3, lambda x, f: -(f[0] ** 2) + f[1] ** 2 / 2).system(model(), objective(3).batch())
+    a = objective(3, lambda _, f: -(f[0] ** 2) + f[1] ** 2 / 2).system(
+        model(), objective(3).batch()
+    )
     assert np.all(np.isfinite(a.operator.as_matrix()))
 
 

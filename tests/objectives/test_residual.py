@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from pinn_ngd import Box, GaussLegendre, Interval, MonteCarlo, Residual, ResidualObjective, gradient, laplacian
+from pinn_ngd import (
+    Box,
+    GaussLegendre,
+    Interval,
+    MonteCarlo,
+    Residual,
+    ResidualObjective,
+    gradient,
+    laplacian,
+)
 from pinn_ngd.models import MLP
 
 SQUARE = Box((0.0, 0.0), (1.0, 1.0))
@@ -21,8 +30,12 @@ def nonlinear(chunk_size=None):
     """Scalar and vector terms, nonlinear in u, with weights."""
     return ResidualObjective(
         [
-            Residual(lambda u, x: laplacian(u)(x) + u(x) ** 3 - x[0], GaussLegendre(SQUARE, 4), 2.0),
-            Residual(lambda u, x: gradient(u)(x) * u(x), GaussLegendre(SQUARE.boundary(), 3), 0.5, "edge"),
+            Residual(
+                lambda u, x: laplacian(u)(x) + u(x) ** 3 - x[0], GaussLegendre(SQUARE, 4), 2.0
+            ),
+            Residual(
+                lambda u, x: gradient(u)(x) * u(x), GaussLegendre(SQUARE.boundary(), 3), 0.5, "edge"
+            ),
         ],
         chunk_size=chunk_size,
     )
@@ -30,7 +43,9 @@ def nonlinear(chunk_size=None):
 
 def test_loss_is_the_weighted_integral():
     """u = x exactly: 1/2 * 3 * int_0^1 x^2 dx = 1/2."""
-    objective = ResidualObjective([Residual(lambda u, x: u(x), GaussLegendre(Interval(0, 1), 2), 3.0)])
+    objective = ResidualObjective(
+        [Residual(lambda u, x: u(x), GaussLegendre(Interval(0, 1), 2), 3.0)]
+    )
     assert float(objective.loss(lambda x: x[0], objective.batch())) == pytest.approx(0.5, rel=1e-14)
 
 
@@ -44,7 +59,9 @@ def test_rows_equal_reverse_mode_of_the_whole_batch():
         return ravel_pytree(objective.residuals(eqx.combine(unravel(q), static), batch))[0]
 
     system = objective.system(u, batch)
-    np.testing.assert_allclose(system.operator.as_matrix(), jax.jacrev(residual)(theta), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        system.operator.as_matrix(), jax.jacrev(residual)(theta), rtol=1e-11, atol=1e-12
+    )
     np.testing.assert_allclose(ravel_pytree(system.target)[0], residual(theta), rtol=1e-13)
 
 
@@ -53,7 +70,9 @@ def test_half_the_squared_target_is_the_loss_and_a_transpose_b_the_gradient():
     batch = objective.batch()
     system = objective.system(u, batch)
     params, static = eqx.partition(u, eqx.is_inexact_array)
-    value, grads = jax.value_and_grad(lambda q: objective.loss(eqx.combine(q, static), batch))(params)
+    value, grads = jax.value_and_grad(lambda q: objective.loss(eqx.combine(q, static), batch))(
+        params
+    )
     target = ravel_pytree(system.target)[0]
     assert float(0.5 * target @ target) == pytest.approx(float(value), rel=1e-13)
     found = ravel_pytree(system.operator.T.mv(system.target))[0]
@@ -65,7 +84,9 @@ def test_chunks_change_nothing(chunk_size):
     u = model()
     batch = nonlinear().batch()
     whole, chunked = nonlinear().system(u, batch), nonlinear(chunk_size).system(u, batch)
-    np.testing.assert_allclose(chunked.operator.as_matrix(), whole.operator.as_matrix(), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        chunked.operator.as_matrix(), whole.operator.as_matrix(), rtol=1e-12, atol=1e-13
+    )
 
 
 def test_matrix_free_operator_is_the_same_map():
@@ -85,7 +106,9 @@ def test_matrix_free_operator_is_the_same_map():
 
 
 def test_reduction_keeps_digits_that_the_difference_of_losses_loses():
-    objective = ResidualObjective([Residual(lambda u, x: u(x) - 1.0, GaussLegendre(Interval(0, 1), 3))])
+    objective = ResidualObjective(
+        [Residual(lambda u, x: u(x) - 1.0, GaussLegendre(Interval(0, 1), 3))]
+    )
     batch = objective.batch()
     tiny = 1e-13
     before = objective.evaluate(lambda x: 0 * x[0], batch)

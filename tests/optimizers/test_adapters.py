@@ -32,7 +32,9 @@ def test_adam_equals_a_plain_optax_loop():
     tx = optax.adam(1e-2)
     state = tx.init(params)
     for _ in range(3):
-        grads = jax.grad(lambda q: objective.loss(eqx.combine(q, static), objective.batch()))(params)
+        grads = jax.grad(lambda q: objective.loss(eqx.combine(q, static), objective.batch()))(
+            params
+        )
         with jax.numpy_dtype_promotion("standard"):
             updates, state = tx.update(grads, state)
         params = optax.apply_updates(params, updates)

@@ -47,8 +47,12 @@ def test_engd_direction_is_the_pseudo_inverse_of_the_gram_matrix():
 def test_primal_and_dual_damped_directions_agree():
     objective, start = poisson_1d(), network(4)
     settings = dict(damping=1e-4, search=FixedStep(rate=1.0))
-    primal = run(NaturalGradient(form="primal", solver=get_solver("qr"), **settings), start, objective, 1)
-    dual = run(NaturalGradient(form="dual", solver=get_solver("qr"), **settings), start, objective, 1)
+    primal = run(
+        NaturalGradient(form="primal", solver=get_solver("qr"), **settings), start, objective, 1
+    )
+    dual = run(
+        NaturalGradient(form="dual", solver=get_solver("qr"), **settings), start, objective, 1
+    )
     np.testing.assert_allclose(flat(primal[0]), flat(dual[0]), rtol=1e-8, atol=1e-10)
 
 
@@ -57,7 +61,11 @@ def test_spring_recurrence():
     objective, start = poisson_1d(), network(4)
     mu, damping, rate = 0.6, 1e-3, 0.05
     optimizer = NaturalGradient(
-        damping=damping, momentum=mu, search=FixedStep(rate=rate), form="dual", solver=get_solver("qr")
+        damping=damping,
+        momentum=mu,
+        search=FixedStep(rate=rate),
+        form="dual",
+        solver=get_solver("qr"),
     )
     _, unravel = ravel_pytree(eqx.filter(start, eqx.is_inexact_array))
     static = eqx.partition(start, eqx.is_inexact_array)[1]
@@ -75,9 +83,13 @@ def test_gradient_descent_moves_along_the_gradient():
     objective, start = poisson_1d(), network(4)
     model, _, infos = run(optimizers.get("gd"), start, objective, 1)
     params, static = eqx.partition(start, eqx.is_inexact_array)
-    gradient = flat(jax.grad(lambda q: objective.loss(eqx.combine(q, static), objective.batch()))(params))
+    gradient = flat(
+        jax.grad(lambda q: objective.loss(eqx.combine(q, static), objective.batch()))(params)
+    )
     step = flat(start) - flat(model)
-    np.testing.assert_allclose(step / jnp.linalg.norm(step), gradient / jnp.linalg.norm(gradient), atol=1e-9)
+    np.testing.assert_allclose(
+        step / jnp.linalg.norm(step), gradient / jnp.linalg.norm(gradient), atol=1e-9
+    )
     assert float(infos[0].actual) > 0
 
 
@@ -89,7 +101,12 @@ def test_engd_on_an_energy_lowers_it():
 
 def test_step_that_does_not_help_is_refused_and_reported():
     objective = ResidualObjective(
-        [Residual(lambda u, x: jax.lax.stop_gradient(2 * u(x)) - u(x) - 1.0, Trapezoid(Interval(0, 1), 5))]
+        [
+            Residual(
+                lambda u, x: jax.lax.stop_gradient(2 * u(x)) - u(x) - 1.0,
+                Trapezoid(Interval(0, 1), 5),
+            )
+        ]
     )
     start = network(3)
     model, _, infos = run(optimizers.get("engd"), start, objective, 1)

@@ -43,7 +43,9 @@ def run(optimizer, model, objective, steps):
 
 
 def fit(target):
-    return ResidualObjective([Residual(lambda u, x: u(x) - target(x), Trapezoid(Interval(0, 1), 9))])
+    return ResidualObjective(
+        [Residual(lambda u, x: u(x) - target(x), Trapezoid(Interval(0, 1), 9))]
+    )
 
 
 def test_linear_problem_is_solved_to_rounding_and_then_reported_as_finished():
@@ -69,7 +71,9 @@ def test_first_accepted_damping_solves_the_damped_normal_equations():
     np.testing.assert_allclose([-model.a, -model.b], expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("acceleration", [Chord(), Geodesic(), Plain()], ids=lambda a: type(a).__name__)
+@pytest.mark.parametrize(
+    "acceleration", [Chord(), Geodesic(), Plain()], ids=lambda a: type(a).__name__
+)
 def test_network_loss_falls_monotonically(acceleration):
     optimizer = TrustRegion(acceleration=acceleration)
     _, _, infos = run(optimizer, network(), poisson_1d(), 25)

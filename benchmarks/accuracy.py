@@ -1,0 +1,90 @@
+"""The accuracy table: every shipped problem with its default settings, from several seeds.
+
+    python benchmarks/accuracy.py                              # all, ten seeds: about an hour
+    python benchmarks/accuracy.py poisson-2d ritz-1d --seeds 3
+
+Prints, for each problem, the median and worst *final* relative L2 error on held-out points, the
+target, the training seconds (compilation not counted) and, where asked for, the error reached by an
+earlier time. Runs are kept in the folder that `pinn-ngd figures results --resume` reads, so that
+the README's table comes from the very same ones; a finished run is not repeated.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
+from threadpoolctl import threadpool_limits
+
+from pinn_ngd import load_problem
+from pinn_ngd.runs import run_problem
+from pinn_ngd.training import read_history
+
+FOLDER = Path("runs/gallery/results")
+TARGETS = {
+    "poisson-2d": 1e-12,
+    "poisson-2d-icml23": 5e-8,
+    "heat-1d": 1e-9,
+    "heat-1d-icml23": 1e-6,
+    "ritz-1d": 5e-8,
+    "poisson-5d": 1e-6,
+    "poisson-5d-icml23": None,
+}
+EARLY = {"poisson-2d-icml23": 2.0}  # error after so many seconds, also a target (1e-6)
+
+
+def error_at(folder: Path, seconds: float) -> float:
+    """The last error measured before that time: not the best one."""
+    lines = [line for line in read_history(folder) if line.get("relative_l2") is not None]
+    before = [line["relative_l2"] for line in lines if line["seconds"] <= seconds]
+    return before[-1] if before else float("nan")
+
+
+def row(name: str, seeds: int) -> str:
+    """Train all seeds of one problem and format its line of the table."""
+    results, early = [], []
+    for seed in range(seeds):
+        folder = FOLDER / f"{name}-{seed}"
+        result = run_problem(load_problem(name), seed=seed, out=folder, resume=True, pictures=False)
+        results.append(result)
+        print(
+            f"  {name} seed {seed}: {result['relative_l2']:.1e}, {result['seconds']:.1f} s",
+            flush=True,
+        )
+        if name in EARLY:
+            early.append(error_at(folder, EARLY[name]))
+    errors = [result["relative_l2"] for result in results]
+    target = TARGETS[name]
+    cells = [
+        name,
+        str(results[0]["parameters"]),
+        f"{statistics.median(errors):.1e}",
+        f"{max(errors):.1e}",
+        "" if target is None else f"{target:.0e}",
+        f"{statistics.median(r['seconds'] for r in results):.1f}",
+        f"{statistics.median(early):.1e} ({max(early):.1e}) at {EARLY[name]:.0f} s"
+        if early
+        else "",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Run what the command line names and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("problems", nargs="*", default=list(TARGETS))
+    parser.add_argument("--seeds", type=int, default=10)
+    arguments = parser.parse_args()
+    with threadpool_limits(limits=1, user_api="blas"):
+        rows = [row(name, arguments.seeds) for name in arguments.problems]
+    print("| problem | parameters | median | worst | target | seconds | early: median (worst) |")
+    print("|---|---|---|---|---|---|---|")
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()
