@@ -75,7 +75,7 @@ def row(name: str, seeds: int) -> str:
 
 def main() -> None:
     """Run what the command line names and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("problems", nargs="*", default=list(TARGETS))
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()

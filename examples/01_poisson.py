@@ -12,7 +12,6 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 import pinn_ngd
-from pinn_ngd.evaluation import evaluator
 
 
 def main(seconds: float = 20.0, seed: int = 0, **settings) -> float:
@@ -23,7 +22,7 @@ def main(seconds: float = 20.0, seed: int = 0, **settings) -> float:
         pinn_ngd.optimizers.get("engd-tr"),
         seconds=seconds,
         key=jax.random.key(seed),
-        evaluate=evaluator(problem.exact, problem.evaluation),
+        evaluate=problem.evaluator(),
     )
     error = result.metrics["relative_l2"]
     print(f"relative L2 error {error:.1e} after {result.steps} steps, {result.seconds:.1f} s")

@@ -12,13 +12,12 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 import pinn_ngd
-from pinn_ngd.evaluation import evaluator
 from pinn_ngd.optimizers import Chord, Plain, TrustRegion
 
 
 def main(steps: int = 100, seed: int = 0, **settings) -> dict[str, float]:
     problem = pinn_ngd.load_problem("heat-1d-icml23", **settings)
-    evaluate = evaluator(problem.exact, problem.evaluation)
+    evaluate = problem.evaluator()
     errors = {}
     for name, acceleration in [("plain", Plain()), ("chord", Chord(iterations=4))]:
         result = pinn_ngd.train(

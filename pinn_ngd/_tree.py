@@ -36,7 +36,7 @@ def where(condition: Any, x: PyTree, y: PyTree) -> PyTree:
 def dot(x: PyTree, y: PyTree) -> Scalar:
     """Euclidean inner product of two PyTrees of one structure."""
     products = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), x, y))
-    return sum(products[1:], start=products[0])
+    return jax.tree.reduce(jnp.add, products)
 
 
 def norm(x: PyTree) -> Scalar:

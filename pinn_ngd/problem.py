@@ -12,6 +12,7 @@ from typing import Any
 from jaxtyping import Array, PRNGKeyArray
 
 from .domains import Box, Interval, SpaceTime
+from .evaluation import evaluator
 from .objectives import AbstractObjective
 from .quadrature import Quadrature
 
@@ -38,6 +39,16 @@ class Problem:
     seconds: float = 60.0
     steps: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def evaluator(self, *, h1: bool = False) -> Callable[[Any], dict[str, float]]:
+        """model -> relative errors on the held-out points, compiled once; what `train` evaluates.
+
+        Raises ValueError where the exact solution is not known.
+        """
+        if self.exact is None:
+            msg = f"problem '{self.name}' has no `exact` solution to measure an error with."
+            raise ValueError(msg)
+        return evaluator(self.exact, self.evaluation, h1=h1)
 
 
 def problems_folder() -> Path:

@@ -12,7 +12,7 @@ key. Draw points outside `jax.jit`: Sobol points are made by SciPy on the host.
 import abc
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import equinox as eqx
 import jax
@@ -41,7 +41,12 @@ class Quadrature(eqx.Module):
 class AbstractRule(eqx.Module):
     """A way to make a `Quadrature`."""
 
-    resampled: eqx.AbstractVar[bool]
+    if TYPE_CHECKING:  # type checkers take an abstract variable for a constructor argument
+
+        @property
+        def resampled(self) -> bool: ...
+    else:
+        resampled: eqx.AbstractVar[bool]
 
     @abc.abstractmethod
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:

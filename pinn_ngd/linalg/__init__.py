@@ -22,6 +22,7 @@ from .solvers import solver_names as solver_names
 from .spectral import Spectral as Spectral
 from .spectral import SpectralFactor as SpectralFactor
 from .spectral import spectral_factor as spectral_factor
+from .system import Form as Form
 from .system import LeastSquaresSystem as LeastSquaresSystem
 from .system import Prepared as Prepared
 from .system import Solution as Solution

@@ -1,6 +1,6 @@
 """Choosing how a system is represented."""
 
-from typing import Literal, cast
+from typing import cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,11 @@ import lineax as lx
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
-from ..linalg import JacobianRows, LeastSquaresSystem, choose_form
+from ..linalg import Form, JacobianRows, LeastSquaresSystem, choose_form
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
 
-Form = Literal["auto", "primal", "dual", "matrix-free"]
-FORMS = ("auto", "primal", "dual", "matrix-free")
+FORMS = get_args(Form)
 
 
 def system_for(
@@ -22,7 +21,7 @@ def system_for(
     model: PyTree,
     batch: PyTree,
     *,
-    form: str,
+    form: Form,
 ) -> LeastSquaresSystem:
     """The metric's system, with stored rows unless they do not fit or the user forbids them."""
     if form not in FORMS:

@@ -6,7 +6,7 @@ import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
-from ..linalg import LeastSquaresSystem, Spectral, prepare
+from ..linalg import Form, LeastSquaresSystem, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
 from .base import GO_ON, NO_STEP_HELPS, STATIONARY, AbstractOptimizer, StepInfo, scalar_type
@@ -35,7 +35,7 @@ class NaturalGradient(AbstractOptimizer):
     search: AbstractLineSearch = GridLineSearch()
     damping: float = 0.0
     momentum: float = 0.0
-    form: str = eqx.field(static=True, default="auto")
+    form: Form = eqx.field(static=True, default="auto")
 
     def init(
         self, model: PyTree, objective: AbstractObjective, batch: PyTree

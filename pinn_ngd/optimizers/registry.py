@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from ..linalg import Spectral, get_solver
+from ..linalg import Form, Spectral, get_solver
 from ..metrics import Euclidean
 from .acceleration import AbstractAcceleration, Chord, Geodesic, Plain
 from .adapters import OptaxOptimizer
@@ -32,7 +32,7 @@ def _solver(solver: Any, default: Any) -> Any:
 
 
 def engd(
-    *, solver: Any = None, form: str = "auto", rcond: float = 2e-7, largest_step: float = 2.0
+    *, solver: Any = None, form: Form = "auto", rcond: float = 2e-7, largest_step: float = 2.0
 ) -> AbstractOptimizer:
     """Energy natural gradient as published: pseudo-inverse of the Gram matrix, grid line search.
 
@@ -48,7 +48,7 @@ def engd(
 def engd_tr(
     *,
     solver: Any = None,
-    form: str = "auto",
+    form: Form = "auto",
     acceleration: str | AbstractAcceleration = "chord",
     acceptance: float = 0.1,
     corrections: int | None = None,

@@ -60,9 +60,15 @@ class ScipyLevenbergMarquardt(AbstractOptimizer):
             raise ValueError(msg)
         tolerance = float(np.finfo(start.dtype).eps)
         result = least_squares(
-            residual, np.asarray(theta), jacobian, method="lm", max_nfev=self.evaluations,
-            ftol=tolerance, xtol=tolerance, gtol=tolerance,
-        )  # fmt: skip
+            residual,
+            np.asarray(theta),
+            jac=jacobian,  # pyright: ignore[reportArgumentType]  (stubs know only names)
+            method="lm",
+            max_nfev=self.evaluations,
+            ftol=tolerance,
+            xtol=tolerance,
+            gtol=tolerance,
+        )
         new = jnp.asarray(result.x, theta.dtype)
         gain = 0.5 * float(start @ start) - float(result.cost)
         accepted = gain > 0

@@ -7,7 +7,7 @@ import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
-from ..linalg import LeastSquaresSystem, Spectral, prepare
+from ..linalg import Form, LeastSquaresSystem, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
 from .acceleration import AbstractAcceleration, Chord, StepEquation
@@ -27,6 +27,7 @@ REJECTED_GROWTH = 1e4  # the grid spans five decades: this leaves one decade of 
 LARGEST_DAMPING = 1e3  # relative to |A|_F^2: there a step is a tiny gradient step
 STALL_REDUCTION = 1e-4  # relative fall below which a step counts as stalled
 STALL_STEPS = 50
+ENERGY_STALL_STEPS = 300  # a gradient norm, unlike a loss, does not fall monotonically
 
 
 class TrustRegionState(eqx.Module):
@@ -54,7 +55,7 @@ class TrustRegion(AbstractOptimizer):
 
     metric: AbstractMetric = EnergyMetric()
     solver: lx.AbstractLinearSolver = Spectral(refine=False)
-    form: str = eqx.field(static=True, default="auto")
+    form: Form = eqx.field(static=True, default="auto")
     grid: tuple[float, float, int] = eqx.field(static=True, default=(1e-3, 1e2, 10))
     acceleration: AbstractAcceleration = Chord()
     acceptance: float = 0.1
@@ -122,7 +123,8 @@ class TrustRegion(AbstractOptimizer):
             stop=jnp.asarray(GO_ON, jnp.int32),
         )
         progress = _progress(system, state, info, before.loss)
-        state, stop = _next(state, info, progress, size, objective.resampled)
+        patience = STALL_STEPS if system.gradient is None else ENERGY_STALL_STEPS
+        state, stop = _next(state, info, progress, size, objective.resampled, patience)
         info = eqx.tree_at(lambda i: i.stop, info, stop)
         return _tree.move(model, step), state, info
 
@@ -166,13 +168,18 @@ def _progress(
 
 
 def _next(
-    state: TrustRegionState, info: StepInfo, progress: Array, size: Array, resampled: bool
+    state: TrustRegionState,
+    info: StepInfo,
+    progress: Array,
+    size: Array,
+    resampled: bool,
+    patience: int,
 ) -> tuple[TrustRegionState, Int[Array, ""]]:
     damping = jnp.where(info.accepted, info.damping, info.damping * REJECTED_GROWTH)
     floor = jnp.finfo(damping.dtype).eps ** 2 * size
     stalled = jnp.where(progress, 0, state.stalled + 1).astype(jnp.int32)
     stop = jnp.where(damping > LARGEST_DAMPING * size, NO_DAMPING_HELPS, GO_ON)
-    stop = jnp.where(stalled >= STALL_STEPS, STALLED, stop)
+    stop = jnp.where(stalled >= patience, STALLED, stop)
     stop = jnp.where(info.gradient_norm == 0, STATIONARY, stop)
     if resampled:  # Fresh points may help where these did not.
         stop = jnp.zeros_like(stop)

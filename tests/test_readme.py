@@ -1,0 +1,38 @@
+"""The code in the README and in the documentation runs as it stands."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: pathlib.Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_readme_starts_with_the_two_commands():
+    first = blocks(ROOT / "README.md", "sh")[0].splitlines()
+    assert first == [
+        "pip install . && pinn-ngd solve poisson-2d",
+        "pip install '.[test]' && pytest",
+    ]
+
+
+@pytest.mark.slow
+def test_python_code_runs():
+    codes = {code for page in PAGES for code in blocks(page, "python")}
+    assert codes
+    for code in codes:
+        scope: dict = {}
+        exec(compile(code, "README", "exec"), scope)
+        assert float(scope["result"].loss) < 1e-2
+
+
+def test_linked_pictures_and_pages_exist():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
