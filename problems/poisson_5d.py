@@ -16,7 +16,7 @@ def exact(x):
 
 def problem(
     *, width: int = 128, interior: int = 4096, boundary: int = 1024, boundary_weight: float = 100.0,
-    ridge: float = 1.0, seconds: float = 120.0,
+    ridge: float = 1.0, seconds: float = 100.0,
 ) -> Problem:  # fmt: skip
     domain = Box((0.0,) * 5, (1.0,) * 5)
     terms = [

@@ -1,7 +1,7 @@
 """Damped least squares from one factorization: solve for any damping, any target.
 
-The matrix is factored once; afterwards each damping or right-hand side costs two products with
-the matrix and two with the vectors of its smaller side.
+The matrix is factored once into a thin singular value decomposition; afterwards each damping or
+right-hand side costs a few products with its vectors.
 """
 
 from collections.abc import Callable
@@ -29,16 +29,23 @@ GRAM_THRESHOLD = 4500.0
 
 
 class SpectralFactor(eqx.Module):
-    """Singular values s (descending) and one-sided singular vectors of an (n, p) matrix A.
+    """Thin singular value decomposition of an (n, p) matrix A, with m = min(n, p).
 
-    `vectors` are the eigenvectors of the smaller Gram matrix: right singular vectors V (p, p)
-    where n >= p, left singular vectors W (n, n) where n < p (`left`). `from_gram` tells that they
-    were computed from the Gram matrix, where singular values below sqrt(eps) s_max are noise.
+    `vectors` are the singular vectors of the smaller side: right ones (p, p) where n >= p, left
+    ones (n, n) where n < p (`left`). Those of the larger side are the product `basis` @ `inner`,
+    which is never formed. `from_gram` tells that all were computed from the Gram matrix, where
+    singular values below sqrt(eps) s_max are noise.
+
+    Multiplying by an orthonormal basis instead of by A matters: A^T (s^2 + damping)^-1 spreads
+    rounding errors over the stiff directions as soon as damping < eps s_max^2, while
+    s / (s^2 + damping) in an orthonormal basis stays accurate down to eps^2 s_max^2.
     """
 
     matrix: Float[Array, "n p"]
     singular_values: Float[Array, " m"]
     vectors: Float[Array, "m m"]
+    basis: Float[Array, "q m"]
+    inner: Float[Array, "m m"]
     from_gram: Bool[Array, ""]
     left: bool = eqx.field(static=True)
 
@@ -52,28 +59,27 @@ class SpectralFactor(eqx.Module):
     ) -> Float[Array, " p"]:
         """argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2, of shape (p,).
 
-        Tall: V (s^2 + damping)^-1 V^T (A^T b); wide: A^T W (s^2 + damping)^-1 W^T b. A damping of
-        exactly zero means the pseudo-inverse: singular values up to `rcond` * s_max are dropped
-        (default eps * max(n, p), its square root where the Gram matrix was factored).
+        With A = L diag(s) R^T: R diag(s / (s^2 + damping)) L^T b. A damping of exactly zero means
+        the pseudo-inverse: singular values up to `rcond` * s_max are dropped (default
+        eps * max(n, p), its square root where the Gram matrix was factored).
 
         `refine` adds one step of iterative refinement with the residual of A itself (Bjorck,
-        Linear Algebra Appl. 1987, corrected seminormal equations): two more products with A, and
-        the square of the Gram route's relative error eps * s_max^2 / damping.
+        Linear Algebra Appl. 1987): two more products with A, and the square of the Gram route's
+        relative error eps * s_max^2 / damping.
         """
-        matrix, damping = self.matrix, self._scalar(damping)
+        matrix, s, damping = self.matrix, self.singular_values, self._scalar(damping)
+        inverse = self._inverse(damping, rcond)
 
-        def apply(vector: Array) -> Array:
-            return self._filtered(vector, damping, rcond)
+        def correction(x: Array) -> Array:
+            residual = target - matvec(matrix, x)
+            if self.left:  # of (A A^T + damping) y = b, with x = A^T y
+                residual = residual - damping * self._filtered(target, damping, rcond)
+                return self._from_right(inverse * s * self._to_left(residual))
+            stiff = s * self._to_left(residual)
+            return self._from_right(inverse * (stiff - damping * matvec(self.vectors.T, x)))
 
-        def primal(x: Array) -> Array:
-            return apply(matvec(matrix.T, target - matvec(matrix, x)) - damping * x)
-
-        def dual(y: Array) -> Array:
-            return apply(target - matvec(matrix, matvec(matrix.T, y)) - damping * y)
-
-        if self.left:
-            return matvec(matrix.T, _corrected(apply(target), dual, refine))
-        return _corrected(apply(matvec(matrix.T, target)), primal, refine)
+        x = self._from_right(inverse * s * self._to_left(target))
+        return _corrected(x, correction, refine)
 
     def solve_gradient(
         self,
@@ -122,17 +128,31 @@ class SpectralFactor(eqx.Module):
 
     def transpose(self) -> "SpectralFactor":
         """The factor of A^T: the same vectors on the other side."""
-        s, vectors = self.singular_values, self.vectors
-        return SpectralFactor(self.matrix.T, s, vectors, self.from_gram, not self.left)
+        parts = self.singular_values, self.vectors, self.basis, self.inner
+        return SpectralFactor(self.matrix.T, *parts, self.from_gram, not self.left)
+
+    def _from_right(self, coefficients: Array) -> Array:
+        if self.left:
+            return matvec(self.basis, matvec(self.inner, coefficients))
+        return matvec(self.vectors, coefficients)
+
+    def _to_left(self, y: Array) -> Array:
+        if self.left:
+            return matvec(self.vectors.T, y)
+        return matvec(self.inner.T, matvec(self.basis.T, y))
 
     def _scalar(self, damping: Any) -> Array:
         return jnp.asarray(damping, dtype=self.matrix.dtype)
 
-    def _filtered(self, vector: Array, damping: Array, rcond: float | None) -> Array:
-        """vectors (s^2 + damping)^-1 vectors^T vector."""
+    def _inverse(self, damping: Array, rcond: float | None) -> Float[Array, " m"]:
+        """1 / (s^2 + damping), zero where the pseudo-inverse drops a direction."""
         keep = (damping != 0) | self._kept(rcond)
         shifted = jnp.where(keep, self.singular_values**2 + damping, 1)
-        inverse = jnp.where(keep, 1 / shifted, 0)
+        return jnp.where(keep, 1 / shifted, 0)
+
+    def _filtered(self, vector: Array, damping: Array, rcond: float | None) -> Array:
+        """vectors (s^2 + damping)^-1 vectors^T vector."""
+        inverse = self._inverse(damping, rcond)
         return matvec(self.vectors, inverse * matvec(self.vectors.T, vector))
 
     def _kept(self, rcond: float | None) -> Bool[Array, " m"]:
@@ -160,8 +180,8 @@ def spectral_factor(
 ) -> SpectralFactor:
     """Factor a dense (n, p) matrix for `SpectralFactor.solve`.
 
-    - "qr": QR without Q of the tall one of A and A^T, then the SVD of R (Chan, ACM TOMS 1982).
-      All digits of the singular values relative to s_max.
+    - "qr": QR of the tall one of A and A^T, then the SVD of R (Chan, ACM TOMS 1982). All digits
+      of the singular values relative to s_max.
     - "gram": eigenvalues of the smaller Gram matrix; two to three times cheaper, but
       singular values below sqrt(eps) s_max are noise.
     - "auto": "gram" where `smallest_damping` >= 4500 eps |A|_F^2 (1e-12 |A|_F^2 in float64) makes
@@ -179,8 +199,8 @@ def spectral_factor(
     return _assemble(matrix, jax.lax.cond(from_gram, _gram_route, _qr_route, matrix), from_gram)
 
 
-def _assemble(matrix: Array, pair: tuple[Array, Array], from_gram: Array) -> SpectralFactor:
-    return SpectralFactor(matrix, *pair, from_gram, _is_wide(matrix))
+def _assemble(matrix: Array, parts: tuple[Array, ...], from_gram: Array) -> SpectralFactor:
+    return SpectralFactor(matrix, *parts, from_gram, _is_wide(matrix))
 
 
 def _is_wide(matrix: Array) -> bool:
@@ -191,19 +211,22 @@ def _tall(matrix: Array) -> Array:
     return matrix.T if _is_wide(matrix) else matrix
 
 
-def _qr_route(matrix: Array) -> tuple[Array, Array]:
-    # Q is never formed. The right vectors of A^T are the left vectors of A.
-    upper = jnp.linalg.qr(_tall(matrix), mode="r")
-    _, s, right = jnp.linalg.svd(upper, full_matrices=False)
-    return s, right.T
+def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
+    basis, upper = jnp.linalg.qr(_tall(matrix))
+    inner, s, right = jnp.linalg.svd(upper, full_matrices=False)
+    return s, right.T, basis, inner
 
 
-def _gram_route(matrix: Array) -> tuple[Array, Array]:
+def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     tall = _tall(matrix)
     product = jnp.matmul(tall.T, tall, precision=jax.lax.Precision.HIGHEST)
     values, vectors = jnp.linalg.eigh(product)
-    s = jnp.sqrt(jnp.maximum(values[::-1], 0))
-    return s, vectors[:, ::-1]
+    # Rounding makes the smallest eigenvalues negative. A floor far below the noise, not zero, keeps
+    # their directions, of which s * inner is the exact vector.
+    floor = jnp.finfo(values.dtype).eps ** 2 * values[-1]
+    s = jnp.sqrt(jnp.maximum(values[::-1], jnp.maximum(floor, 0)))
+    vectors = vectors[:, ::-1]
+    return s, vectors, tall, vectors / jnp.where(s > 0, s, 1)
 
 
 def is_zero(damping: Any) -> bool:
