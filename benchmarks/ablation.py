@@ -1,6 +1,6 @@
 """What each part of `engd-tr` is worth: final errors after a fixed number of steps.
 
-    python benchmarks/ablation.py           # about ten minutes on one core
+    python benchmarks/ablation.py           # about eight minutes on one core
 
 The first table has fewer parameters than rows (the ENGD paper's network: 129 against 900), the
 second more (941 against 572), the third changes the number of parameters at fixed rows. Numbers are
@@ -20,6 +20,7 @@ from pinn_ngd import load_problem, train
 from pinn_ngd.linalg import Spectral
 from pinn_ngd.optimizers import Chord, Geodesic, Plain, TrustRegion
 
+SEEDS = 3
 VARIANTS = {
     "default": TrustRegion(),
     "no correction": TrustRegion(acceleration=Plain()),
@@ -53,17 +54,17 @@ def errors(name: str, optimizer: TrustRegion, steps: int, seeds: int, **settings
 def main() -> None:
     """Print the three tables."""
     small = dict(width=20, points=22)
-    print("| variant | 129 parameters, 900 rows, 300 steps | 941 parameters, 572 rows, 40 steps |")
+    print("| variant | 129 parameters, 900 rows, 200 steps | 941 parameters, 572 rows, 35 steps |")
     print("|---|---|---|")
     for label, optimizer in VARIANTS.items():
-        under = errors("poisson-2d-icml23", optimizer, 300, 5)
-        over = errors("poisson-2d", optimizer, 40, 5, **small)
+        under = errors("poisson-2d-icml23", optimizer, 200, SEEDS)
+        over = errors("poisson-2d", optimizer, 35, SEEDS, **small)
         print(f"| {label} | {under} | {over} |", flush=True)
-    print("\n| width (three hidden layers) | parameters | 572 rows, 40 steps |")
+    print("\n| width (three hidden layers) | parameters | 572 rows, 35 steps |")
     print("|---|---|---|")
     for width in (10, 14, 17, 20, 24, 28):
         parameters = 3 * width + 2 * width * (width + 1) + width + 1
-        error = errors("poisson-2d", TrustRegion(), 40, 5, width=width, points=22)
+        error = errors("poisson-2d", TrustRegion(), 35, SEEDS, width=width, points=22)
         print(f"| {width} | {parameters} | {error} |", flush=True)
 
 

@@ -16,7 +16,7 @@ def exact(x):
 
 
 def problem(
-    *, width: int = 28, depth: int = 3, points: int = 28, boundary_weight: float = 100.0,
+    *, width: int = 28, depth: int = 3, points: int = 26, boundary_weight: float = 100.0,
     ridge: float = 2.0, seconds: float = 60.0,
 ) -> Problem:  # fmt: skip
     domain = Box((0.0, 0.0), (1.0, 1.0))
