@@ -125,7 +125,7 @@ def results_table(job: Job) -> Made:
 COMPARED = ("engd-tr", "engd", "engd-w", "spring", "bfgs", "lbfgs", "adam")
 FIGURES: dict[str, Callable[[Job], Made]] = {
     "poisson-2d": one_run("poisson-2d"),
-    "compare-poisson-2d-icml23": comparison("poisson-2d-icml23", COMPARED, seeds=3, seconds=10.0),
+    "compare-poisson-2d-icml23": comparison("poisson-2d-icml23", COMPARED, seeds=3, seconds=6.0),
     "compare-heat-1d-icml23": comparison(
         "heat-1d-icml23", ("engd-tr", "engd", "adam"), seeds=3, seconds=10.0
     ),
