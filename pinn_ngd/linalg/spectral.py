@@ -199,7 +199,9 @@ def spectral_factor(
     return _assemble(matrix, jax.lax.cond(from_gram, _gram_route, _qr_route, matrix), from_gram)
 
 
-def _assemble(matrix: Array, parts: tuple[Array, ...], from_gram: Array) -> SpectralFactor:
+def _assemble(
+    matrix: Array, parts: tuple[Array, Array, Array, Array], from_gram: Array
+) -> SpectralFactor:
     return SpectralFactor(matrix, *parts, from_gram, _is_wide(matrix))
 
 
