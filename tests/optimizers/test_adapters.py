@@ -68,7 +68,7 @@ def test_quasi_newton_baselines_lower_the_loss(name):
     assert float(info.loss) < 1e-2 * start
 
 
-def test_bfgs_converges_superlinearly_on_a_quadratic():
+def test_bfgs_minimizes_a_badly_scaled_quadratic():
     matrix = jnp.diag(jnp.asarray([1.0, 10.0, 100.0]))
     tx = bfgs()
     x = jnp.ones(3)
