@@ -44,10 +44,10 @@ def error_at(folder: Path, seconds: float) -> float:
     return before[-1] if before else float("nan")
 
 
-def row(name: str, seeds: int) -> str:
+def row(name: str, seeds: range) -> str:
     """Train all seeds of one problem and format its line of the table."""
     results, early = [], []
-    for seed in range(seeds):
+    for seed in seeds:
         folder = FOLDER / f"{name}-{seed}"
         result = run_problem(load_problem(name), seed=seed, out=folder, resume=True, pictures=False)
         results.append(result)
@@ -78,9 +78,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("problems", nargs="*", default=list(TARGETS))
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     arguments = parser.parse_args()
     with threadpool_limits(limits=1, user_api="blas"):
-        rows = [row(name, arguments.seeds) for name in arguments.problems]
+        seeds = range(arguments.first, arguments.first + arguments.seeds)
+        rows = [row(name, seeds) for name in arguments.problems]
     print("| problem | parameters | median | worst | target | seconds | early: median (worst) |")
     print("|---|---|---|---|---|---|---|")
     print("\n".join(rows))
