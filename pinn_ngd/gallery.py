@@ -26,7 +26,7 @@ QUICK_STEPS = 5
 QUICK_SETTINGS = {
     "width": 6, "points": 8, "interior": 64, "boundary": 32,
 }  # fmt: skip
-TABLE_SEEDS = 10
+TABLE_SEEDS = range(100, 110)  # settings were chosen on seeds from 0 on
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def rejected_steps(job: Job) -> Made:
 
 def results_table(job: Job) -> Made:
     """The table of the README: every shipped problem with its defaults, over some seeds."""
-    rows = []
+    rows, seeds = [], list(TABLE_SEEDS)[: 2 if job.quick else None]
     for problem in list_problems():
-        folders = {seed: job.runs / f"{problem}-{seed}" for seed in job.seeds(TABLE_SEEDS)}
+        folders = {seed: job.runs / f"{problem}-{seed}" for seed in seeds}
         runs = [_run(job, problem, seed, out) for seed, out in folders.items()]
         row = summarize(runs[0]["optimizer"], runs)
         rows.append({"problem": problem, "parameters": runs[0]["parameters"], **(row or {})})
@@ -118,7 +118,6 @@ def results_table(job: Job) -> Made:
     readme = job.folder.parent / "README.md"
     if not job.quick and readme.is_file():
         readme.write_text(with_table(readme.read_text(encoding="utf-8"), text), encoding="utf-8")
-    seeds = list(job.seeds(TABLE_SEEDS))
     return [path, *_recorded(job, ["results"], seeds=seeds, results=rows, pictures=False)]
 
 

@@ -234,7 +234,7 @@ def tiny_gallery(file, monkeypatch, tmp_path):
         gallery, "load_problem", lambda _, **settings: load_problem(file, **settings)
     )
     monkeypatch.setattr(gallery, "list_problems", lambda: {"tiny": ""})
-    monkeypatch.setattr(gallery, "TABLE_SEEDS", 1)
+    monkeypatch.setattr(gallery, "TABLE_SEEDS", range(1))
     entry = gallery.comparison("tiny", ["adam"], seeds=1, seconds=1.0)
     monkeypatch.setitem(gallery.FIGURES, "compare-tiny", entry)
     return tmp_path

@@ -36,9 +36,12 @@ class SpectralFactor(eqx.Module):
     which is never formed. `from_gram` tells that all were computed from the Gram matrix, where
     singular values below sqrt(eps) s_max are noise.
 
-    Multiplying by an orthonormal basis instead of by A matters: A^T (s^2 + damping)^-1 spreads
-    rounding errors over the stiff directions as soon as damping < eps s_max^2, while
-    s / (s^2 + damping) in an orthonormal basis stays accurate down to eps^2 s_max^2.
+    For a tall matrix `basis` is A itself: the rounding errors of A^T b come before the filter
+    1 / (s^2 + damping) and stay in soft directions, where they change the residual by no more than
+    eps s_max / sqrt(damping). A wide matrix would be multiplied after the filter, and
+    A^T (s^2 + damping)^-1 spreads rounding errors over the stiff directions as soon as
+    damping < eps s_max^2. There `basis` is orthonormal, and s / (s^2 + damping) stays accurate
+    down to eps^2 s_max^2.
     """
 
     matrix: Float[Array, "n p"]
@@ -181,7 +184,7 @@ def spectral_factor(
     """Factor a dense (n, p) matrix for `SpectralFactor.solve`.
 
     - "qr": QR of the tall one of A and A^T, then the SVD of R (Chan, ACM TOMS 1982). All digits
-      of the singular values relative to s_max.
+      of the singular values relative to s_max. Only a wide matrix needs Q.
     - "gram": eigenvalues of the smaller Gram matrix; two to three times cheaper, but
       singular values below sqrt(eps) s_max are noise.
     - "auto": "gram" where `smallest_damping` >= 4500 eps |A|_F^2 (1e-12 |A|_F^2 in float64) makes
@@ -214,9 +217,13 @@ def _tall(matrix: Array) -> Array:
 
 
 def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
-    basis, upper = jnp.linalg.qr(_tall(matrix))
-    inner, s, right = jnp.linalg.svd(upper, full_matrices=False)
-    return s, right.T, basis, inner
+    if _is_wide(matrix):
+        basis, upper = jnp.linalg.qr(matrix.T)
+        inner, s, right = jnp.linalg.svd(upper, full_matrices=False)
+        return s, right.T, basis, inner
+    upper = jnp.linalg.qr(matrix, mode="r")
+    _, s, right = jnp.linalg.svd(upper, full_matrices=False)
+    return s, right.T, matrix, _over(right.T, s)
 
 
 def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
@@ -228,7 +235,13 @@ def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     floor = jnp.finfo(values.dtype).eps ** 2 * values[-1]
     s = jnp.sqrt(jnp.maximum(values[::-1], jnp.maximum(floor, 0)))
     vectors = vectors[:, ::-1]
-    return s, vectors, tall, vectors / jnp.where(s > 0, s, 1)
+    return s, vectors, tall, _over(vectors, s)
+
+
+def _over(vectors: Array, s: Array) -> Array:
+    """vectors / s, finite for a singular matrix too."""
+    floor = jnp.maximum(s, jnp.finfo(s.dtype).eps ** 2 * s[0])
+    return vectors / jnp.where(floor > 0, floor, 1)
 
 
 def is_zero(damping: Any) -> bool:
