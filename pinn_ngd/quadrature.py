@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.stats import qmc
 
-from pinn_ngd.domains import Boundary, Box, Face, Interval, Region, SpaceTime
+from .domains import Boundary, Box, Face, Interval, Region, SpaceTime
 
 _Piece: TypeAlias = Interval | Box | SpaceTime | Face
 _Nodes: TypeAlias = tuple[np.ndarray, np.ndarray]

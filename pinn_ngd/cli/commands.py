@@ -61,7 +61,7 @@ def solve(
     """Train one problem; print a summary and leave results and pictures in a folder."""
     with honest(source):
         _configure(x32)
-        from pinn_ngd.runs import run_problem
+        from ..runs import run_problem
 
         problem, settings = prepare(source, optimizer, solver, set_ or [])
         result = run_problem(
@@ -94,7 +94,7 @@ def compare(
         if not names or seeds < 1:
             raise ValueError("nothing to compare: give `--optimizers` names and `--seeds` >= 1.")
         _configure(x32)
-        from pinn_ngd.runs import RUNS, compare_optimizers
+        from ..runs import RUNS, compare_optimizers
 
         for name in names:
             check_optimizer(name)
@@ -114,9 +114,9 @@ def compare(
 @app.command("list", epilog="Example:  pinn-ngd list")
 def list_() -> None:
     """Show the problems, the optimizers and the linear solvers, a line each."""
-    from pinn_ngd.linalg import solver_names
-    from pinn_ngd.optimizers import names
-    from pinn_ngd.problem import list_problems
+    from ..linalg import solver_names
+    from ..optimizers import names
+    from ..problem import list_problems
 
     console = Console()
     parts = {
@@ -140,7 +140,7 @@ def figures(
     """Make the pictures in figures/ and the README's table again."""
     with honest():
         _configure(False)
-        from pinn_ngd.gallery import FIGURES, make
+        from ..gallery import FIGURES, make
 
         for name in names or []:
             check("figure", name, FIGURES)
@@ -153,7 +153,7 @@ def cite(optimizer: Annotated[str, typer.Argument(help="A name from `list`.")]) 
     """Print the BibTeX of the papers behind an optimizer."""
     with honest():
         check_optimizer(optimizer)
-        from pinn_ngd.optimizers import citation
+        from ..optimizers import citation
 
         typer.echo(citation(optimizer))
 

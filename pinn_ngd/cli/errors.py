@@ -49,7 +49,7 @@ def _users_line(error: Exception, source: str | None) -> str | None:
 def _problem_path(source: str | None) -> Path | None:
     if source is None:
         return None
-    from pinn_ngd.problem import problems_folder
+    from ..problem import problems_folder
 
     if source.endswith(".py"):
         return Path(source).resolve()

@@ -15,8 +15,8 @@ def prepare(
     problem_only: bool = False,
 ) -> tuple[Any, dict[str, Any]]:
     """The problem and the optimizer's settings, with `--set` sent to the one that knows the key."""
-    from pinn_ngd import optimizers
-    from pinn_ngd.problem import load_problem, settings_of
+    from .. import optimizers
+    from ..problem import load_problem, settings_of
 
     known = {"problem": settings_of(source)}
     if not problem_only:
@@ -76,13 +76,13 @@ def _fitting(value: Any, default: Any, pair: str) -> Any:
 
 def check_optimizer(name: str) -> None:
     """Raises ValueError for a name that no optimizer has."""
-    from pinn_ngd.optimizers import names
+    from ..optimizers import names
 
     check("optimizer", name, names())
 
 
 def _check_solver(solver: str | None, optimizer: str, settings: Mapping[str, Any]) -> None:
-    from pinn_ngd.linalg import solver_names
+    from ..linalg import solver_names
 
     if solver is None:
         return

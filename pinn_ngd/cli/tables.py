@@ -45,7 +45,7 @@ def two_columns(lines: Mapping[str, str], title: str) -> Table:
 
 def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
     """Print the table of a comparison and where its files are."""
-    from pinn_ngd.runs import HEADINGS, table_cells
+    from ..runs import HEADINGS, table_cells
 
     title = f"{summary['problem']}: final {summary['metric']} over the seeds"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)

@@ -1,5 +1,5 @@
 """Networks and how they meet boundary conditions."""
 
-from pinn_ngd.models.constraints import HardDirichlet as HardDirichlet
-from pinn_ngd.models.mlp import MLP as MLP
-from pinn_ngd.models.mlp import Linear as Linear
+from .constraints import HardDirichlet as HardDirichlet
+from .mlp import MLP as MLP
+from .mlp import Linear as Linear

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pinn_ngd.domains import Domain
+from ..domains import Domain
 
 Layers: TypeAlias = list[tuple[Float[Array, "out in"], Float[Array, " out"]]]
 Initialization: TypeAlias = Callable[[PRNGKeyArray, Sequence[int], Domain, float, Any], Layers]

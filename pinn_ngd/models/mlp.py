@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pinn_ngd.domains import Box, Domain
-from pinn_ngd.models.initialization import INITIALIZATIONS
+from ..domains import Box, Domain
+from .initialization import INITIALIZATIONS
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pinn_ngd.domains import Domain, SpaceTime
-
+from ..domains import Domain, SpaceTime
 from . import style as look
 
 if TYPE_CHECKING:

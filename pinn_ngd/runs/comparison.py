@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pinn_ngd import optimizers, plotting
-from pinn_ngd.problem import Problem
-from pinn_ngd.training import read_history
-from pinn_ngd.training.callbacks import to_json
-
+from .. import optimizers, plotting
+from ..problem import Problem
+from ..training import read_history
+from ..training.callbacks import to_json
 from .single import run_problem
 
 

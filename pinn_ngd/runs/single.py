@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from pinn_ngd import _tree, optimizers, plotting
-from pinn_ngd.evaluation import evaluator
-from pinn_ngd.problem import Problem
-from pinn_ngd.training import (
+from .. import _tree, optimizers, plotting
+from ..evaluation import evaluator
+from ..problem import Problem
+from ..training import (
     AbstractCallback,
     ProgressBar,
     RunFolder,
@@ -23,9 +23,9 @@ from pinn_ngd.training import (
     read_result,
     train,
 )
-from pinn_ngd.training.callbacks import to_json
-from pinn_ngd.training.result import Budget
-from pinn_ngd.training.run_folder import plain
+from ..training.callbacks import to_json
+from ..training.result import Budget
+from ..training.run_folder import plain
 
 RUNS = Path("runs")
 DONE = ("finished", "stopped", "failed")  # an interrupted run is not: it can be resumed

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
 
-from pinn_ngd import _tree
+from .. import _tree
 
 
 class Carry(eqx.Module):

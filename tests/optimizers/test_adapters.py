@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from pinn_ngd import optimizers
 from pinn_ngd.optimizers import OptaxOptimizer, as_optax, bfgs
+from pinn_ngd.optimizers.bfgs import scale_by_bfgs
 from tests.optimizers.helpers import network, poisson_1d
 
 
@@ -84,9 +85,24 @@ def test_bfgs_minimizes_a_badly_scaled_quadratic():
             updates, state = tx.update(g, state, x, value=v, grad=g, value_fn=value)
         return optax.apply_updates(x, updates), state
 
-    for _ in range(25):
+    for _ in range(25):  # no finite termination: Wolfe steps are not exact minimizations
         x, state = step(x, state)
     assert float(value(x)) < 1e-12
+
+
+def test_bfgs_satisfies_the_secant_equation():
+    tx = scale_by_bfgs()
+    x = jnp.arange(1.0, 5.0)
+    matrix = jnp.diag(jnp.array([1.0, 3.0, 10.0, 40.0]))
+    state = tx.init(x)
+    for n in range(3):
+        _, state = tx.update(matrix @ x, state, x)
+        moved = x + 0.1 * jnp.cos(jnp.arange(4.0) + n)
+        _, after = tx.update(matrix @ moved, state, moved)
+        np.testing.assert_allclose(after.inverse @ (matrix @ (moved - x)), moved - x, rtol=1e-12)
+        np.testing.assert_allclose(after.inverse, after.inverse.T, rtol=1e-12)
+        assert jnp.linalg.eigvalsh(after.inverse).min() > 0
+        x, state = moved, after
 
 
 def test_scipy_lm_lowers_the_loss_and_explains_too_few_rows():
