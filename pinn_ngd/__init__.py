@@ -18,11 +18,17 @@ from .domains import Interval as Interval
 from .domains import SpaceTime as SpaceTime
 from .evaluation import relative_h1 as relative_h1
 from .evaluation import relative_l2 as relative_l2
+from .grids import Grid as Grid
 from .objectives import AbstractObjective as AbstractObjective
 from .objectives import Energy as Energy
 from .objectives import EnergyObjective as EnergyObjective
+from .objectives import ExplicitState as ExplicitState
+from .objectives import ImplicitState as ImplicitState
+from .objectives import PointwiseState as PointwiseState
 from .objectives import Residual as Residual
 from .objectives import ResidualObjective as ResidualObjective
+from .objectives import StateMisfit as StateMisfit
+from .objectives import StateObjective as StateObjective
 from .optimizers import citation as citation
 from .problem import Problem as Problem
 from .problem import list_problems as list_problems

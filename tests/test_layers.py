@@ -8,7 +8,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "pinn_ngd"
 LAYERS = [
     ("_tree",),
-    ("linalg", "domains", "quadrature", "calculus", "models"),
+    ("linalg", "domains", "grids", "quadrature", "calculus", "models"),
     ("objectives",),
     ("metrics",),
     ("optimizers",),

@@ -50,6 +50,7 @@ def solve(
     source: Source,
     optimizer: Annotated[str | None, Name] = None,
     solver: Annotated[str | None, Name] = None,
+    metric: Annotated[str | None, Name] = None,
     seed: Seed = 0,
     steps: Steps = None,
     seconds: Seconds = None,
@@ -63,7 +64,7 @@ def solve(
         _configure(x32)
         from ..runs import run_problem
 
-        problem, settings = prepare(source, optimizer, solver, set_ or [])
+        problem, settings = prepare(source, optimizer, solver, set_ or [], metric=metric)
         result = run_problem(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
             seconds=seconds, out=out, resume=resume, progress=True,
@@ -78,7 +79,10 @@ def solve(
 def compare(
     source: Source,
     optimizers: Annotated[
-        str, typer.Option(metavar="NAMES", help="Names from `list`, commas between them.")
+        str,
+        typer.Option(
+            metavar="NAMES", help="Names from `list`, commas between them; wngd:h1 names a metric."
+        ),
     ] = "engd-tr,engd,adam",
     seeds: Annotated[int, typer.Option(metavar="K", help="How many seeds.")] = 3,
     seconds: Seconds = None,
@@ -94,10 +98,11 @@ def compare(
         if not names or seeds < 1:
             raise ValueError("nothing to compare: give `--optimizers` names and `--seeds` >= 1.")
         _configure(x32)
-        from ..runs import RUNS, compare_optimizers
+        from ..runs import RUNS, compare_optimizers, split_label
 
         for name in names:
-            check_optimizer(name)
+            check_optimizer(name.partition(":")[0])
+            split_label(name)
         problem, _ = prepare(source, None, None, set_ or [], problem_only=True)
         out = RUNS / f"compare-{problem.name}" if out is None else out
         summary = compare_optimizers(
@@ -113,7 +118,8 @@ def compare(
 
 @app.command("list", epilog="Example:  pinn-ngd list")
 def list_() -> None:
-    """Show the problems, the optimizers and the linear solvers, a line each."""
+    """Show the problems, the optimizers, the metrics and the linear solvers, a line each."""
+    from .. import metrics
     from ..linalg import solver_names
     from ..optimizers import names
     from ..problem import list_problems
@@ -122,6 +128,7 @@ def list_() -> None:
     parts = {
         "problems": list_problems(),
         "optimizers (--optimizer)": names(),
+        "metrics (--metric)": metrics.names(),
         "linear solvers (--solver)": solver_names(),
     }
     for title, lines in parts.items():
@@ -160,9 +167,13 @@ def cite(optimizer: Annotated[str, typer.Argument(help="A name from `list`.")]) 
 
 def _configure(x32: bool) -> None:
     """Double precision unless asked otherwise: before any array exists."""
+    import logging
+
     import jax
 
     jax.config.update("jax_enable_x64", not x32)
+    # Run-time errors of a step reach the user as one line; JAX would log a page before it.
+    logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
 
 
 def _tell(text: str) -> None:

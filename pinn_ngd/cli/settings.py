@@ -12,6 +12,7 @@ def prepare(
     solver: str | None,
     pairs: list[str],
     *,
+    metric: str | None = None,
     problem_only: bool = False,
 ) -> tuple[Any, dict[str, Any]]:
     """The problem and the optimizer's settings, with `--set` sent to the one that knows the key."""
@@ -24,8 +25,10 @@ def prepare(
         check_optimizer(name)
         known["optimizer"] = optimizers.settings(name)
         _check_solver(solver, name, known["optimizer"])
+        _check_metric(metric, name, known["optimizer"])
     chosen = assign(pairs, known)
-    return load_problem(source, **chosen["problem"]), chosen.get("optimizer", {})
+    named = {} if metric is None else {"metric": metric}
+    return load_problem(source, **chosen["problem"]), chosen.get("optimizer", {}) | named
 
 
 def assign(pairs: list[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -89,6 +92,19 @@ def _check_solver(solver: str | None, optimizer: str, settings: Mapping[str, Any
     check("linear solver", solver, solver_names())
     if "solver" not in settings:
         raise ValueError(f"`--solver`: the optimizer {optimizer!r} has no linear solver to choose.")
+
+
+def _check_metric(metric: str | None, optimizer: str, settings: Mapping[str, Any]) -> None:
+    from .. import metrics
+
+    if metric is None:
+        return
+    check("metric", metric, metrics.names())
+    if "metric" not in settings:
+        have = "engd-tr and wngd have one"
+        raise ValueError(
+            f"`--metric`: the optimizer {optimizer!r} has no metric to choose; {have}."
+        )
 
 
 def check(what: str, name: str, known: Mapping[str, Any]) -> None:

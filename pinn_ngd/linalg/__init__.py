@@ -1,6 +1,9 @@
 """Damped linear least squares on PyTrees: operators, solvers, and systems. Knows no PDEs."""
 
 from .chunked import ChunkedJacobian as ChunkedJacobian
+from .graph_laplacian import LaplacianFactor as LaplacianFactor
+from .graph_laplacian import factor_laplacian as factor_laplacian
+from .graph_laplacian import ordering as ordering
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
 from .operators import JacobianRows as JacobianRows

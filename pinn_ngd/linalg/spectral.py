@@ -97,8 +97,9 @@ class SpectralFactor(eqx.Module):
         Wide: (g - A^T (A A^T + damping I)^-1 A g) / damping. Rounding errors eps |g| outside of
         the row space of A are divided by the damping where the wanted part is divided by
         s^2 + damping. Refinement wins back what the formula loses, not what the rounding of g
-        lost: where g = A^T b is known, use `solve` with target b. Raises ValueError for a wide
-        matrix with zero damping, where no inverse exists (NaN where the damping is traced).
+        lost: where g = A^T b is known, use `solve` with target b. For the same reason a damping of
+        zero drops singular values up to sqrt(eps max(n, p)) s_max by default. Raises ValueError
+        for a wide matrix with zero damping, where no inverse exists (NaN where that is traced).
         """
         if self.left and is_zero(damping):
             msg = (
@@ -107,6 +108,8 @@ class SpectralFactor(eqx.Module):
             )
             raise ValueError(msg)
         matrix, damping = self.matrix, self._scalar(damping)
+        if rcond is None:
+            rcond = (float(jnp.finfo(matrix.dtype).eps) * max(matrix.shape)) ** 0.5
 
         def apply(vector: Array) -> Array:
             if not self.left:

@@ -3,6 +3,7 @@
 import abc
 
 import equinox as eqx
+import jax
 from jaxtyping import PyTree
 
 from ..linalg import LeastSquaresSystem
@@ -26,3 +27,8 @@ class AbstractMetric(eqx.Module):
         matrix_free: bool = False,
     ) -> LeastSquaresSystem:
         """The undamped system at one model."""
+
+    def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
+        """Number of rows of the system, or a bound: what the choice of its form goes by."""
+        right = eqx.filter_eval_shape(lambda m: objective.evaluate(m, batch).right_hand_side, model)
+        return sum(leaf.size for leaf in jax.tree.leaves(right))

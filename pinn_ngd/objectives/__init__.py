@@ -1,4 +1,4 @@
-"""What is minimized: squared PDE residuals and variational energies."""
+"""What is minimized: squared PDE residuals, variational energies, functionals of a state."""
 
 from .base import AbstractObjective as AbstractObjective
 from .base import Evaluation as Evaluation
@@ -6,3 +6,9 @@ from .energy import Energy as Energy
 from .energy import EnergyObjective as EnergyObjective
 from .residual import Residual as Residual
 from .residual import ResidualObjective as ResidualObjective
+from .state import AbstractState as AbstractState
+from .state import ExplicitState as ExplicitState
+from .state import ImplicitState as ImplicitState
+from .state import PointwiseState as PointwiseState
+from .state import StateMisfit as StateMisfit
+from .state import StateObjective as StateObjective

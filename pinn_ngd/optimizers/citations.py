@@ -10,6 +10,16 @@ _ENTRIES = {
   year      = {2023},
   note      = {arXiv:2302.13163}
 }""",
+    "state": """@article{nurbekyan2023ngd,
+  title   = {Efficient Natural Gradient Descent Methods for Large-Scale {PDE}-Based Optimization Problems},
+  author  = {Nurbekyan, Levon and Lei, Wanzhou and Yang, Yunan},
+  journal = {SIAM Journal on Scientific Computing},
+  volume  = {45},
+  number  = {4},
+  pages   = {A1621--A1655},
+  year    = {2023},
+  note    = {arXiv:2202.06236}
+}""",
     "spring": """@inproceedings{guzmancordero2025engdw,
   title     = {Improving Energy Natural Gradient Descent through {W}oodbury, Momentum, and Randomization},
   author    = {Guzm{\\'a}n-Cordero, Andr{\\'e}s and Dangel, Felix and Goldshlager, Gil and Zeinhofer, Marius},
@@ -70,6 +80,7 @@ _ENTRIES = {
 _USED = {
     "engd": ("engd", "lineax"),
     "engd-tr": ("engd", "radius", "geodesic", "lineax"),
+    "wngd": ("state", "lineax"),
     "engd-w": ("engd", "spring", "lineax"),
     "spring": ("engd", "spring", "lineax"),
     "gd": ("numerical",),

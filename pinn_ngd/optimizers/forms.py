@@ -2,7 +2,6 @@
 
 from typing import cast, get_args
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -29,9 +28,7 @@ def system_for(
         msg = f"`form` is {form!r}; it must be one of {', '.join(FORMS)}."
         raise ValueError(msg)
     if form == "auto":
-        right = eqx.filter_eval_shape(lambda m: objective.evaluate(m, batch).right_hand_side, model)
-        rows = sum(leaf.size for leaf in jax.tree.leaves(right))
-        form = choose_form(rows, _tree.size(model))
+        form = choose_form(metric.rows(objective, model, batch), _tree.size(model))
     return metric.system(objective, model, batch, matrix_free=form == "matrix-free")
 
 

@@ -14,9 +14,13 @@ class AbstractLineSearch(eqx.Module):
 
     @abc.abstractmethod
     def __call__(
-        self, reduction: Callable[[Array], Array], norm: Float[Array, ""]
+        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
     ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
-        """From t -> loss(theta) - loss(theta - t d) and |d|: t, its reduction, and acceptance."""
+        """t, its reduction, and whether it is accepted.
+
+        Of t the search knows `reduction(t)` = loss(theta) - loss(theta - t d), the `norm` |d| and
+        the `slope` g.d >= 0 of the reduction at t = 0.
+        """
 
 
 class GridLineSearch(AbstractLineSearch):
@@ -30,8 +34,9 @@ class GridLineSearch(AbstractLineSearch):
     halvings: int = eqx.field(static=True, default=30)
 
     def __call__(
-        self, reduction: Callable[[Array], Array], norm: Float[Array, ""]
+        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
     ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+        del slope
         steps = self.largest * 0.5 ** jnp.arange(self.halvings + 1, dtype=norm.dtype)
         gains = jax.lax.map(reduction, steps, batch_size=8)
         gains = jnp.where(jnp.isfinite(gains), gains, -jnp.inf)
@@ -46,10 +51,67 @@ class FixedStep(AbstractLineSearch):
     norm_limit: float = jnp.inf
 
     def __call__(
-        self, reduction: Callable[[Array], Array], norm: Float[Array, ""]
+        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
     ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+        del slope
         rate = jnp.asarray(self.rate, norm.dtype)
         limit = jnp.asarray(self.norm_limit, norm.dtype)
         step = jnp.minimum(rate, limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
         gain = reduction(step)
         return step, gain, jnp.isfinite(gain)
+
+
+class Armijo(AbstractLineSearch):
+    """Sufficient decrease, loss(theta) - loss(theta - t d) >= `fraction` t g.d.
+
+    Starts at t = min(`initial`, `norm_limit` / |d|). Halves t until the condition holds; where it
+    holds at once and `expand` is set, doubles t as long as that lowers the loss further and stays
+    within `norm_limit`: metrics come in units of their own, and a step of length one means nothing
+    in most of them. Refuses the step after `tries` halvings.
+    """
+
+    initial: float = 1.0
+    norm_limit: float = jnp.inf
+    fraction: float = 1e-4
+    tries: int = eqx.field(static=True, default=40)
+    expand: bool = eqx.field(static=True, default=True)
+
+    def __call__(
+        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+        limit = self.norm_limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
+        start = jnp.minimum(jnp.asarray(self.initial, norm.dtype), limit)
+
+        def enough(t: Array, gain: Array) -> Array:
+            return jnp.isfinite(gain) & (gain > 0) & (gain >= self.fraction * t * slope)
+
+        def halve(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            t, _, tries = carry
+            return t / 2, reduction(t / 2), tries + 1
+
+        def failing(carry: tuple[Array, Array, Array]) -> Array:
+            return ~enough(*carry[:2]) & (carry[2] < self.tries)
+
+        zero = jnp.asarray(0, jnp.int32)
+        t, gain, tries = jax.lax.while_loop(failing, halve, (start, reduction(start), zero))
+        if self.expand:
+            t, gain = self._expanded(reduction, enough, limit, (t, gain), tries == 0)
+        return t, gain, enough(t, gain)
+
+    def _expanded(
+        self,
+        reduction: Callable[[Array], Array],
+        enough: Callable[[Array, Array], Array],
+        limit: Array,
+        found: tuple[Array, Array],
+        wanted: Array,
+    ) -> tuple[Array, Array]:
+        def double(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            t, gain, _ = carry
+            longer = 2 * t
+            there = reduction(longer)
+            better = enough(longer, there) & (there > gain) & (longer <= limit)
+            return jnp.where(better, longer, t), jnp.where(better, there, gain), better
+
+        t, gain, _ = jax.lax.while_loop(lambda c: c[2], double, (*found, wanted & enough(*found)))
+        return t, gain

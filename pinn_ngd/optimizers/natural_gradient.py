@@ -1,6 +1,7 @@
 """Natural gradient with a fixed damping and a line search: ENGD, ENGD-W, SPRING, descent."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
@@ -10,7 +11,7 @@ from ..linalg import Form, LeastSquaresSystem, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
 from .base import GO_ON, NO_STEP_HELPS, STATIONARY, AbstractOptimizer, StepInfo, scalar_type
-from .forms import system_for
+from .forms import squared_norm, system_for
 from .line_search import AbstractLineSearch, GridLineSearch
 
 
@@ -26,16 +27,25 @@ class NaturalGradient(AbstractOptimizer):
 
     With `momentum` mu > 0 this is SPRING (Guzman-Cordero et al., NeurIPS 2025, Algorithm 1):
     phi_k = solve(b - mu A phi_{k-1}) + mu phi_{k-1}, the step being phi_k / sqrt(1 - mu^(2k)).
-    `damping` 0 is the pseudo-inverse. A step that the search refuses leaves the parameters
-    unchanged, clears the momentum, and, refused again, ends the run.
+    `damping` 0 is the pseudo-inverse; `relative` gives it in units of |A|_F^2. With `bounds`
+    (lower, upper) every step is cut back into that box, parameter by parameter. A step that the
+    search refuses leaves the parameters unchanged, clears the momentum, and, refused again, ends
+    the run.
     """
 
     metric: AbstractMetric = EnergyMetric()
     solver: lx.AbstractLinearSolver = Spectral()
     search: AbstractLineSearch = GridLineSearch()
     damping: float = 0.0
+    relative: bool = eqx.field(static=True, default=False)
     momentum: float = 0.0
     form: Form = eqx.field(static=True, default="auto")
+    bounds: tuple[float, float] | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
+            msg = f"`bounds` are {self.bounds}; give (lower, upper) with lower < upper."
+            raise ValueError(msg)
 
     def init(
         self, model: PyTree, objective: AbstractObjective, batch: PyTree
@@ -56,6 +66,8 @@ class NaturalGradient(AbstractOptimizer):
         del key
         system = system_for(self.metric, objective, model, batch, form=self.form)
         damping = jnp.asarray(self.damping, scalar_type(model))
+        if self.relative:
+            damping = damping * squared_norm(system.operator)
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
         phi, gradient = self._direction(prepared, system, state, damping)
         count = state.count + 1
@@ -63,13 +75,17 @@ class NaturalGradient(AbstractOptimizer):
         direction = _tree.scale(correction, phi)
         before = objective.evaluate(model, batch)
 
+        def step_of(t):
+            return self._within_bounds(model, _tree.scale(t, direction))
+
         def reduction(t):
-            step = _tree.scale(t, direction)
+            step = step_of(t)
             after = objective.evaluate(_tree.move(model, step), batch)
             return objective.reduction(before, after, step)
 
-        t, gain, accepted = self.search(reduction, _tree.norm(direction))
-        step = _tree.where(accepted, _tree.scale(t, direction), _tree.zeros_like(direction))
+        slope = _tree.dot(gradient, direction)
+        t, gain, accepted = self.search(reduction, _tree.norm(direction), slope)
+        step = _tree.where(accepted, step_of(t), _tree.zeros_like(direction))
         hopeless = ~accepted & (state.count == 0) & (not objective.resampled)
         gradient_norm = _tree.norm(gradient)
         stop = jnp.where(hopeless, NO_STEP_HELPS, GO_ON)
@@ -79,7 +95,7 @@ class NaturalGradient(AbstractOptimizer):
             gradient_norm=gradient_norm,
             step_length=_tree.norm(step),
             damping=damping,
-            predicted=t * _tree.dot(gradient, direction),
+            predicted=t * slope,
             actual=jnp.where(accepted, gain, 0 * gain),
             accepted=accepted,
             stop=stop.astype(jnp.int32),
@@ -99,6 +115,13 @@ class NaturalGradient(AbstractOptimizer):
         drift = _tree.scale(self.momentum, state.direction)
         target = _tree.subtract(system.target, system.operator.mv(drift))
         return _tree.add(prepared.solve(damping=damping, target=target).value, drift), gradient
+
+    def _within_bounds(self, model: PyTree, step: PyTree) -> PyTree:
+        if self.bounds is None:
+            return step
+        lower, upper = self.bounds
+        params, _ = _tree.trainable(model)
+        return jax.tree.map(lambda q, d: q - jnp.clip(q - d, lower, upper), params, step)
 
     def _bias_correction(self, count: Int[Array, ""], dtype) -> Float[Array, ""]:
         decay = jnp.asarray(self.momentum, dtype) ** (2 * count.astype(dtype))

@@ -7,13 +7,14 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
+from .. import metrics
 from ..linalg import Form, Spectral, get_solver
-from ..metrics import Euclidean
+from ..metrics import AbstractMetric, EnergyMetric, Euclidean
 from .acceleration import AbstractAcceleration, Chord, Geodesic, Plain
 from .adapters import OptaxOptimizer
 from .base import AbstractOptimizer
 from .bfgs import bfgs
-from .line_search import FixedStep, GridLineSearch
+from .line_search import Armijo, FixedStep, GridLineSearch
 from .natural_gradient import NaturalGradient
 from .scipy_lm import ScipyLevenbergMarquardt
 from .trust_region import TrustRegion
@@ -29,6 +30,10 @@ def _solver(solver: Any, default: Any) -> Any:
     if solver is None:
         return default
     return get_solver(solver) if isinstance(solver, str) else solver
+
+
+def _metric(metric: str | AbstractMetric) -> AbstractMetric:
+    return metrics.get(metric) if isinstance(metric, str) else metric
 
 
 def engd(
@@ -47,13 +52,20 @@ def engd(
 
 def engd_tr(
     *,
+    metric: str | AbstractMetric = "energy",
     solver: Any = None,
     form: Form = "auto",
-    acceleration: str | AbstractAcceleration = "chord",
+    acceleration: str | AbstractAcceleration | None = None,
     acceptance: float = 0.1,
     corrections: int | None = None,
 ) -> AbstractOptimizer:
-    """Energy natural gradient, ratio-controlled damping, curvature-corrected candidates."""
+    """Energy natural gradient, ratio-controlled damping, curvature-corrected candidates.
+
+    The correction is the energy metric's; other metrics go without.
+    """
+    metric = _metric(metric)
+    if acceleration is None:
+        acceleration = "chord" if isinstance(metric, EnergyMetric) else "none"
     if isinstance(acceleration, str):
         if acceleration not in ACCELERATIONS:
             known = ", ".join(ACCELERATIONS)
@@ -63,10 +75,48 @@ def engd_tr(
     if corrections is not None:
         acceleration = Chord(iterations=corrections)
     return TrustRegion(
+        metric=metric,
         solver=_solver(solver, Spectral(refine=False)),
         form=form,
         acceleration=acceleration,
         acceptance=acceptance,
+    )
+
+
+SEARCHES = {
+    "armijo": lambda rate, limit: Armijo(initial=1.0 if rate is None else rate, norm_limit=limit),
+    "grid": lambda rate, limit: GridLineSearch(largest=1.0 if rate is None else rate),  # noqa: ARG005
+    "fixed": lambda rate, limit: FixedStep(0.1 if rate is None else rate, limit),
+}
+
+
+def wngd(
+    *,
+    metric: str | AbstractMetric = "wasserstein",
+    solver: Any = None,
+    form: Form = "auto",
+    damping: float = 1e-5,
+    search: str = "armijo",
+    rate: float | None = None,
+    norm_limit: float = float("inf"),
+    bounds: tuple[float, float] | None = None,
+) -> AbstractOptimizer:
+    """Natural gradient in a metric of the state (default: Wasserstein), Armijo line search.
+
+    `damping` is relative to |Y|_F^2. `search` is "armijo", "grid" or "fixed", `rate` its first (or
+    only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters.
+    """
+    if search not in SEARCHES:
+        msg = f"`search` is {search!r}; it must be one of {', '.join(SEARCHES)}."
+        raise ValueError(msg)
+    return NaturalGradient(
+        metric=_metric(metric),
+        solver=_solver(solver, Spectral()),
+        search=SEARCHES[search](rate, norm_limit),
+        damping=damping,
+        relative=True,
+        form=form,
+        bounds=bounds,
     )
 
 
@@ -135,6 +185,7 @@ def scipy_lm(*, evaluations: int = 50) -> AbstractOptimizer:
 _PRESETS: dict[str, Callable[..., AbstractOptimizer]] = {
     "engd-tr": engd_tr,
     "engd": engd,
+    "wngd": wngd,
     "engd-w": engd_w,
     "spring": spring,
     "gd": gd,

@@ -10,7 +10,7 @@ from .. import _tree
 from ..linalg import Form, LeastSquaresSystem, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
-from .acceleration import AbstractAcceleration, Chord, StepEquation
+from .acceleration import AbstractAcceleration, Chord, Plain, StepEquation
 from .base import (
     GO_ON,
     NO_DAMPING_HELPS,
@@ -76,7 +76,9 @@ class TrustRegion(AbstractOptimizer):
         key: PRNGKeyArray,
     ) -> tuple[PyTree, TrustRegionState, StepInfo]:
         del key
+        self._check_acceleration()
         system = system_for(self.metric, objective, model, batch, form=self.form)
+        right_hand_side = system.target if system.gradient is None else system.gradient
         before = objective.evaluate(model, batch)
         gradient = _gradient(system)
         size = squared_norm(system.operator)
@@ -92,12 +94,12 @@ class TrustRegion(AbstractOptimizer):
 
             equation = StepEquation(
                 objective,
-                before.right_hand_side,
+                right_hand_side,
                 solve,
                 lambda d: _linear(system, d),
                 lambda d: objective.evaluate(_tree.move(model, d), batch),
             )
-            plain = solve(before.right_hand_side)
+            plain = solve(right_hand_side)
             step, after = self.acceleration(equation, plain)
             return (
                 step,
@@ -127,6 +129,14 @@ class TrustRegion(AbstractOptimizer):
         state, stop = _next(state, info, progress, size, objective.resampled, patience)
         info = eqx.tree_at(lambda i: i.stop, info, stop)
         return _tree.move(model, step), state, info
+
+    def _check_acceleration(self) -> None:
+        if not isinstance(self.metric, EnergyMetric) and not isinstance(self.acceleration, Plain):
+            msg = (
+                f"the acceleration {type(self.acceleration).__name__} corrects the residual of the"
+                f" energy metric; with {type(self.metric).__name__} use `acceleration=Plain()`."
+            )
+            raise ValueError(msg)
 
     def _factors(self, dtype) -> Float[Array, " k"]:
         low, high, count = self.grid

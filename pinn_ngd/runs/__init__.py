@@ -7,6 +7,7 @@ curve in a picture come from the same code.
 from .comparison import HEADINGS as HEADINGS
 from .comparison import as_markdown as as_markdown
 from .comparison import compare_optimizers as compare_optimizers
+from .comparison import split_label as split_label
 from .comparison import summarize as summarize
 from .comparison import table_cells as table_cells
 from .single import RUNS as RUNS

@@ -32,6 +32,7 @@ def compare_optimizers(
 ) -> dict[str, Any]:
     """Run every optimizer from every seed and leave table and pictures in `out`.
 
+    A name is that of an optimizer, or `optimizer:metric`, such as "wngd:h1".
     Writes `compare.json` and `compare.md`, anew after every run, so that what has been run is not
     lost, and in the end the error against seconds and steps (`.png`, `.pdf`); each run lies in
     `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
@@ -39,14 +40,14 @@ def compare_optimizers(
     parameters) counts as failed. `tell` gets a line before and after every run.
     """
     for name in names:
-        optimizers.get(name)
+        split_label(name)
     out, results = Path(out), []
     total = len(names) * len(seeds)
     for number, (name, seed) in enumerate(((n, s) for n in names for s in seeds), start=1):
         tell(f"[{number}/{total}] {name}, seed {seed}")
         result = _one_of_many(
             problem, name, seed=seed, steps=steps, seconds=seconds, resume=resume,
-            out=out / f"{name}-{seed}", progress=progress, pictures=False,
+            out=out / f"{name.replace(':', '-')}-{seed}", progress=progress, pictures=False,
         )  # fmt: skip
         results.append(result)
         tell(f"  {_number(_error(result))} after {result['steps']} steps: {result['message']}")
@@ -57,14 +58,24 @@ def compare_optimizers(
     return summary
 
 
-def _one_of_many(problem: Problem, name: str, **arguments: Any) -> dict[str, Any]:
+def split_label(label: str) -> tuple[str, dict[str, str]]:
+    """Optimizer and settings of "optimizer" or "optimizer:metric"; ValueError for unknown ones."""
+    name, colon, metric = label.partition(":")
+    settings = {"metric": metric} if colon else {}
+    optimizers.get(name, **settings)
+    return name, settings
+
+
+def _one_of_many(problem: Problem, label: str, **arguments: Any) -> dict[str, Any]:
+    name, settings = split_label(label)
     try:
-        return run_problem(problem, name, **arguments)
+        result = run_problem(problem, name, settings=settings, **arguments)
+        return result | {"optimizer": label}
     except ValueError as error:
         empty = dict.fromkeys(("loss", "relative_l2", "relative_h1"), float("nan"))
         counts = {"steps": 0, "seconds": 0.0, "compile_seconds": 0.0}
         return {
-            "problem": problem.name, "optimizer": name, "seed": arguments["seed"], **empty,
+            "problem": problem.name, "optimizer": label, "seed": arguments["seed"], **empty,
             **counts, "status": "failed", "message": str(error), "folder": str(arguments["out"]),
         }  # fmt: skip
 

@@ -26,6 +26,7 @@ from ..training import (
 from ..training.callbacks import to_json
 from ..training.result import Budget
 from ..training.run_folder import plain
+from .state_metrics import with_state
 
 RUNS = Path("runs")
 DONE = ("finished", "stopped", "failed")  # an interrupted run is not: it can be resumed
@@ -102,7 +103,7 @@ def _plan(
     chosen = {**own, **(settings or {})}
     if solver_name is not None:
         chosen["solver"] = solver_name
-    optimizer = optimizers.get(name, **chosen)
+    optimizer = optimizers.get(name, **with_state(chosen, problem))
     if steps is None and seconds is None:
         steps, seconds = problem.steps, problem.seconds
     Budget(steps, seconds)  # refuses before anything in the folder is touched

@@ -1,7 +1,8 @@
 """The unit of work of the training loop: a few steps with one batch, compiled once."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -52,6 +53,18 @@ def compiled_advance(stride: int, *args: Any) -> Callable:
     """
     compiled = eqx.filter_jit(advance).lower(stride, *args).compile()
     return functools.partial(compiled, stride)
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Errors that a step raised at run time (`equinox.error_if`) as a ValueError of one line."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        _, found, rest = str(error).partition("EquinoxRuntimeError: ")
+        if not found:
+            raise
+        raise ValueError(rest.partition("\n")[0]) from None
 
 
 def advance(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-from .advance import Carry, advance_plainly, as_arrays, compiled_advance
+from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors
 from .callbacks import AbstractCallback
 from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
 from .clock import Evaluate, EvaluationClock
@@ -181,8 +181,9 @@ class _Loop:
         begun = time.perf_counter()
         if self.objective.resampled:
             self.batch = self._draw(self.step // self.stride)
-        carry, progress, infos = self.call(*self._arguments())
-        jax.block_until_ready(eqx.filter(carry, eqx.is_array))
+        with plain_errors():
+            carry, progress, infos = self.call(*self._arguments())
+            jax.block_until_ready(eqx.filter(carry, eqx.is_array))
         progress, infos = jax.device_get((progress, infos))
         self.carry, self.step = carry, self.step + int(progress.count)
         self.seconds += time.perf_counter() - begun

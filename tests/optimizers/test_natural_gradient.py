@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from pinn_ngd import Interval, Residual, ResidualObjective, Trapezoid, optimizers
 from pinn_ngd.linalg import get_solver
-from pinn_ngd.optimizers import FixedStep, GridLineSearch, NaturalGradient
+from pinn_ngd.optimizers import Armijo, FixedStep, GridLineSearch, NaturalGradient
 from pinn_ngd.optimizers.base import NO_STEP_HELPS
 from tests.optimizers.helpers import network, poisson_1d, ritz_1d
 
@@ -116,8 +116,40 @@ def test_step_that_does_not_help_is_refused_and_reported():
     assert "line search" in optimizers.STOP_REASONS[NO_STEP_HELPS]
 
 
+@pytest.mark.parametrize(("slope", "expected"), [(0.25, 0.125), (16.0, 8.0), (1.5, 1.0)])
+def test_armijo_halves_or_doubles_to_the_scale_of_the_problem(slope, expected):
+    slope, norm = jnp.asarray(slope), jnp.asarray(2.0)
+    t, gain, accepted = Armijo()(lambda t: slope * t - t**2, norm, slope)
+    assert float(t) == expected
+    assert float(gain) == pytest.approx(float(slope) * expected - expected**2)
+    assert accepted
+    t, _, _ = Armijo(norm_limit=0.1)(lambda t: slope * t - t**2, norm, slope)
+    assert float(t) <= 0.05
+    _, _, accepted = Armijo()(lambda t: -t, norm, slope)
+    assert not accepted
+
+
+def test_bounds_cut_steps_back_into_the_box():
+    objective, model = poisson_1d(), network()
+    optimizer = NaturalGradient(search=FixedStep(rate=1.0), damping=1e-6, bounds=(-0.5, 0.5))
+    start = eqx.apply_updates(
+        model,
+        jax.tree.map(lambda q: jnp.clip(q, -0.5, 0.5) - q, eqx.filter(model, eqx.is_inexact_array)),
+    )
+    moved, _, info = optimizer.step(
+        start, optimizer.init(start, objective, objective.batch()), objective, objective.batch(),
+        key=jax.random.key(0),
+    )  # fmt: skip
+    leaves = jax.tree.leaves(eqx.filter(moved, eqx.is_inexact_array))
+    assert max(float(jnp.abs(leaf).max()) for leaf in leaves) == 0.5
+    assert info.step_length > 0
+    with pytest.raises(ValueError, match="lower < upper"):
+        NaturalGradient(bounds=(1.0, 0.0))
+
+
 def test_grid_line_search_finds_the_best_halving():
-    t, gain, accepted = GridLineSearch()(lambda t: 0.25 * t - t**2, jnp.asarray(1.0))
+    one, slope = jnp.asarray(1.0), jnp.asarray(0.25)
+    t, gain, accepted = GridLineSearch()(lambda t: slope * t - t**2, one, slope)
     assert float(t) == 0.125
     assert float(gain) == pytest.approx(0.125 * 0.25 - 0.125**2)
     assert bool(accepted)

@@ -19,7 +19,7 @@ def test_default_is_listed_first():
 def test_unknown_names_and_settings_name_the_known_ones():
     with pytest.raises(ValueError, match="known are engd-tr, engd"):
         optimizers.get("sgdd")
-    with pytest.raises(ValueError, match="it has solver, form"):
+    with pytest.raises(ValueError, match="it has metric, solver, form"):
         optimizers.get("engd-tr", dampingg=1.0)
     with pytest.raises(ValueError, match="must be one of chord"):
         optimizers.get("engd-tr", acceleration="warp")

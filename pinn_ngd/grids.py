@@ -1,0 +1,264 @@
+"""Cartesian grids on boxes: points, difference operators, and functions of the Laplacian.
+
+A field on a grid is an array of the grid's shape. The discrete gradient is a list of *edges*: each
+joins two cells (or a cell and the exterior, where the field is zero), and
+
+    (D u)_e = (u[right] - u[left]) / length,    -Laplacian = D^T D.
+
+D is one flat vector of all edges, axis after axis, so that one code serves every dimension and
+every boundary condition.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .domains import Domain
+
+Boundary = Literal["neumann", "dirichlet", "periodic"]
+EXTERIOR = -1  # the index of a cell outside
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """A discrete gradient: flat indices of the cells at both ends (-1: outside), and lengths (e,).
+
+    `middle` holds the cell in the middle of an edge where there is one, and else -1: then the
+    density on an edge is the mean of its ends. `level` (n,) groups the cells such that edges join
+    cells of one level or of neighboring ones.
+    """
+
+    left: Int[np.ndarray, " e"]
+    right: Int[np.ndarray, " e"]
+    middle: Int[np.ndarray, " e"]
+    length: Float[np.ndarray, " e"]
+    level: Int[np.ndarray, " n"]
+
+    def difference(self, field: Float[Array, "..."]) -> Float[Array, " e"]:
+        """u[right] - u[left], the field being zero outside."""
+        padded = jnp.append(jnp.ravel(field), jnp.zeros((), field.dtype))
+        return padded[self.right] - padded[self.left]
+
+    def gradient(self, field: Float[Array, "..."]) -> Float[Array, " e"]:
+        """D u, the difference divided by the length."""
+        return self.difference(field) / jnp.asarray(self.length, field.dtype)
+
+    def grounded(self, size: int) -> "Edges":
+        """With one more edge of length 1 from every one of `size` cells to the outside."""
+        ends = [(self.left, np.arange(size)), (self.right, np.full(size, EXTERIOR))]
+        left, right = (np.concatenate(pair) for pair in ends)
+        middle = np.concatenate([self.middle, np.full(size, EXTERIOR)])
+        return Edges(left, right, middle, np.append(self.length, np.ones(size)), self.level)
+
+    def density(self, field: Float[Array, "..."]) -> Float[Array, " e"]:
+        """The field on the edges; an edge to the exterior has the value of its one cell."""
+        flat = jnp.ravel(field)
+        if np.all(self.middle >= 0):
+            return flat[self.middle]
+        left = np.where(self.left == EXTERIOR, self.right, self.left)
+        right = np.where(self.right == EXTERIOR, self.left, self.right)
+        return (flat[left] + flat[right]) / 2
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Grid:
+    """A uniform grid of `shape` cells or nodes on a box, in any dimension.
+
+    - "neumann", "periodic": cell centers a + (i + 1/2) h, h = (b - a) / n;
+    - "dirichlet": interior nodes a + (i + 1) h, h = (b - a) / (n + 1); fields vanish outside.
+
+    Raises ValueError for fewer than two points along an axis or a number of axes that is not the
+    dimension of the domain.
+    """
+
+    domain: Domain
+    shape: tuple[int, ...]
+    boundary: Boundary = "neumann"
+
+    def __post_init__(self):
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        if len(self.shape) != self.domain.dimension:
+            msg = (
+                f"`shape` {self.shape} has {len(self.shape)} axes, but the domain has"
+                f" {self.domain.dimension}: give a number of points for every axis."
+            )
+            raise ValueError(msg)
+        if min(self.shape) < 2:
+            msg = f"`shape` is {self.shape}: at least 2 points are needed along every axis."
+            raise ValueError(msg)
+        if self.boundary not in ("neumann", "dirichlet", "periodic"):
+            msg = f"`boundary` is {self.boundary!r}; choose 'neumann', 'dirichlet' or 'periodic'."
+            raise ValueError(msg)
+
+    @property
+    def size(self) -> int:
+        """Number of points n."""
+        return math.prod(self.shape)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """h for every axis."""
+        extra = 1 if self.boundary == "dirichlet" else 0
+        extents = zip(self.domain.extents, self.shape, strict=True)
+        return tuple(extent / (n + extra) for extent, n in extents)
+
+    @property
+    def cell_volume(self) -> float:
+        """The quadrature weight of every point."""
+        return math.prod(self.spacing)
+
+    @property
+    def has_constants(self) -> bool:
+        """Whether constants are in the kernel of the gradient."""
+        return self.boundary != "dirichlet"
+
+    @property
+    def axes(self) -> tuple[Float[np.ndarray, " k"], ...]:
+        """Coordinates along every axis."""
+        offset = 1.0 if self.boundary == "dirichlet" else 0.5
+        corners = zip(self.domain.lower, self.spacing, self.shape, strict=True)
+        return tuple(a + (np.arange(n) + offset) * h for a, h, n in corners)
+
+    @property
+    def points(self) -> Float[Array, "n d"]:
+        """All points, the last axis running fastest."""
+        mesh = np.meshgrid(*self.axes, indexing="ij")
+        return jnp.asarray(np.stack([x.ravel() for x in mesh], axis=-1))
+
+    @property
+    def edges(self) -> Edges:
+        """The staggered gradient: an edge between neighbors (and to the exterior, if Dirichlet)."""
+        return _staggered(self)
+
+    @property
+    def central_edges(self) -> Edges:
+        """Central differences over 2 h with the exterior set to zero: an edge in every point.
+
+        D is antisymmetric along every axis, as in the code of Nurbekyan, Lei and Yang. It couples
+        next-but-one neighbors only, and along an axis with an odd number n of points it has the
+        kernel (1, 0, 1, ..., 0, 1). Raises ValueError where all axes are odd, and for a periodic
+        grid.
+        """
+        if self.boundary == "periodic":
+            msg = "central differences are defined with a zero exterior: use a staggered operator."
+            raise ValueError(msg)
+        if all(n % 2 for n in self.shape):
+            msg = (
+                f"central differences are rank deficient on a grid of odd shape {self.shape}: they"
+                " skip every other point and cannot see the checkerboard (1, 0, 1, ..., 0, 1). Use"
+                " an even number of points along one axis, or the staggered operator."
+            )
+            raise ValueError(msg)
+        return _central(self)
+
+    def spectral(
+        self, field: Float[Array, "..."], function: Callable[[Array], Array]
+    ) -> Float[Array, "..."]:
+        """function(-Laplacian) applied to a field, by fast diagonalization.
+
+        -Laplacian = D^T D of the staggered gradient has the cosines (Neumann), sines (Dirichlet)
+        or Fourier modes (periodic) as eigenvectors; an axis of n points costs n products a field
+        value, in matrix products (Lynch, Rice and Thomas, Numer. Math. 1964). `function` is given
+        all eigenvalues, in an array of the grid's shape.
+        """
+        eigenvalues, bases = 0.0, []
+        for axis in range(len(self.shape)):
+            values, vectors = _modes(self.shape[axis], self.spacing[axis], self.boundary)
+            shape = [1] * len(self.shape)
+            shape[axis] = -1
+            eigenvalues = eigenvalues + values.reshape(shape)
+            bases.append(jnp.asarray(vectors, field.dtype))
+        coefficients = field
+        for axis, basis in enumerate(bases):
+            coefficients = _along(basis.T, coefficients, axis)
+        coefficients = coefficients * function(jnp.asarray(eigenvalues, field.dtype))
+        for axis, basis in enumerate(bases):
+            coefficients = _along(basis, coefficients, axis)
+        return coefficients
+
+
+def _along(matrix: Array, field: Array, axis: int) -> Array:
+    product = jnp.tensordot(matrix, field, axes=(1, axis), precision=jax.lax.Precision.HIGHEST)
+    return jnp.moveaxis(product, 0, axis)
+
+
+@functools.lru_cache(maxsize=64)
+def _modes(n: int, h: float, boundary: Boundary) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (n,) and orthonormal eigenvectors (n, n) of the 1-d -Laplacian."""
+    i = np.arange(n)
+    if boundary == "dirichlet":
+        frequency = (i + 1) / (2 * (n + 1))
+        vectors = np.sin(2 * np.pi * np.outer(i + 1, frequency))
+    elif boundary == "neumann":
+        frequency = i / (2 * n)
+        vectors = np.cos(2 * np.pi * np.outer(i + 0.5, frequency))
+    else:  # 1, cos, sin, cos, sin, ..., and the sawtooth for even n
+        wave = (i + 1) // 2
+        frequency = wave / n
+        angle = 2 * np.pi * np.outer(i, wave) / n
+        vectors = np.where(i % 2 == 1, np.cos(angle), np.sin(angle))
+        vectors[:, 0] = 1.0
+    vectors = vectors / np.linalg.norm(vectors, axis=0)
+    return (2 / h * np.sin(np.pi * frequency)) ** 2, vectors
+
+
+@functools.lru_cache(maxsize=64)
+def _staggered(grid: Grid) -> Edges:
+    index = np.arange(grid.size).reshape(grid.shape)
+    parts = []
+    for axis, h in enumerate(grid.spacing):
+        first, last = (np.take(index, [end], axis) for end in (0, -1))
+        outside = np.full_like(first, EXTERIOR)
+        lefts, rights = [np.delete(index, -1, axis)], [np.delete(index, 0, axis)]
+        if grid.boundary == "periodic":
+            lefts, rights = [*lefts, last], [*rights, first]
+        elif grid.boundary == "dirichlet":
+            lefts, rights = [outside, *lefts, last], [first, *rights, outside]
+        parts.append((_flat(lefts), _flat(rights), h))
+    return _joined(parts, _levels(grid))
+
+
+@functools.lru_cache(maxsize=64)
+def _central(grid: Grid) -> Edges:
+    index = np.pad(np.arange(grid.size).reshape(grid.shape), 1, constant_values=EXTERIOR)
+    inner = tuple(slice(1, -1) for _ in grid.shape)
+    parts = []
+    for axis, h in enumerate(grid.spacing):
+        left, right = (np.roll(index, shift, axis)[inner].ravel() for shift in (1, -1))
+        parts.append((left, right, 2 * h))
+    return _joined(parts, _levels(grid) // 2, np.tile(np.arange(grid.size), len(grid.shape)))
+
+
+def _levels(grid: Grid) -> np.ndarray:
+    """Slices across the longest axis, those of a periodic axis folded in pairs."""
+    axis = int(np.argmax(grid.shape))
+    n = grid.shape[axis]
+    slice_ = np.arange(n)
+    if grid.boundary == "periodic":
+        slice_ = np.minimum(slice_, n - slice_)
+    shape = [1] * len(grid.shape)
+    shape[axis] = n
+    return np.broadcast_to(slice_.reshape(shape), grid.shape).ravel()
+
+
+def _flat(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _joined(
+    parts: Sequence[tuple[np.ndarray, np.ndarray, float]],
+    level: np.ndarray,
+    middle: np.ndarray | None = None,
+) -> Edges:
+    left, right = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    length = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
+    middle = np.full_like(left, EXTERIOR) if middle is None else middle
+    return Edges(left, right, middle, length, level)

@@ -1,0 +1,31 @@
+"""What metrics of densities ask of a state, and what they say where it is not so."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Field = Float[Array, "..."]
+
+
+def positive(rho: Field, shift: float, name: str) -> Field:
+    """rho + shift; a run-time error where that is not positive everywhere."""
+    density = rho + jnp.asarray(shift, rho.dtype)
+    return eqx.error_if(
+        density,
+        ~jnp.all(density > 0),
+        f"the state is not positive everywhere, but the {name} metric measures densities: pass a"
+        " `shift` that makes it positive, let the model end in a softplus or an exponential, or"
+        " take an L2 or Sobolev metric.",
+    )
+
+
+def closed(rho: Field, mass: Array, size: Array, tolerance: float) -> Field:
+    """rho; a run-time error where tangents of that size change the mass."""
+    return eqx.error_if(
+        rho,
+        mass > tolerance * size,
+        "the tangents of the state do not conserve mass (they do not sum to zero), so no flow with"
+        " closed boundaries produces them. Cures: normalize the state; `mass='project'` (tangents"
+        " of the normalized state); `unbalanced=1.0` (mass may grow and decay); or a grid with"
+        " boundary='dirichlet' (mass may leave through the boundary).",
+    )

@@ -1,0 +1,37 @@
+"""The Fisher-Rao metric on densities."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..grids import Grid
+from ..objectives import AbstractState
+from ._density import positive
+from .state import AbstractStateMetric
+
+Field = Float[Array, "..."]
+
+
+class FisherRao(AbstractStateMetric):
+    """<u, v> = integral of u v / rho: the Fisher information of a density.
+
+    With `mass_preserving` the target is sqrt(rho) (phi - E_rho phi): the gradient on densities of
+    fixed mass, which gives the same step as the unconstrained (Hellinger) one where the tangents
+    sum to zero. `shift` is added to the state to make it positive.
+    """
+
+    mass_preserving: bool = eqx.field(static=True, default=False)
+    shift: float = 0.0
+    state: AbstractState | None = None
+
+    def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Field]:
+        root = jnp.sqrt(positive(rho, self.shift, "Fisher-Rao"))
+        return lambda u: u / root * grid.cell_volume**0.5
+
+    def covector(self, grid: Grid, rho: Field, phi: Field) -> Field:
+        rho = rho + jnp.asarray(self.shift, rho.dtype)
+        if self.mass_preserving:
+            phi = phi - jnp.sum(rho * phi) / jnp.sum(rho)
+        return jnp.sqrt(rho) * phi / grid.cell_volume**0.5

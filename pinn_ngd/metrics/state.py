@@ -1,0 +1,127 @@
+"""Metrics on states: the natural gradient as min |Y d - b|, Y = L Z, b = (L^+)^T phi."""
+
+import abc
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float, PyTree
+
+from .. import _tree
+from ..grids import Grid
+from ..linalg import JacobianRows, LeastSquaresSystem
+from ..objectives import AbstractObjective, AbstractState, StateObjective
+from .base import AbstractMetric
+
+Field = Float[Array, "..."]
+
+
+class AbstractStateMetric(AbstractMetric):
+    """A metric <u, v> = (L u) . (L v) on the tangents of a state, L depending on the state.
+
+    With Z the Jacobian of the state and phi = df/drho, the step d solves
+
+        min_d |Y d - b|,    Y = L Z,    b = (L^+)^T phi
+
+    (Nurbekyan, Lei and Yang, SIAM J. Sci. Comput. 2023): its normal equations are
+    Z^T L^T L Z d = Z^T phi, whose matrix, the information matrix, is never formed. The quadrature
+    weight of the grid is part of L, so that metrics converge under refinement.
+
+    The state is that of a `StateObjective`. For any other objective (PINN residuals, energies) the
+    metric acts on `state`, such as `PointwiseState(grid)`, the network on a grid; the gradient of
+    the loss then replaces Y^T b. Raises ValueError where there is neither.
+    """
+
+    state: eqx.AbstractVar[AbstractState | None]
+
+    @abc.abstractmethod
+    def factor(self, grid: Grid, rho: Field) -> Callable[[Field], PyTree]:
+        """L at a state: a linear function from tangents to the metric space."""
+
+    @abc.abstractmethod
+    def covector(self, grid: Grid, rho: Field, phi: Field) -> PyTree:
+        """b = (L^+)^T phi, in the metric space."""
+
+    def inner(self, grid: Grid, rho: Field, u: Field, v: Field) -> Float[Array, ""]:
+        """<u, v> at rho, of two tangents."""
+        factor = self.factor(grid, rho)
+        return _tree.dot(factor(u), factor(v))
+
+    def system(
+        self,
+        objective: AbstractObjective,
+        model: PyTree,
+        batch: PyTree,
+        *,
+        matrix_free: bool = False,
+    ) -> LeastSquaresSystem:
+        state = self.state_of(objective)
+        rho, operator = self._operator(state, model, matrix_free)
+        if isinstance(objective, StateObjective):
+            target = self.covector(state.grid, rho, objective.derivative(rho))
+            return LeastSquaresSystem(operator, target=target)
+        params, static = _tree.trainable(model)
+        gradient = jax.grad(lambda q: objective.loss(eqx.combine(q, static), batch))(params)
+        return LeastSquaresSystem(operator, gradient=gradient)
+
+    def state_of(self, objective: AbstractObjective) -> AbstractState:
+        """The state that this metric measures."""
+        if isinstance(objective, StateObjective):
+            return objective.state
+        if self.state is None:
+            msg = (
+                f"the metric {type(self).__name__} needs a `state` to act on, and"
+                f" {type(objective).__name__} has none: pass `state=PointwiseState(grid)`, the"
+                " network on the points of a grid."
+            )
+            raise ValueError(msg)
+        return self.state
+
+    def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
+        del model, batch
+        grid = self.state_of(objective).grid
+        return grid.size * (1 + len(grid.shape))  # of fields and edges: an upper bound
+
+    def admit(
+        self, grid: Grid, rho: Field, mass: Float[Array, ""], size: Float[Array, ""]
+    ) -> Field:
+        """The state, or a run-time error: `mass` is |Z^T 1|, `size` a bound for it without signs.
+
+        For metrics that admit only some tangents; the default admits all.
+        """
+        del grid, mass, size
+        return rho
+
+    def _operator(
+        self, state: AbstractState, model: PyTree, matrix_free: bool
+    ) -> tuple[Field, lx.AbstractLinearOperator]:
+        build = self._products if matrix_free else self._rows
+        return build(state, model)
+
+    def _products(
+        self, state: AbstractState, model: PyTree
+    ) -> tuple[Field, lx.AbstractLinearOperator]:
+        """v -> L Z v: a linearized solve for a product, an adjoint one for a transposed one."""
+        params, _ = _tree.trainable(model)
+        structure = jax.eval_shape(lambda: params)
+        rho, push = state.linearize(model)
+        pull = jax.linear_transpose(push, structure)
+        signs = jax.random.rademacher(jax.random.key(0), rho.shape, rho.dtype)
+        mass = _tree.norm(pull(jnp.ones_like(rho))[0])
+        size = _tree.norm(pull(signs)[0]) * rho.size**0.5  # sqrt(n) |Z|_F on average
+        factor = self.factor(state.grid, self.admit(state.grid, rho, mass, size))
+        return rho, lx.FunctionLinearOperator(lambda v: factor(push(v)), structure)
+
+    def _rows(self, state: AbstractState, model: PyTree) -> tuple[Field, lx.AbstractLinearOperator]:
+        """The matrix L Z."""
+        params, _ = _tree.trainable(model)
+        rho, jacobian = state(model), state.jacobian(model)
+        mass = jnp.linalg.norm(jnp.sum(jacobian, axis=0))
+        size = jnp.linalg.norm(jnp.sum(jnp.abs(jacobian), axis=0))
+        factor = self.factor(state.grid, self.admit(state.grid, rho, mass, size))
+        images = jax.vmap(factor)(jacobian.T.reshape(-1, *state.grid.shape))
+        leaves = [leaf.reshape(jacobian.shape[1], -1).T for leaf in jax.tree.leaves(images)]
+        structures = jax.eval_shape(lambda: params), jax.eval_shape(factor, rho)
+        return rho, JacobianRows(jnp.concatenate(leaves), *structures)

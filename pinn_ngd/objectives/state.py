@@ -1,0 +1,219 @@
+"""Functionals of a state: f(rho(theta)), the state being a field on a grid.
+
+A state metric (`pinn_ngd.metrics`) measures how the state moves; the functional only says how good
+it is (Nurbekyan, Lei and Yang, SIAM J. Sci. Comput. 2023).
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree, Scalar
+
+from .. import _tree
+from ..grids import Grid
+from ..linalg import JacobianRows, LeastSquaresSystem
+from ._rows import map_points, point_row
+from .base import AbstractObjective, Evaluation
+
+Field = Float[Array, "..."]
+
+
+class AbstractState(eqx.Module):
+    """theta -> rho(theta), an array of the shape of `grid`."""
+
+    grid: eqx.AbstractVar[Grid]
+
+    @abc.abstractmethod
+    def __call__(self, model: PyTree) -> Field:
+        """The state of a model."""
+
+    def jacobian(self, model: PyTree) -> Float[Array, "n p"]:
+        """Z = d rho / d theta, its columns being the tangents: forward mode where p <= n."""
+        fn, params = _of_parameters(self, model)
+        mode = jax.jacfwd if _tree.size(params) <= self.grid.size else jax.jacrev
+        leaves = [j.reshape(self.grid.size, -1) for j in jax.tree.leaves(mode(fn)(params))]
+        return jnp.concatenate(leaves, axis=1)
+
+    def linearize(self, model: PyTree) -> tuple[Field, Callable[[PyTree], Field]]:
+        """rho(theta) and v -> Z v, without Z; `jax.linear_transpose` of the latter gives Z^T."""
+        fn, params = _of_parameters(self, model)
+        return jax.linearize(fn, params)
+
+
+class ExplicitState(AbstractState):
+    """The state is `fn(model)`, any differentiable function that returns an array of grid.shape."""
+
+    fn: Callable[[PyTree], Field]
+    grid: Grid
+
+    def __call__(self, model: PyTree) -> Field:
+        return _shaped(self.fn(model), self.grid)
+
+
+class PointwiseState(AbstractState):
+    """The state is fn(model, x) in every point of the grid: by default the network itself.
+
+    One reverse sweep a point gives the rows of the Jacobian.
+    """
+
+    grid: Grid
+    fn: Callable[[Callable, Array], Array] = lambda u, x: u(x)
+    chunk_size: int | None = eqx.field(static=True, default=512)
+
+    def __call__(self, model: PyTree) -> Field:
+        values = map_points(lambda x: self.fn(model, x), self.grid.points, self.chunk_size)
+        return _shaped(values, self.grid)
+
+    def jacobian(self, model: PyTree) -> Float[Array, "n p"]:
+        params, static = _tree.trainable(model)
+
+        def value(q: PyTree, x: Array) -> tuple[Array, None]:
+            return jnp.reshape(self.fn(eqx.combine(q, static), x), ()), None
+
+        points = self.grid.points
+        return map_points(lambda x: point_row(value, params, x)[1], points, self.chunk_size)
+
+
+class ImplicitState(AbstractState):
+    """The state solves `residual(rho, model) = 0`; only the equation is differentiated.
+
+    `solve(model)` finds rho by whatever means, which need not be differentiable. The tangents are
+    Z v = -h_rho^-1 h_theta v and cotangents Z^T w = -h_theta^T h_rho^-T w: one linearized or
+    adjoint solve each, by implicit differentiation. Without `inverses` the matrix h_rho is
+    formed and factored by LU, for a few thousand unknowns. `inverses(model, rho)` returns two
+    functions instead, b -> h_rho^-1 b and b -> h_rho^-T b.
+
+    A singular linearized operator gives a state derivative that is not finite, which ends a run
+    with a message.
+    """
+
+    residual: Callable[[Field, PyTree], Field]
+    solve: Callable[[PyTree], Field]
+    grid: Grid
+    inverses: Callable[[PyTree, Field], tuple[Callable, Callable]] | None = None
+
+    def __call__(self, model: PyTree) -> Field:
+        params, static = _tree.trainable(model)
+        fixed = eqx.combine(jax.lax.stop_gradient(params), static)
+
+        def equation(rho: Field) -> Field:
+            return self.residual(rho, model)
+
+        def tangent_solve(linearized: Callable, right: Field) -> Field:
+            primal, adjoint = self._solvers(fixed, rho)
+            return jax.lax.custom_linear_solve(
+                linearized,
+                right,
+                solve=lambda _, b: primal(b),
+                transpose_solve=lambda _, b: adjoint(b),
+            )
+
+        rho = jax.lax.stop_gradient(_shaped(self.solve(fixed), self.grid))
+        return jax.lax.custom_root(equation, rho, lambda _, start: start, tangent_solve)
+
+    def _solvers(self, model: PyTree, rho: Field) -> tuple[Callable, Callable]:
+        if self.inverses is not None:
+            return self.inverses(model, rho)
+        matrix = jax.jacfwd(lambda r: self.residual(r, model))(rho)
+        factor = jax.scipy.linalg.lu_factor(matrix.reshape(rho.size, rho.size))
+
+        def solver(transposed: int) -> Callable:
+            return lambda b: jax.scipy.linalg.lu_solve(
+                factor, b.reshape(-1), trans=transposed
+            ).reshape(rho.shape)
+
+        return solver(0), solver(1)
+
+
+class StateObjective(AbstractObjective):
+    """f(rho(theta)) with a scalar functional f of the state."""
+
+    state: AbstractState
+    functional: Callable[[Field], Scalar]
+
+    @property
+    def resampled(self) -> bool:
+        return False
+
+    def batch(self, key: Any = None) -> tuple[()]:
+        del key
+        return ()
+
+    def value(self, rho: Field) -> Scalar:
+        """The functional at a state."""
+        return self.functional(rho)
+
+    def derivative(self, rho: Field) -> Field:
+        """phi = df/drho, of the shape of the state."""
+        return jax.grad(self.value)(rho)
+
+    def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
+        del batch
+        params, static = _tree.trainable(model)
+
+        def loss(q: PyTree) -> Scalar:
+            return self.value(self.state(eqx.combine(q, static)))
+
+        return Evaluation(*jax.value_and_grad(loss)(params))
+
+    def system(
+        self, model: PyTree, batch: PyTree, *, matrix_free: bool = False
+    ) -> LeastSquaresSystem:
+        del model, batch, matrix_free
+        msg = (
+            "a functional of a state has no energy metric of its own: choose a state metric, such"
+            " as `metric='l2'` or 'wasserstein', or state a `StateMisfit`, which has Gauss-Newton."
+        )
+        raise ValueError(msg)
+
+    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
+        del step
+        return before.loss - after.loss
+
+
+class StateMisfit(StateObjective):
+    """1/2 |r(rho(theta))|^2, where `functional` returns the residual r, an array.
+
+    Its energy metric is Gauss-Newton: that of r(rho) = rho - data is the L2 natural gradient.
+    """
+
+    def value(self, rho: Field) -> Scalar:
+        return 0.5 * jnp.sum(self.functional(rho) ** 2)
+
+    def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
+        del batch
+        residual = jnp.asarray(self.functional(self.state(model)))
+        return Evaluation(0.5 * jnp.sum(residual**2), residual)
+
+    def system(
+        self, model: PyTree, batch: PyTree, *, matrix_free: bool = False
+    ) -> LeastSquaresSystem:
+        del batch, matrix_free
+        params, _ = _tree.trainable(model)
+        residual, push = jax.linearize(self.functional, self.state(model))
+        columns = self.state.jacobian(model).T.reshape(-1, *self.state.grid.shape)
+        rows = jax.vmap(push)(columns).reshape(columns.shape[0], -1).T
+        structures = jax.eval_shape(lambda: params), jax.eval_shape(lambda: residual)
+        return LeastSquaresSystem(JacobianRows(rows, *structures), target=residual)
+
+    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
+        del step
+        b0, b1 = before.right_hand_side, after.right_hand_side
+        return 0.5 * jnp.sum((b0 - b1) * (b0 + b1))
+
+
+def _of_parameters(state: AbstractState, model: PyTree) -> tuple[Callable, PyTree]:
+    params, static = _tree.trainable(model)
+    return lambda q: state(eqx.combine(q, static)), params
+
+
+def _shaped(rho: Array, grid: Grid) -> Field:
+    rho = jnp.asarray(rho)
+    if rho.size != grid.size:
+        msg = f"the state has shape {rho.shape}, but its grid {grid.shape}: they must agree."
+        raise ValueError(msg)
+    return rho.reshape(grid.shape)

@@ -1,0 +1,41 @@
+"""State metrics on problems that have no state of their own: the network on a grid."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import metrics
+from ..grids import Grid
+from ..objectives import PointwiseState, StateObjective
+from ..problem import Problem
+
+POINTS = {1: 200, 2: 48, 3: 16}  # per axis
+SHIFT = 3.0  # as in the PINN experiments of Nurbekyan, Lei and Yang, whose solutions exceed -2
+
+
+def with_state(settings: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
+    """Optimizer settings in which the name of a metric is replaced by the metric of the problem.
+
+    For PINN and Ritz problems the state is the network on a uniform grid. Densities are the network
+    plus 3, and Wasserstein flows stay inside the domain. Raises ValueError in more than three
+    dimensions, where such a grid is too large.
+    """
+    name = settings.get("metric")
+    if not isinstance(name, str) or not _wants_state(name, problem):
+        return dict(settings)
+    dimension = problem.domain.dimension
+    if dimension not in POINTS:
+        msg = (
+            f"the metric {name!r} needs a grid, and {problem.name} has {dimension} dimensions:"
+            " use the energy metric, or pass a metric with a `state` of your own."
+        )
+        raise ValueError(msg)
+    boundary = "dirichlet" if name == "wasserstein-central" else "neumann"
+    grid = Grid(problem.domain, (POINTS[dimension],) * dimension, boundary)
+    own: dict[str, Any] = {"shift": SHIFT} if name in metrics.DENSITIES else {}
+    if name == "wasserstein":
+        own["mass"] = "project"
+    return {**settings, "metric": metrics.get(name, state=PointwiseState(grid), **own)}
+
+
+def _wants_state(name: str, problem: Problem) -> bool:
+    return metrics.needs_state(name) and not isinstance(problem.objective, StateObjective)

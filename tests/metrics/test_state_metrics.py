@@ -1,0 +1,237 @@
+"""State metrics: closed forms, identities that hold for all of them, and bad input."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from pinn_ngd import (
+    Box,
+    ExplicitState,
+    Grid,
+    Interval,
+    PointwiseState,
+    StateMisfit,
+    StateObjective,
+    metrics,
+)
+from pinn_ngd.linalg import get_solver, solve
+from pinn_ngd.metrics import FisherRao, Sobolev, Wasserstein
+from pinn_ngd.optimizers import Armijo, NaturalGradient
+from tests.optimizers.helpers import network, poisson_1d
+
+NAMES = [name for name in metrics.names() if metrics.needs_state(name)]
+
+
+class Gaussian(eqx.Module):
+    mean: jax.Array
+    deviation: jax.Array
+
+
+def gaussian_density(grid):
+    x = jnp.asarray(grid.axes[0])
+
+    def density(model):
+        rho = jnp.exp(-(((x - model.mean) / model.deviation) ** 2) / 2)
+        return rho / jnp.sum(rho) / grid.cell_volume
+
+    return density
+
+
+def gaussian_objective(n, boundary="neumann"):
+    grid = Grid(Interval(-9.0, 9.5), (n,), boundary)
+    return StateObjective(ExplicitState(gaussian_density(grid), grid), lambda r: jnp.sum(r**3))
+
+
+def bumps(shape=(6, 8), boundary="neumann", parameters=4):
+    """A positive state of mass one on a 2-d grid, with `parameters` parameters, and f(state)."""
+    grid = Grid(Box((0.0, 0.0), (1.0, 2.0)), shape, boundary)
+    x, y = grid.points.T
+    waves = jnp.stack([jnp.sin((k + 1) * x + k * y) for k in range(parameters)])
+
+    def density(theta):
+        rho = jnp.exp(theta @ waves)
+        return (rho / jnp.sum(rho)).reshape(shape)
+
+    weights = jnp.cos(jnp.arange(grid.size).reshape(shape))
+    return StateObjective(ExplicitState(density, grid), lambda r: jnp.sum(weights * r + r**2))
+
+
+MODEL = Gaussian(jnp.asarray(0.3), jnp.asarray(1.2))
+THETA = jnp.asarray([0.3, -0.2, 0.5, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (Wasserstein(), np.eye(2)),
+        (Wasserstein(elliptic="cg"), np.eye(2)),
+        (FisherRao(), np.diag([1 / 1.2**2, 2 / 1.2**2])),
+    ],
+    ids=["wasserstein", "wasserstein-cg", "fisher-rao"],
+)
+def test_the_information_matrix_of_a_gaussian(metric, expected):
+    """W2: dmu^2 + dsigma^2. Fisher: (dmu^2 + 2 dsigma^2) / sigma^2. Second order, or better."""
+    errors = []
+    for n in (50, 100):
+        matrix = metric.system(gaussian_objective(n), MODEL, ()).operator.as_matrix()
+        errors.append(np.abs(matrix.T @ matrix - expected).max())
+    assert errors[0] < 1e-9 or errors[1] < errors[0] / 3.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_normal_equations_are_those_of_the_loss(name):
+    """Y^T b is the gradient of the loss, and the step descends."""
+    objective = bumps(boundary="dirichlet" if "central" in name else "neumann")
+    system = metrics.get(name).system(objective, THETA, ())
+    gradient = system.operator.T.mv(system.target)
+    expected = jax.grad(lambda q: objective.loss(q, ()))(THETA)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-12)
+    step = solve(system, get_solver("qr")).value
+    assert expected @ step > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_solvers_find_one_step_stored_or_matrix_free(name):
+    objective = bumps(boundary="dirichlet" if "central" in name else "neumann")
+    metric = metrics.get(name)
+    stored = metric.system(objective, THETA, ())
+    free = metric.system(objective, THETA, (), matrix_free=True)
+    reference = solve(stored, get_solver("svd")).value
+    for system, solver in ((stored, "qr"), (stored, "spectral"), (free, "lsmr"), (free, "cg")):
+        found = solve(system, get_solver(solver)).value
+        np.testing.assert_allclose(found, reference, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["l2", "h1", "h-1-homogeneous", "fisher-rao", "wasserstein"])
+def test_the_change_of_the_state_does_not_depend_on_the_parameters(name):
+    """Natural gradients are invariant under invertible linear maps of the parameters."""
+    objective = bumps()
+    mix = jnp.eye(4) + 0.3 * jax.random.normal(jax.random.key(0), (4, 4))
+    mixed_state = ExplicitState(lambda q: objective.state(mix @ q), objective.state.grid)
+    mixed = StateObjective(mixed_state, objective.functional)
+    metric = metrics.get(name)
+    step = solve(metric.system(objective, THETA, ())).value
+    other = solve(metric.system(mixed, jnp.linalg.solve(mix, THETA), ())).value
+    np.testing.assert_allclose(mix @ other, step, rtol=1e-9)
+
+
+def test_l2_is_gauss_newton_of_a_misfit():
+    objective = bumps()
+    data = 0.9 * objective.state(THETA)
+    scale = objective.state.grid.cell_volume**0.5
+    misfit = StateMisfit(objective.state, lambda rho: (rho - data) * scale)
+    newton = misfit.system(THETA, ())
+    natural = Sobolev().system(misfit, THETA, ())
+    np.testing.assert_allclose(solve(natural).value, solve(newton).value, rtol=1e-10)
+
+
+def test_mass_preserving_fisher_rao_takes_the_same_step():
+    objective = bumps()
+    plain, preserving = (
+        solve(FisherRao(mass_preserving=flag).system(objective, THETA, ())).value
+        for flag in (False, True)
+    )
+    np.testing.assert_allclose(preserving, plain, rtol=1e-9)
+
+
+@pytest.mark.parametrize("order", [-1.5, 1.0, 2.0])
+def test_sobolev_steps_order_the_frequencies(order):
+    """In the state itself, the H^s gradient damps high frequencies by (1 + k^2)^-s."""
+    grid = Grid(Interval(0.0, 2 * np.pi), (64,), "periodic")
+    x = jnp.asarray(grid.axes[0])
+    phi = jnp.sin(x) + jnp.sin(5 * x)
+    objective = StateObjective(ExplicitState(lambda q: q, grid), lambda r: jnp.sum(phi * r))
+    step = solve(Sobolev(order).system(objective, jnp.zeros(64), ())).value * grid.cell_volume
+    low, high = (2 * jnp.mean(step * jnp.sin(k * x)) for k in (1, 5))
+    eigenvalue = (2 / grid.spacing[0] * np.sin(np.array([1, 5]) * grid.spacing[0] / 2)) ** 2
+    np.testing.assert_allclose([low, high], (1 + eigenvalue) ** -order, rtol=1e-9)
+
+
+def test_unbalanced_transport_lies_between_growth_and_transport():
+    """More ways to move mass make tangents shorter, the more the cheaper growth is."""
+    objective = bumps()
+    grid, rho = objective.state.grid, objective.state(THETA)
+    tangent = objective.state.jacobian(THETA)[:, 0].reshape(grid.shape)
+    lengths = [
+        float(Wasserstein(unbalanced=kappa).inner(grid, rho, tangent, tangent))
+        for kappa in (0.0, 0.1, 10.0, 1e6)
+    ]
+    assert lengths == sorted(lengths, reverse=True)
+    growth = FisherRao().inner(grid, rho, tangent, tangent) / 1e6
+    np.testing.assert_allclose(lengths[-1], growth, rtol=1e-2)
+
+
+def test_a_pointwise_state_has_the_rows_of_the_explicit_one():
+    grid = Grid(Interval(0.0, 1.0), (9,))
+    model = network()
+    rows = PointwiseState(grid, chunk_size=4).jacobian(model)
+    explicit = ExplicitState(lambda u: jax.vmap(u)(grid.points), grid)
+    np.testing.assert_allclose(rows, explicit.jacobian(model), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["l2", "h1", "fisher-rao", "wasserstein"])
+def test_state_metrics_train_a_network_on_a_pde(name):
+    grid = Grid(Interval(0.0, 1.0), (24,))
+    settings = {}
+    if name in metrics.DENSITIES:
+        settings["shift"] = 5.0
+    if name == "wasserstein":
+        settings["mass"] = "project"
+    metric = metrics.get(name, state=PointwiseState(grid), **settings)
+    objective, model = poisson_1d(), network()
+    optimizer = NaturalGradient(metric=metric, search=Armijo(), damping=1e-8)
+    losses, step = [objective.loss(model, objective.batch())], eqx.filter_jit(optimizer.step)
+    state = optimizer.init(model, objective, objective.batch())
+    for _ in range(10):
+        model, state, info = step(model, state, objective, objective.batch(), key=jax.random.key(0))
+        assert info.actual >= 1e-4 * info.predicted > 0
+        losses.append(objective.loss(model, objective.batch()))
+    assert np.all(np.diff(losses) < 0)
+
+
+def test_bad_input_is_explained():
+    negative = StateObjective(
+        ExplicitState(lambda q: q, Grid(Interval(0.0, 1.0), (4,))), lambda r: jnp.sum(r)
+    )
+    theta = jnp.asarray([1.0, -1.0, 1.0, 1.0])
+    for metric in (FisherRao(), Wasserstein(mass="ignore")):
+        with pytest.raises(eqx.EquinoxRuntimeError, match="not positive everywhere"):
+            metric.system(negative, theta, ())
+    for matrix_free in (False, True):
+        with pytest.raises(eqx.EquinoxRuntimeError, match="do not conserve mass"):
+            Wasserstein().system(negative, jnp.ones(4), (), matrix_free=matrix_free)
+    with pytest.raises(ValueError, match="needs a `state`"):
+        Sobolev().system(poisson_1d(), network(), poisson_1d().batch())
+    with pytest.raises(ValueError, match="`unbalanced`"):
+        Wasserstein(unbalanced=-1.0)
+    with pytest.raises(ValueError, match="unknown metric"):
+        metrics.get("h2")
+    with pytest.raises(ValueError, match="choose a state metric"):
+        bumps().system(THETA, ())
+
+
+def test_projecting_is_normalizing():
+    """Tangents of rho and of rho / mass give one step, wherever the functional is scale-free."""
+    grid = Grid(Interval(-9.0, 9.5), (60,))
+    x = jnp.asarray(grid.axes[0])
+    data = jnp.sin(x)
+
+    def bump(model):
+        return model.deviation * jnp.exp(-(((x - model.mean) / model.deviation) ** 2) / 2)
+
+    def functional(rho):
+        return jnp.sum(data * rho) / jnp.sum(rho)
+
+    free = StateObjective(ExplicitState(bump, grid), functional)
+    normalized = StateObjective(
+        ExplicitState(lambda m: bump(m) / jnp.sum(bump(m)), grid), functional
+    )
+    found = Wasserstein(mass="project").system(free, MODEL, ())
+    expected = Wasserstein().system(normalized, MODEL, ())
+    flat, _ = ravel_pytree(solve(found).value)
+    reference, _ = ravel_pytree(solve(expected).value)
+    mass = jnp.sum(bump(MODEL))  # lengths scale with the mass, not directions
+    np.testing.assert_allclose(flat * mass, reference, rtol=1e-8)
