@@ -233,7 +233,7 @@ def tiny_gallery(file, monkeypatch, tmp_path):
     monkeypatch.setattr(
         gallery, "load_problem", lambda _, **settings: load_problem(file, **settings)
     )
-    monkeypatch.setattr(gallery, "list_problems", lambda: {"tiny": ""})
+    monkeypatch.setattr(gallery, "TABLE_PROBLEMS", ("tiny",))
     monkeypatch.setattr(gallery, "TABLE_SEEDS", range(1))
     entry = gallery.comparison("tiny", ["adam"], seeds=1, seconds=1.0)
     monkeypatch.setitem(gallery.FIGURES, "compare-tiny", entry)

@@ -1,6 +1,6 @@
-"""The command line: solve, compare, list, figures, cite.
+"""The command line: solve, compare, check, list, figures, cite.
 
-Exit codes: 0 trained (also when the budget ended), 1 training failed (a number was not finite),
+Exit codes: 0 trained (also when the budget ended), 1 training failed or a check did,
 2 bad usage or input, 130 interrupted, with the files kept.
 
 JAX is set up and imported inside the commands, so that `--help` and a mistyped option are answered
@@ -14,8 +14,9 @@ import typer
 from rich.console import Console
 
 from .errors import honest
-from .settings import check, check_optimizer, prepare
-from .tables import show_comparison, summary_of, two_columns
+from .settings import check as check_name
+from .settings import check_optimizer, prepare
+from .tables import checks_table, show_comparison, summary_of, two_columns
 
 TRAINED, FAILED, INTERRUPTED = 0, 1, 130
 CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
@@ -116,6 +117,24 @@ def compare(
     raise typer.Exit(INTERRUPTED if "interrupted" in statuses else code)
 
 
+@app.command(epilog="Example:  pinn-ngd check mine.py --metric wasserstein")
+def check(
+    source: Source,
+    metric: Annotated[str | None, Name] = None,
+    seed: Seed = 0,
+    set_: Set = None,
+) -> None:
+    """Test a problem's derivatives, adjoints and metric; exit code 1 where a test fails."""
+    with honest(source):
+        _configure(False)
+        from ..runs import check_problem
+
+        problem, _ = prepare(source, None, None, set_ or [], metric=metric)
+        checks = check_problem(problem, metric=metric, seed=seed)
+        Console().print(checks_table(checks))
+    raise typer.Exit(TRAINED if all(check.passed for check in checks) else FAILED)
+
+
 @app.command("list", epilog="Example:  pinn-ngd list")
 def list_() -> None:
     """Show the problems, the optimizers, the metrics and the linear solvers, a line each."""
@@ -150,7 +169,7 @@ def figures(
         from ..gallery import FIGURES, make
 
         for name in names or []:
-            check("figure", name, FIGURES)
+            check_name("figure", name, FIGURES)
         for path in make(names or list(FIGURES), out=out, quick=quick, resume=resume, tell=_tell):
             typer.echo(path)
 

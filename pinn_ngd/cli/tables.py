@@ -1,6 +1,6 @@
 """What the commands print."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +57,15 @@ def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
     console = Console()
     console.print(table)
     console.print(f"files: {out}/", highlight=False, soft_wrap=True)
+
+
+def checks_table(checks: Sequence[Any]) -> Table:
+    """Every test with what it measured, what was wanted, and the verdict."""
+    table = Table(title="verification", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("test")
+    for heading in ("measured", "wanted", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for check in checks:
+        verdict = Text("ok", style="green") if check.passed else Text("FAILED", style="bold red")
+        table.add_row(Text(check.name), f"{check.value:.3g}", check.wanted, verdict)
+    return table

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 OUTSIDE = -1
-LEAK = 1e-12  # relative: what holds a component that only thin edges connect to the outside
+LEAK = 1e-14  # relative: what holds a component that only thin edges connect to the outside
 
 
 class Ordering(NamedTuple):
@@ -109,7 +109,7 @@ def factor_laplacian(order: Ordering, weights: Float[Array, " e"]) -> LaplacianF
     On a closed component K is singular: its kernel are the constants. There the potential of one
     vertex, that of the largest degree, is pinned to zero; a charge z that sums to zero then gives
     the exact solution with that constant, and any other charge leaks out there. The same vertex of
-    an open component leaks 1e-12 of its degree, which keeps the factorization stable where the
+    an open component leaks 1e-14 of its degree, which keeps the factorization stable where the
     edges to the outside are thinner than rounding error. Weights that are not positive give NaN.
     """
     diagonal, below = _blocks(order, weights)

@@ -2,6 +2,8 @@
 
 from .comparison import plot_comparison as plot_comparison
 from .history import plot_history as plot_history
+from .paths import Landscape as Landscape
+from .paths import plot_paths as plot_paths
 from .solution import plot_solution as plot_solution
 from .style import COLUMN_WIDTH as COLUMN_WIDTH
 from .style import FULL_WIDTH as FULL_WIDTH

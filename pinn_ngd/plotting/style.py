@@ -124,3 +124,8 @@ def hide_spines(axes: "matplotlib.axes.Axes") -> None:
     """No frame: for panels that are filled to their edges."""
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def cycle(count: int) -> list[str]:
+    """So many colors, repeated after the eighth."""
+    return [_CYCLE[i % len(_CYCLE)] for i in range(count)]

@@ -4,6 +4,7 @@ The command line, the gallery and the benchmarks all go through here, so a numbe
 curve in a picture come from the same code.
 """
 
+from .checks import check_problem as check_problem
 from .comparison import HEADINGS as HEADINGS
 from .comparison import as_markdown as as_markdown
 from .comparison import compare_optimizers as compare_optimizers
