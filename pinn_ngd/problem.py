@@ -24,7 +24,8 @@ class Problem:
     `model(key)` builds the network; `exact(x)` is the solution where it is known, and errors are
     measured with it on `evaluation`, points that training does not use. `seconds` and `steps` are
     the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses.
-    `settings` records the arguments that the problem file was called with.
+    `settings` records the arguments that the problem file was called with. `picture(model)` makes
+    the figure of a run where the model is no function of a point.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Problem:
     seconds: float = 60.0
     steps: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    picture: Callable[[Any], Any] | None = None
 
     def evaluator(self, *, h1: bool = False) -> Callable[[Any], dict[str, float]]:
         """model -> relative errors on the held-out points, compiled once; what `train` evaluates.

@@ -22,6 +22,8 @@ from .solvers import Fallback as Fallback
 from .solvers import Normal as Normal
 from .solvers import get_solver as get_solver
 from .solvers import solver_names as solver_names
+from .sparse_lu import Pattern as Pattern
+from .sparse_lu import sparse_solve as sparse_solve
 from .spectral import Spectral as Spectral
 from .spectral import SpectralFactor as SpectralFactor
 from .spectral import spectral_factor as spectral_factor

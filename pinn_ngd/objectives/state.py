@@ -87,8 +87,7 @@ class ImplicitState(AbstractState):
     formed and factored by LU, for a few thousand unknowns. `inverses(model, rho)` returns two
     functions instead, b -> h_rho^-1 b and b -> h_rho^-T b.
 
-    A singular linearized operator gives a state derivative that is not finite, which ends a run
-    with a message.
+    A singular linearized operator is a run-time error.
     """
 
     residual: Callable[[Field, PyTree], Field]
@@ -108,8 +107,8 @@ class ImplicitState(AbstractState):
             return jax.lax.custom_linear_solve(
                 linearized,
                 right,
-                solve=lambda _, b: primal(b),
-                transpose_solve=lambda _, b: adjoint(b),
+                solve=lambda _, b: _sound(primal(b)),
+                transpose_solve=lambda _, b: _sound(adjoint(b)),
             )
 
         rho = jax.lax.stop_gradient(_shaped(self.solve(fixed), self.grid))
@@ -204,6 +203,15 @@ class StateMisfit(StateObjective):
         del step
         b0, b1 = before.right_hand_side, after.right_hand_side
         return 0.5 * jnp.sum((b0 - b1) * (b0 + b1))
+
+
+def _sound(tangent: Field) -> Field:
+    return eqx.error_if(
+        tangent,
+        ~jnp.all(jnp.isfinite(tangent)),
+        "a linearized solve of the state equation is not finite: its operator is singular, or the"
+        " state is. Is the state determined by the parameters (boundary conditions, a fixed mass)?",
+    )
 
 
 def _of_parameters(state: AbstractState, model: PyTree) -> tuple[Callable, PyTree]:

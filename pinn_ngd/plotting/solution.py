@@ -105,6 +105,21 @@ def _planes(model: Any, exact: Any, domain: Domain, component: int) -> "matplotl
     return figure
 
 
+def image_panels(
+    u: np.ndarray, u_exact: np.ndarray, domain: Domain, titles: tuple[str, str, str]
+) -> "matplotlib.figure.Figure":
+    """Two fields in one scale, and their difference, on a plane domain."""
+    panels = [Panel(u, titles[0]), Panel(u_exact, titles[1]), Panel(u - u_exact, titles[2], True)]
+    limits = _limits(np.stack([u, u_exact]))
+    with look.style():
+        figure = look.new_figure(look.FULL_WIDTH, _height(domain, look.FULL_WIDTH / 3))
+        axes = figure.subplots(1, 3, sharex=True, sharey=True)
+        for ax, panel in zip(axes, panels, strict=True):
+            _image(figure, ax, panel, limits, domain)
+        axes[0].set(ylabel=coordinate_names(domain)[1])
+        return figure
+
+
 def _image(
     figure: Any, ax: "matplotlib.axes.Axes", panel: Panel, limits: tuple, domain: Domain
 ) -> None:

@@ -205,7 +205,10 @@ def _solver_name(solver: Any) -> str:
 
 def draw(problem: Problem, model: PyTree, folder: RunFolder) -> list[Path]:
     """The pictures of a run: solution and error, and its history where there is one."""
-    figure = plotting.plot_solution(model, problem.exact, problem.domain)
+    if problem.picture is not None:
+        figure = problem.picture(model)
+    else:
+        figure = plotting.plot_solution(model, problem.exact, problem.domain)
     written = plotting.save(figure, folder.path / "solution")
     history = read_history(folder.path) if folder.history_path.is_file() else []
     if history:

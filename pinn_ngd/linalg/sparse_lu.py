@@ -1,0 +1,72 @@
+"""Sparse LU on the host (SciPy's SuperLU) for use under `jit`."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+from jaxtyping import Array, Float, Int
+
+KEPT = 4  # factorizations
+
+
+class Pattern(NamedTuple):
+    """Rows and columns (e,) of the entries of an (n, n) matrix; entries that repeat are summed."""
+
+    rows: Int[np.ndarray, " e"]
+    columns: Int[np.ndarray, " e"]
+    size: int
+
+
+def sparse_solve(
+    pattern: Pattern,
+    values: Float[Array, " e"],
+    right: Float[Array, " n"],
+    *,
+    transposed: bool = False,
+) -> Float[Array, " n"]:
+    """A^-1 b or A^-T b, not finite where A is singular.
+
+    The last four factorizations are kept, so all products of one step share one. Not
+    differentiable: wrap it in `jax.lax.custom_linear_solve`, or give it to an `ImplicitState`.
+    """
+
+    def on_host(values: Any, right: Any) -> np.ndarray:
+        right = np.asarray(right)
+        columns = right.reshape(-1, pattern.size)
+        factor = _factor(_Key(pattern, np.asarray(values).reshape(-1, len(pattern.rows))[0]))
+        if factor is None:
+            return np.full_like(right, np.nan)
+        solved = factor.solve(np.ascontiguousarray(columns.T), trans="T" if transposed else "N")
+        return np.asarray(solved.T, dtype=right.dtype).reshape(right.shape)
+
+    shape = jax.ShapeDtypeStruct(right.shape, right.dtype)
+    return jax.pure_callback(on_host, shape, values, right, vmap_method="expand_dims")
+
+
+class _Key:
+    """A matrix as a dictionary key: equal where all entries are."""
+
+    def __init__(self, pattern: Pattern, values: np.ndarray):
+        self.pattern, self.values = pattern, values
+        self.bytes = values.tobytes()
+
+    def __hash__(self) -> int:
+        return hash((id(self.pattern), self.bytes))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Key):
+            return False
+        return self.pattern is other.pattern and self.bytes == other.bytes
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _factor(key: _Key) -> scipy.sparse.linalg.SuperLU | None:
+    rows, columns, size = key.pattern
+    matrix = scipy.sparse.coo_array((key.values, (rows, columns)), shape=(size, size)).tocsc()
+    try:
+        return scipy.sparse.linalg.splu(matrix)
+    except RuntimeError:  # "Factor is exactly singular"
+        return None

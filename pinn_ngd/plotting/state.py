@@ -1,0 +1,43 @@
+"""A state beside the data that it is fitted to."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Array
+
+from ..domains import Box, Interval
+from ..grids import Grid
+from . import style as look
+from .solution import image_panels
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+
+def plot_state(grid: Grid, state: Array, data: Array) -> "matplotlib.figure.Figure":
+    """State, data and misfit on a grid: curves in one dimension, images in two.
+
+    In three dimensions all are integrated over the middle axis. Raises ValueError beyond.
+    """
+    values = [np.asarray(field, dtype=float).reshape(grid.shape) for field in (state, data)]
+    lower, upper = grid.domain.lower, grid.domain.upper
+    if len(grid.shape) == 1:
+        return _curves(grid, *values)
+    if len(grid.shape) == 3:
+        values = [field.sum(axis=1) * grid.spacing[1] for field in values]
+        lower, upper = lower[::2], upper[::2]
+    elif len(grid.shape) > 3:
+        raise ValueError(f"a state in {len(grid.shape)} dimensions has no picture; give a slice.")
+    return image_panels(*values, Box(lower, upper), ("state", "data", "misfit"))
+
+
+def _curves(grid: Grid, state: np.ndarray, data: np.ndarray) -> "matplotlib.figure.Figure":
+    assert isinstance(grid.domain, Interval | Box)
+    with look.style():
+        figure = look.new_figure(look.COLUMN_WIDTH, 2.3)
+        ax = figure.subplots()
+        ax.plot(grid.axes[0], data, color=look.SKY, linewidth=3.0, label="data")
+        ax.plot(grid.axes[0], state, color=look.BLACK, linewidth=0.9, label="state")
+        ax.set(xlabel="$x$")
+        ax.legend(loc="best")
+        return figure
