@@ -127,7 +127,7 @@ def problem(*, authors: bool = False, seconds: float = 30.0, steps: int = 60) ->
         scale = float(operator.time_step(operator.fluxes(truth)))
         operator = UpwindOperator(grid, authors, scale)
     data = operator.solve(truth)
-    state = ImplicitState(operator.residual, operator.solve, grid, operator.inverses)
+    state = ImplicitState(grid, operator.residual, operator.solve, operator.inverses)
     return Problem(
         name="lorenz-63",
         description="parameters of the Lorenz system from its stationary density",

@@ -34,3 +34,17 @@ def test_02_heat():
 @pytest.mark.slow
 def test_03_your_own_pde():
     assert _main("03_your_own_pde")(steps=40, points=14, width=14) < 1e-6
+
+
+@pytest.mark.slow
+def test_10_gaussian_mixture():
+    errors = _main("10_gaussian_mixture")(steps=200)
+    assert errors["l2"] < 1e-12
+    assert errors["fisher-rao"] < 1e-12
+    assert errors["wasserstein"] < 1e-3 < errors["euclidean"]
+
+
+def test_11_implicit_state():
+    height, place = _main("11_implicit_state")()
+    assert abs(height - 80) < 1e-8
+    assert abs(place - 0.3) < 1e-10

@@ -47,8 +47,8 @@ class AbstractState(eqx.Module):
 class ExplicitState(AbstractState):
     """The state is `fn(model)`, any differentiable function that returns an array of grid.shape."""
 
-    fn: Callable[[PyTree], Field]
     grid: Grid
+    fn: Callable[[PyTree], Field]
 
     def __call__(self, model: PyTree) -> Field:
         return _shaped(self.fn(model), self.grid)
@@ -90,9 +90,9 @@ class ImplicitState(AbstractState):
     A singular linearized operator is a run-time error.
     """
 
+    grid: Grid
     residual: Callable[[Field, PyTree], Field]
     solve: Callable[[PyTree], Field]
-    grid: Grid
     inverses: Callable[[PyTree, Field], tuple[Callable, Callable]] | None = None
 
     def __call__(self, model: PyTree) -> Field:

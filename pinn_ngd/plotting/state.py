@@ -19,16 +19,16 @@ def plot_state(grid: Grid, state: Array, data: Array) -> "matplotlib.figure.Figu
 
     In three dimensions all are integrated over the middle axis. Raises ValueError beyond.
     """
-    values = [np.asarray(field, dtype=float).reshape(grid.shape) for field in (state, data)]
+    u, v = (np.asarray(field, dtype=float).reshape(grid.shape) for field in (state, data))
     lower, upper = grid.domain.lower, grid.domain.upper
     if len(grid.shape) == 1:
-        return _curves(grid, *values)
+        return _curves(grid, u, v)
     if len(grid.shape) == 3:
-        values = [field.sum(axis=1) * grid.spacing[1] for field in values]
+        u, v = (field.sum(axis=1) * grid.spacing[1] for field in (u, v))
         lower, upper = lower[::2], upper[::2]
     elif len(grid.shape) > 3:
         raise ValueError(f"a state in {len(grid.shape)} dimensions has no picture; give a slice.")
-    return image_panels(*values, Box(lower, upper), ("state", "data", "misfit"))
+    return image_panels(u, v, Box(lower, upper), ("state", "data", "misfit"))
 
 
 def _curves(grid: Grid, state: np.ndarray, data: np.ndarray) -> "matplotlib.figure.Figure":

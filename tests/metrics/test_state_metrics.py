@@ -42,7 +42,7 @@ def gaussian_density(grid):
 
 def gaussian_objective(n, boundary="neumann"):
     grid = Grid(Interval(-9.0, 9.5), (n,), boundary)
-    return StateObjective(ExplicitState(gaussian_density(grid), grid), lambda r: jnp.sum(r**3))
+    return StateObjective(ExplicitState(grid, gaussian_density(grid)), lambda r: jnp.sum(r**3))
 
 
 def bumps(shape=(6, 8), boundary="neumann", parameters=4):
@@ -56,7 +56,7 @@ def bumps(shape=(6, 8), boundary="neumann", parameters=4):
         return (rho / jnp.sum(rho)).reshape(shape)
 
     weights = jnp.cos(jnp.arange(grid.size).reshape(shape))
-    return StateObjective(ExplicitState(density, grid), lambda r: jnp.sum(weights * r + r**2))
+    return StateObjective(ExplicitState(grid, density), lambda r: jnp.sum(weights * r + r**2))
 
 
 MODEL = Gaussian(jnp.asarray(0.3), jnp.asarray(1.2))
@@ -110,7 +110,7 @@ def test_the_change_of_the_state_does_not_depend_on_the_parameters(name):
     """Natural gradients are invariant under invertible linear maps of the parameters."""
     objective = bumps()
     mix = jnp.eye(4) + 0.3 * jax.random.normal(jax.random.key(0), (4, 4))
-    mixed_state = ExplicitState(lambda q: objective.state(mix @ q), objective.state.grid)
+    mixed_state = ExplicitState(objective.state.grid, lambda q: objective.state(mix @ q))
     mixed = StateObjective(mixed_state, objective.functional)
     metric = metrics.get(name)
     step = solve(metric.system(objective, THETA, ())).value
@@ -143,7 +143,7 @@ def test_sobolev_steps_order_the_frequencies(order):
     grid = Grid(Interval(0.0, 2 * np.pi), (64,), "periodic")
     x = jnp.asarray(grid.axes[0])
     phi = jnp.sin(x) + jnp.sin(5 * x)
-    objective = StateObjective(ExplicitState(lambda q: q, grid), lambda r: jnp.sum(phi * r))
+    objective = StateObjective(ExplicitState(grid, lambda q: q), lambda r: jnp.sum(phi * r))
     step = solve(Sobolev(order).system(objective, jnp.zeros(64), ())).value * grid.cell_volume
     low, high = (2 * jnp.mean(step * jnp.sin(k * x)) for k in (1, 5))
     eigenvalue = (2 / grid.spacing[0] * np.sin(np.array([1, 5]) * grid.spacing[0] / 2)) ** 2
@@ -168,7 +168,7 @@ def test_a_pointwise_state_has_the_rows_of_the_explicit_one():
     grid = Grid(Interval(0.0, 1.0), (9,))
     model = network()
     rows = PointwiseState(grid, chunk_size=4).jacobian(model)
-    explicit = ExplicitState(lambda u: jax.vmap(u)(grid.points), grid)
+    explicit = ExplicitState(grid, lambda u: jax.vmap(u)(grid.points))
     np.testing.assert_allclose(rows, explicit.jacobian(model), rtol=1e-12, atol=1e-14)
 
 
@@ -194,7 +194,7 @@ def test_state_metrics_train_a_network_on_a_pde(name):
 
 def test_bad_input_is_explained():
     negative = StateObjective(
-        ExplicitState(lambda q: q, Grid(Interval(0.0, 1.0), (4,))), lambda r: jnp.sum(r)
+        ExplicitState(Grid(Interval(0.0, 1.0), (4,)), lambda q: q), lambda r: jnp.sum(r)
     )
     theta = jnp.asarray([1.0, -1.0, 1.0, 1.0])
     for metric in (FisherRao(), Wasserstein(mass="ignore")):
@@ -225,9 +225,9 @@ def test_projecting_is_normalizing():
     def functional(rho):
         return jnp.sum(data * rho) / jnp.sum(rho)
 
-    free = StateObjective(ExplicitState(bump, grid), functional)
+    free = StateObjective(ExplicitState(grid, bump), functional)
     normalized = StateObjective(
-        ExplicitState(lambda m: bump(m) / jnp.sum(bump(m)), grid), functional
+        ExplicitState(grid, lambda m: bump(m) / jnp.sum(bump(m))), functional
     )
     found = Wasserstein(mass="project").system(free, MODEL, ())
     expected = Wasserstein().system(normalized, MODEL, ())

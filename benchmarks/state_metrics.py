@@ -1,0 +1,126 @@
+"""What a Wasserstein natural-gradient direction costs, stored and matrix-free.
+
+    python benchmarks/state_metrics.py            # about five minutes
+    python benchmarks/state_metrics.py --quick
+
+First table: the direction of the two-parameter mixture on 84 x 84 nodes (elliptic factorization
+included), by operator. Second: networks of 4,000 to 400,000 parameters whose normalized output is a
+density on 40 x 40 cells, matrix-free: products with Z by automatic differentiation, LSMR on the
+damped least-squares problem, and neither a rows x parameters nor a parameters x parameters array.
+`memory` is what XLA reserves for the whole compiled direction; `solves` counts linearized plus
+adjoint products. The last line holds the exponents of a fit ~ parameters^exponent.
+"""
+
+import argparse
+import time
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
+from threadpoolctl import threadpool_limits
+
+from pinn_ngd import Box, ExplicitState, Grid, StateMisfit, load_problem
+from pinn_ngd.linalg import get_solver, solve
+from pinn_ngd.metrics import Wasserstein
+from pinn_ngd.models import MLP
+
+DAMPING = 1e-6  # relative to |Y|_F^2, estimated by one random product
+
+
+def timed(fn, *arguments, repeats: int) -> tuple[float, float, object]:
+    """Median seconds of the compiled function, MiB that it reserves, and its value."""
+    compiled = eqx.filter_jit(fn).lower(*arguments).compile()
+    value = jax.block_until_ready(compiled(*arguments))
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(eqx.filter(compiled(*arguments), eqx.is_array))
+        times.append(time.perf_counter() - start)
+    analysis = compiled.compiled.memory_analysis()
+    memory = (analysis.temp_size_in_bytes + analysis.output_size_in_bytes) / 2**20
+    return float(np.median(times)), memory, value
+
+
+def mixture(repeats: int) -> None:
+    """Milliseconds of one direction on the authors' 84 x 84 nodes."""
+    problem = load_problem("gaussian-mixture", free="pair")
+    model = problem.model(jax.random.key(0))
+    print("| operator | ms a direction | MiB |\n|---|---|---|")
+    for operator in ("staggered", "central"):
+        metric = Wasserstein(operator=operator)
+
+        def direction(m, metric=metric):
+            return solve(metric.system(problem.objective, m, ())).value
+
+        seconds, memory, _ = timed(direction, model, repeats=repeats)
+        print(f"| {operator} | {1e3 * seconds:.1f} | {memory:.1f} |", flush=True)
+
+
+def network(width: int) -> tuple[StateMisfit, MLP]:
+    """A density on 40 x 40 cells: the softmax of a network with two hidden layers."""
+    domain = Box((0.0, 0.0), (1.0, 1.0))
+    grid = Grid(domain, (40, 40))
+
+    def density(model):
+        logits = jax.vmap(model)(grid.points)
+        return jax.nn.softmax(logits).reshape(grid.shape)
+
+    x, y = grid.points.T
+    data = jax.nn.softmax(-20 * ((x - 0.3) ** 2 + (y - 0.6) ** 2)).reshape(grid.shape)
+    model = MLP((2, width, width, 1), key=jax.random.key(0), domain=domain)
+    return StateMisfit(ExplicitState(grid, density), lambda rho: (rho - data) * grid.size), model
+
+
+def matrix_free(width: int, repeats: int) -> list[float]:
+    """Parameters, seconds, MiB, products, and the residual of the normal equations."""
+    objective, model = network(width)
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+
+    def direction(q):
+        system = Wasserstein().system(objective, eqx.combine(q, static), (), matrix_free=True)
+        sign = jax.tree.map(lambda leaf: jnp.where(jnp.arange(leaf.size) % 2, 1.0, -1.0), q)
+        sign = jax.tree.map(lambda s, leaf: s.reshape(leaf.shape), sign, q)
+        size = sum(jnp.sum(y**2) for y in jax.tree.leaves(system.operator.mv(sign)))
+        system = eqx.tree_at(lambda s: s.damping, system, DAMPING * size)
+        found = solve(system, get_solver("lsmr"), form="matrix-free")
+        residual = jax.tree.map(lambda a, b: a - b, system.target, system.operator.mv(found.value))
+        back = system.operator.T.mv(residual)
+        gradient = system.operator.T.mv(system.target)
+        left = jax.tree.map(lambda a, d: a - system.damping * d, back, found.value)
+        error = sum(jnp.sum(e**2) for e in jax.tree.leaves(left))
+        scale = sum(jnp.sum(g**2) for g in jax.tree.leaves(gradient))
+        return found.stats["num_steps"], jnp.sqrt(error / scale)
+
+    seconds, memory, (iterations, error) = timed(direction, params, repeats=repeats)
+    return [count, seconds, memory, 2 * float(iterations) + 6, float(error)]
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    with threadpool_limits(limits=1, user_api="blas"):
+        mixture(3 if quick else 20)
+        print("\n| parameters | seconds a direction | MiB | solves | relative residual |")
+        print("|---|---|---|---|---|")
+        lines = []
+        for width in (20, 40) if quick else (62, 198, 630):
+            lines.append(matrix_free(width, 1 if quick else 3))
+            n, seconds, memory, solves, error = lines[-1]
+            print(
+                f"| {n:,} | {seconds:.2f} | {memory:.1f} | {solves:.0f} | {error:.0e} |", flush=True
+            )
+        logs = np.log(np.array(lines)[:, :3])
+        slopes = [np.polyfit(logs[:, 0], logs[:, j], 1)[0] for j in (1, 2)]
+        print(f"| exponent | {slopes[0]:.2f} | {slopes[1]:.2f} | | |")
+
+
+if __name__ == "__main__":
+    main()
