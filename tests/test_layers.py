@@ -10,7 +10,7 @@ LAYERS = [
     ("_tree",),
     ("linalg", "domains", "grids", "quadrature", "calculus", "models"),
     ("objectives",),
-    ("metrics",),
+    ("metrics", "acoustics"),
     ("optimizers",),
     ("training", "evaluation", "problem", "verification"),
     ("runs", "plotting", "mixture_paths", "gallery", "cli", "__main__", "__init__"),

@@ -7,6 +7,7 @@ from .graph_laplacian import ordering as ordering
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
 from .operators import JacobianRows as JacobianRows
+from .operators import ProductOperator as ProductOperator
 from .operators import StackedOperator as StackedOperator
 from .operators import damped_dual as damped_dual
 from .operators import damped_primal as damped_primal

@@ -164,6 +164,54 @@ register_operator(
 )
 
 
+class ProductOperator(AbstractTransposable):
+    """An operator known by its products v -> A v and w -> A^T w, which may capture arrays.
+
+    The matrix, where somebody asks for it, costs a product for every column.
+    """
+
+    forward: Callable[[PyTree], PyTree]
+    backward: Callable[[PyTree], PyTree]
+    frozen_in: FrozenStructure = eqx.field(static=True)
+    frozen_out: FrozenStructure = eqx.field(static=True)
+
+    def __init__(
+        self,
+        forward: Callable[[PyTree], PyTree],
+        backward: Callable[[PyTree], PyTree],
+        in_structure: PyTree,
+    ):
+        out = jax.eval_shape(forward, in_structure)
+        self.forward = eqx.filter_closure_convert(forward, in_structure)
+        self.backward = eqx.filter_closure_convert(backward, out)
+        self.frozen_in, self.frozen_out = freeze(in_structure), freeze(out)
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        return self.forward(vector)
+
+    def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        """A^T w."""
+        return self.backward(vector)
+
+    def as_matrix(self) -> Inexact[Array, "n p"]:
+        structure = self.in_structure()
+        basis = jnp.eye(size(structure), dtype=dtype_of(structure))
+
+        def column(e: Array) -> Array:
+            return ravel(self.forward(unravel(e, structure)), e.dtype)
+
+        return jax.vmap(column, out_axes=1)(basis)
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return thaw(self.frozen_in)
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return thaw(self.frozen_out)
+
+
+register_operator(ProductOperator)
+
+
 class StackedOperator(AbstractTransposable):
     """Operators of one domain, one below the other; the output is the tuple of their outputs."""
 

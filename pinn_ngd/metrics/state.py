@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
 from ..grids import Grid
-from ..linalg import JacobianRows, LeastSquaresSystem
+from ..linalg import JacobianRows, LeastSquaresSystem, ProductOperator
 from ..objectives import AbstractObjective, AbstractState, StateObjective
 from .base import AbstractMetric
 
@@ -84,6 +84,11 @@ class AbstractStateMetric(AbstractMetric):
         grid = self.state_of(objective).grid
         return grid.size * (1 + len(grid.shape))  # of fields and edges: an upper bound
 
+    @property
+    def admits_some(self) -> bool:
+        """Whether `admit` has to be asked: it costs two products with Z^T where Z is not stored."""
+        return False
+
     def admit(
         self, grid: Grid, rho: Field, mass: Float[Array, ""], size: Float[Array, ""]
     ) -> Field:
@@ -106,13 +111,17 @@ class AbstractStateMetric(AbstractMetric):
         """v -> L Z v: a linearized solve for a product, an adjoint one for a transposed one."""
         params, _ = _tree.trainable(model)
         structure = jax.eval_shape(lambda: params)
-        rho, push = state.linearize(model)
-        pull = jax.linear_transpose(push, structure)
-        signs = jax.random.rademacher(jax.random.key(0), rho.shape, rho.dtype)
-        mass = _tree.norm(pull(jnp.ones_like(rho))[0])
-        size = _tree.norm(pull(signs)[0]) * rho.size**0.5  # sqrt(n) |Z|_F on average
-        factor = self.factor(state.grid, self.admit(state.grid, rho, mass, size))
-        return rho, lx.FunctionLinearOperator(lambda v: factor(push(v)), structure)
+        rho, push, pull = state.linearize(model)
+        if self.admits_some:
+            signs = jax.random.rademacher(jax.random.key(0), rho.shape, rho.dtype)
+            mass = _tree.norm(pull(jnp.ones_like(rho)))
+            size = _tree.norm(pull(signs)) * rho.size**0.5  # sqrt(n) |Z|_F on average
+            rho = self.admit(state.grid, rho, mass, size)
+        factor = self.factor(state.grid, rho)
+        back = jax.linear_transpose(factor, rho)
+        return rho, ProductOperator(
+            lambda v: factor(push(v)), lambda w: pull(back(w)[0]), structure
+        )
 
     def _rows(self, state: AbstractState, model: PyTree) -> tuple[Field, lx.AbstractLinearOperator]:
         """The matrix L Z."""

@@ -76,6 +76,10 @@ class Wasserstein(AbstractStateMetric):
         edges, conductance = self._edges(grid, rho)
         return jnp.sqrt(conductance) * edges.difference(phi) / grid.cell_volume**0.5
 
+    @property
+    def admits_some(self) -> bool:
+        return self.mass == "check"
+
     def admit(self, grid: Grid, rho: Field, mass: Array, size: Array) -> Field:
         if self._closed(grid) and self.mass == "check":
             return closed(rho, mass, size, MASS_TOLERANCE)

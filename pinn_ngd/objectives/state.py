@@ -38,10 +38,14 @@ class AbstractState(eqx.Module):
         leaves = [j.reshape(self.grid.size, -1) for j in jax.tree.leaves(mode(fn)(params))]
         return jnp.concatenate(leaves, axis=1)
 
-    def linearize(self, model: PyTree) -> tuple[Field, Callable[[PyTree], Field]]:
-        """rho(theta) and v -> Z v, without Z; `jax.linear_transpose` of the latter gives Z^T."""
+    def linearize(
+        self, model: PyTree
+    ) -> tuple[Field, Callable[[PyTree], Field], Callable[[Field], PyTree]]:
+        """rho(theta), v -> Z v and w -> Z^T w, without Z."""
         fn, params = _of_parameters(self, model)
-        return jax.linearize(fn, params)
+        rho, push = jax.linearize(fn, params)
+        pull = jax.linear_transpose(push, params)
+        return rho, push, lambda w: pull(w)[0]
 
 
 class ExplicitState(AbstractState):

@@ -66,7 +66,7 @@ class NaturalGradient(AbstractOptimizer):
         del key
         system = system_for(self.metric, objective, model, batch, form=self.form)
         damping = jnp.asarray(self.damping, scalar_type(model))
-        if self.relative:
+        if self.relative and self.damping:
             damping = damping * squared_norm(system.operator)
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
         phi, gradient = self._direction(prepared, system, state, damping)
