@@ -48,3 +48,9 @@ def test_11_implicit_state():
     height, place = _main("11_implicit_state")()
     assert abs(height - 80) < 1e-8
     assert abs(place - 0.3) < 1e-10
+
+
+@pytest.mark.slow
+def test_12_full_waveform_inversion():
+    found = _main("12_full_waveform_inversion")(cells=21, shots=2)
+    assert found["natural gradient"][0] < 0.5 * found["gradient descent"][0]

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from pinn_ngd import load_problem
+from pinn_ngd import Box, Grid, PointwiseState, StateMisfit, load_problem
 from pinn_ngd.metrics import Euclidean, FisherRao, Sobolev, Wasserstein
 from pinn_ngd.optimizers import Armijo, FixedStep, NaturalGradient
 
@@ -116,3 +116,20 @@ def test_twenty_gaussians_are_found_by_gauss_newton():
     model = problem.model(jax.random.key(0))
     result = train(problem.objective, model, optimizer, steps=60, key=jax.random.key(0))
     assert problem.evaluator()(result.model)["relative_l2"] < 1e-10
+
+
+def test_the_box_is_a_wall_for_central_differences_only():
+    """Mass that would have to leave makes the metric huge, unless the box is large enough."""
+    problem = load_problem("gaussian-mixture", free="mean")
+    model = problem.model(jax.random.key(0))
+    entries = {}
+    for upper in (7.25, 12.0):
+        grid = Grid(Box((-2.75, -2.75), (upper, upper)), (70, 70), "dirichlet")
+        objective = StateMisfit(PointwiseState(grid), lambda rho: rho)
+        for operator in ("central", "staggered"):
+            system = Wasserstein(operator=operator).system(objective, model, ())
+            entries[upper, operator] = float(np.sum(system.operator.as_matrix()[:, 0] ** 2))
+    assert entries[7.25, "central"] > 1e4
+    expected = entries[12.0, "staggered"]
+    for key in ((12.0, "central"), (7.25, "staggered")):
+        np.testing.assert_allclose(entries[key], expected, rtol=0.05)
