@@ -106,7 +106,7 @@ def table(sizes: list[tuple[int, int]], axis: int, repeats: int) -> None:
     print("|" + "---|" * (len(COLUMNS) + 3))
     lines = []
     for rows, parameters in sizes:
-        count = max(3, min(repeats, int(2e8 / (rows * parameters))))
+        count = max(3, min(repeats, int(2e7 / (rows * parameters))))
         lines.append(measure(rows, parameters, count))
         cells = [f"{x:.0f}" for x in lines[-1][:2]] + [f"{x:.2f}" for x in lines[-1][2:]]
         print("| " + " | ".join(cells) + " |", flush=True)

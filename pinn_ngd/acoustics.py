@@ -1,6 +1,6 @@
 """Acoustic waves in two dimensions: recorded data as a state that depends on the velocity.
 
-    u_tt + 2 d u_t + d^2 u = c^2 Laplace(u) + s(t) delta(source)
+    u_tt + 2 d u_t + d^2 u = c^2 (Laplace(u) + s(t) delta(source))
 
 with absorbing layers d around the region, differences of fourth order in space and second order in
 time. Lengths are in kilometers, times in seconds, velocities in kilometers per second.
@@ -94,7 +94,8 @@ class RecordedWaves(AbstractState):
     (checkpointing), so its memory is O(sqrt(steps)) fields a shot. A product with Z or Z^T costs
     about two, or three, simulations.
 
-    Traces lie far apart on the grid: a Sobolev metric acts in time only.
+    Traces are decoupled: a Sobolev metric acts in time only. Velocities that are not positive, or
+    beyond the `fastest` of the survey, are a run-time error.
     """
 
     grid: Grid
@@ -104,11 +105,21 @@ class RecordedWaves(AbstractState):
     def __init__(self, survey: Survey, velocity: Callable[[PyTree], Velocity]):
         traces = len(survey.sources) * len(survey.receivers)
         duration = survey.steps * survey.time_step
-        self.grid = Grid(Box((0.0, 0.0), (duration, 1e6 * traces)), (survey.steps, traces))
+        box = Box((0.0, 0.0), (duration, float(traces)))
+        self.grid = Grid(box, (survey.steps, traces), decoupled=(1,))
         self.survey, self.velocity = survey, velocity
 
     def __call__(self, model: PyTree) -> Float[Array, "steps traces"]:
-        return seismograms(self.survey, self.velocity(model))
+        return seismograms(self.survey, self._admissible(self.velocity(model)))
+
+    def _admissible(self, velocity: Velocity) -> Velocity:
+        fastest = self.survey.fastest
+        return eqx.error_if(
+            velocity,
+            ~jnp.all((velocity > 0) & (velocity <= fastest)),
+            f"a velocity lies outside of (0, {fastest:g}], for which the time step was chosen: the"
+            " waves would blow up. Bound the parameters (`bounds`), or raise `fastest`.",
+        )
 
     def linearize(self, model):
         params, static = _tree.trainable(model)

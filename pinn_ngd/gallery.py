@@ -25,7 +25,8 @@ QUICK_FOLDER = RUNS / "figures-quick"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 QUICK_STEPS = 5
 QUICK_SETTINGS = {
-    "width": 6, "points": 8, "interior": 64, "boundary": 32,
+    "width": 6, "points": 8, "interior": 64, "boundary": 32, "cells": 21, "shots": 2,
+    "absorbing": 8, "duration": 0.3,
 }  # fmt: skip
 TABLE_PROBLEMS = (
     "poisson-2d", "poisson-2d-icml23", "heat-1d", "heat-1d-icml23", "ritz-1d", "poisson-5d",
@@ -146,6 +147,14 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
     "ritz-1d": one_run("ritz-1d"),
     "rejected-steps": rejected_steps,
     "mixture-paths": mixture_paths,
+    "lorenz-63": one_run("lorenz-63"),
+    "fwi-camembert": one_run("fwi-camembert"),
+    "compare-state-metrics": comparison(
+        "poisson-2d-icml23",
+        ("engd-tr", "wngd:l2", "wngd:h1", "wngd:h-1", "wngd:fisher-rao", "wngd", "gd"),
+        seeds=2,
+        seconds=10.0,
+    ),
     "results": results_table,
 }
 

@@ -75,13 +75,15 @@ class Grid:
     - "neumann", "periodic": cell centers a + (i + 1/2) h, h = (b - a) / n;
     - "dirichlet": interior nodes a + (i + 1) h, h = (b - a) / (n + 1); fields vanish outside.
 
-    Raises ValueError for fewer than two points along an axis or a number of axes that is not the
-    dimension of the domain.
+    Points along a `decoupled` axis are no neighbors: it has no differences (traces of a recording).
+    Raises ValueError for fewer than two points along another axis or a number of axes that is not
+    the dimension of the domain.
     """
 
     domain: Domain
     shape: tuple[int, ...]
     boundary: Boundary = "neumann"
+    decoupled: tuple[int, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
@@ -91,7 +93,7 @@ class Grid:
                 f" {self.domain.dimension}: give a number of points for every axis."
             )
             raise ValueError(msg)
-        if min(self.shape) < 2:
+        if min(n for axis, n in enumerate(self.shape) if axis not in self.decoupled) < 2:
             msg = f"`shape` is {self.shape}: at least 2 points are needed along every axis."
             raise ValueError(msg)
         if self.boundary not in ("neumann", "dirichlet", "periodic"):
@@ -119,6 +121,11 @@ class Grid:
     def has_constants(self) -> bool:
         """Whether constants are in the kernel of the gradient."""
         return self.boundary != "dirichlet"
+
+    @property
+    def coupled(self) -> tuple[int, ...]:
+        """The axes that have differences."""
+        return tuple(axis for axis in range(len(self.shape)) if axis not in self.decoupled)
 
     @property
     def axes(self) -> tuple[Float[np.ndarray, " k"], ...]:
@@ -169,18 +176,18 @@ class Grid:
         value, in matrix products (Lynch, Rice and Thomas, Numer. Math. 1964). `function` is given
         all eigenvalues, in an array of the grid's shape.
         """
-        eigenvalues, bases = 0.0, []
-        for axis in range(len(self.shape)):
+        eigenvalues, bases = np.zeros(self.shape), {}
+        for axis in self.coupled:
             values, vectors = _modes(self.shape[axis], self.spacing[axis], self.boundary)
             shape = [1] * len(self.shape)
             shape[axis] = -1
             eigenvalues = eigenvalues + values.reshape(shape)
-            bases.append(jnp.asarray(vectors, field.dtype))
+            bases[axis] = jnp.asarray(vectors, field.dtype)
         coefficients = field
-        for axis, basis in enumerate(bases):
+        for axis, basis in bases.items():
             coefficients = _along(basis.T, coefficients, axis)
         coefficients = coefficients * function(jnp.asarray(eigenvalues, field.dtype))
-        for axis, basis in enumerate(bases):
+        for axis, basis in bases.items():
             coefficients = _along(basis, coefficients, axis)
         return coefficients
 
@@ -214,7 +221,8 @@ def _modes(n: int, h: float, boundary: Boundary) -> tuple[np.ndarray, np.ndarray
 def _staggered(grid: Grid) -> Edges:
     index = np.arange(grid.size).reshape(grid.shape)
     parts = []
-    for axis, h in enumerate(grid.spacing):
+    for axis in grid.coupled:
+        h = grid.spacing[axis]
         first, last = (np.take(index, [end], axis) for end in (0, -1))
         outside = np.full_like(first, EXTERIOR)
         lefts, rights = [np.delete(index, -1, axis)], [np.delete(index, 0, axis)]
@@ -231,10 +239,11 @@ def _central(grid: Grid) -> Edges:
     index = np.pad(np.arange(grid.size).reshape(grid.shape), 1, constant_values=EXTERIOR)
     inner = tuple(slice(1, -1) for _ in grid.shape)
     parts = []
-    for axis, h in enumerate(grid.spacing):
+    for axis in grid.coupled:
+        h = grid.spacing[axis]
         left, right = (np.roll(index, shift, axis)[inner].ravel() for shift in (1, -1))
         parts.append((left, right, 2 * h))
-    return _joined(parts, _levels(grid) // 2, np.tile(np.arange(grid.size), len(grid.shape)))
+    return _joined(parts, _levels(grid) // 2, np.tile(np.arange(grid.size), len(grid.coupled)))
 
 
 def _levels(grid: Grid) -> np.ndarray:

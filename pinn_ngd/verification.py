@@ -15,8 +15,10 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from . import _tree
+from .linalg import Form
 from .metrics import AbstractMetric, EnergyMetric
 from .objectives import AbstractObjective
+from .optimizers import system_for
 
 LENGTHS = np.logspace(-1, -7, 13)  # of the steps of a Taylor test, relative to the parameters
 SECOND_ORDER = 1.9  # a remainder of second order has slope 2; a wrong derivative has slope 1
@@ -37,8 +39,11 @@ def verify(
     metric: AbstractMetric = EnergyMetric(),  # noqa: B008  (immutable)
     *,
     key: PRNGKeyArray,
+    form: Form = "auto",
 ) -> list[Check]:
     """All tests of an objective and a metric at a model, in random directions.
+
+    `form` "matrix-free" tests the products that such a run uses; "auto" stores rows that fit.
 
     - Taylor test of the loss: |f(theta + e v) - f(theta) - e g.v| falls like e^2;
     - dot-product test of the system's operator: <A v, w> = <v, A^T w>;
@@ -62,7 +67,7 @@ def verify(
         _tree.dot(gradient, v),
         scale,
     )
-    system = metric.system(objective, model, batch)
+    system = system_for(metric, objective, model, batch, form=form)
     checks = [_at_least("Taylor test of the loss: order of the remainder", slope, SECOND_ORDER)]
     checks += verify_operator(system.operator, keys[2])
     if system.target is not None:
@@ -98,7 +103,8 @@ def taylor_slope(
 ) -> float:
     """Fitted order in e of |f(e) - f(0) - e f'(0)|: 2 (or more) if `slope` is f'(0), 1 if not.
 
-    Remainders near rounding error are left out. Infinite where none is left: then f is linear.
+    Remainders near rounding error are left out. Infinite where none is left: then f is linear. Not
+    a number where f or its derivative is not finite.
     """
     lengths = scale * LENGTHS
     start = float(function(jnp.asarray(0.0)))
@@ -106,6 +112,8 @@ def taylor_slope(
     linear = start + lengths * float(slope)
     remainders = np.abs(values - linear)
     noise = 1e3 * float(jnp.finfo(jnp.result_type(float)).eps)
+    if not (np.isfinite(start) and np.isfinite(float(slope)) and np.isfinite(remainders[-1])):
+        return float("nan")
     seen = np.isfinite(remainders) & (remainders > noise * (np.abs(values) + np.abs(start)))
     if seen.sum() < 2:
         return float("inf")

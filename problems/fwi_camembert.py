@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
-from pinn_ngd import GaussLegendre, Problem, StateMisfit
+from pinn_ngd import GaussLegendre, Grid, Problem, StateMisfit
 from pinn_ngd.acoustics import RecordedWaves, Survey
 from pinn_ngd.linalg import LSMR
+from pinn_ngd.plotting import plot_state
 
 BACKGROUND, DISK, BOUNDS = 2.5, 3.0, (2.0, 3.5)
 
@@ -37,7 +38,7 @@ def disk(cells, spacing):
 
 def problem(
     *, cells: int = 101, shots: int = 9, duration: float = 1.0, absorbing: int = 40,
-    frequency: float = 10.0, iterations: int = 8, seconds: float = 600.0, steps: int = 10,
+    frequency: float = 10.0, iterations: int = 8, seconds: float = 600.0, steps: int = 5,
 ) -> Problem:  # fmt: skip
     """`iterations` of LSMR a step: what is not resolved is not changed."""
     spacing, time_step = 1.0 / (cells - 1), 0.16 / (cells - 1)
@@ -59,7 +60,7 @@ def problem(
     return Problem(
         name="fwi-camembert",
         description="full waveform inversion of a disk",
-        objective=StateMisfit(state, lambda waves: waves - data),
+        objective=StateMisfit(state, lambda waves: (waves - data) * state.grid.cell_volume**0.5),
         model=lambda key: VelocityField(jnp.full((cells, cells), BACKGROUND), spacing),  # noqa: ARG005
         domain=survey.domain,
         evaluation=GaussLegendre(survey.domain, 80).quadrature(None),
@@ -75,4 +76,8 @@ def problem(
             "cells": cells, "shots": shots, "duration": duration, "absorbing": absorbing,
             "frequency": frequency, "iterations": iterations, "seconds": seconds, "steps": steps,
         },
+        picture=lambda model: plot_state(
+            Grid(survey.domain, (cells, cells)), model.values, truth.values,
+            titles=("velocity in km/s", "truth", "difference"),
+        ),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Fit a mixture of two Gaussians: which metric finds which minimum (Nurbekyan, Lei, Yang).
 
-f(theta) = 1/2 sum over the grid of (rho_theta - rho*)^2 with rho_theta = w N(mu_1, S) + (1 - w)
+f(theta) = 1/2 integral of (rho_theta - rho*)^2 with rho_theta = w N(mu_1, S) + (1 - w)
 N(mu_2, S) and rho* = 0.3 N((1, 3), S) + 0.7 N((3, 2), S). Boxes, grids and starts are those of the
 authors' code (github.com/wanzhoulei/Natural_GD): `free="mean"`, mu_1 is free; "pair", the first
 coordinate of mu_1 and the weight; "all", all five parameters. `start` numbers the authors' starts.
@@ -67,11 +67,11 @@ def problem(
     box = Box(lower, upper)
     grid = Grid(box, (cells - 1, cells - 1), "dirichlet")
     exact = Mixture(0.3, (1.0, 3.0), (3.0, 2.0), make(*starts[0]).variance)
-    target = PointwiseState(grid)(exact)
+    target, weight = PointwiseState(grid)(exact), grid.cell_volume**0.5
     return Problem(
         name="gaussian-mixture",
         description="two Gaussians fitted to two Gaussians, in a metric of densities",
-        objective=StateMisfit(PointwiseState(grid), lambda rho: rho - target),
+        objective=StateMisfit(PointwiseState(grid), lambda rho: (rho - target) * weight),
         model=lambda key: make(*starts[start]),  # noqa: ARG005  (the start is the authors')
         domain=box,
         evaluation=GaussLegendre(box, 60).quadrature(None),

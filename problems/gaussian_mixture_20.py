@@ -35,7 +35,7 @@ def problem(
     domain = Box((0.0, 0.0), (10.0, 10.0))
     grid = Grid(domain, (points, points), "dirichlet")
     exact = Mixture(_means(jax.random.key(100), components))
-    target = PointwiseState(grid)(exact)
+    target, weight = PointwiseState(grid)(exact), grid.cell_volume**0.5
 
     def start(key):
         return Mixture(exact.means + distance * jax.random.normal(key, exact.means.shape))
@@ -43,7 +43,7 @@ def problem(
     return Problem(
         name="gaussian-mixture-20",
         description="the means of twenty Gaussians",
-        objective=StateMisfit(PointwiseState(grid), lambda rho: rho - target),
+        objective=StateMisfit(PointwiseState(grid), lambda rho: (rho - target) * weight),
         model=start,
         domain=domain,
         evaluation=GaussLegendre(domain, 60).quadrature(None),

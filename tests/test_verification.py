@@ -1,6 +1,5 @@
 """The verification tools find what they are for, and nothing else."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -69,4 +68,5 @@ def test_taylor_slopes():
     assert taylor_slope(lambda e: jnp.sin(e), jnp.asarray(1.0)) == pytest.approx(3, abs=0.05)
     assert taylor_slope(lambda e: jnp.sin(e), jnp.asarray(1.1)) == pytest.approx(1, abs=0.05)
     assert taylor_slope(lambda e: 1 + 3 * e, jnp.asarray(3.0)) == np.inf
-    assert eqx.tree_equal(taylor_slope(lambda e: e * jnp.nan, jnp.asarray(1.0)), np.inf)
+    assert np.isnan(taylor_slope(lambda e: e * jnp.nan, jnp.asarray(1.0)))
+    assert np.isnan(taylor_slope(lambda e: e, jnp.asarray(jnp.nan)))

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 OUTSIDE = -1
-LEAK = 1e-14  # relative: what holds a component that only thin edges connect to the outside
+LEAK = 50.0  # times eps: relative conductance that holds a component which hardly anything holds
 
 
 class Ordering(NamedTuple):
@@ -25,7 +25,7 @@ class Ordering(NamedTuple):
 
     `slot` (n,) numbers the m * width padded places; `left`, `right` (e,) are the ends of the edges,
     -1 for an end outside, where the potential is zero. `components` are the vertices of every
-    connected component, with whether it is closed, that is, without an edge to the outside.
+    connected component, and its edges to the outside: none for a closed one.
     """
 
     slot: Int[np.ndarray, " n"]
@@ -33,7 +33,7 @@ class Ordering(NamedTuple):
     right: Int[np.ndarray, " e"]
     blocks: int
     width: int
-    components: tuple[tuple[Int[np.ndarray, " c"], bool], ...]
+    components: tuple[tuple[Int[np.ndarray, " c"], Int[np.ndarray, " x"]], ...]
 
 
 def ordering(
@@ -58,14 +58,14 @@ def ordering(
 
 def _components(
     vertices: int, left: np.ndarray, right: np.ndarray
-) -> tuple[tuple[np.ndarray, bool], ...]:
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     inside = (left != OUTSIDE) & (right != OUTSIDE)
     pairs = (left[inside], right[inside])
     graph = coo_array((np.ones(len(pairs[0])), pairs), shape=(vertices, vertices))
     count, label = connected_components(graph, directed=False)
-    exits = np.where(left == OUTSIDE, right, left)[~inside]
-    is_open = np.isin(np.arange(count), label[exits])
-    return tuple((np.flatnonzero(label == c), not is_open[c]) for c in range(count))
+    exits = np.flatnonzero(~inside)
+    owner = label[np.where(left == OUTSIDE, right, left)[exits]]
+    return tuple((np.flatnonzero(label == c), exits[owner == c]) for c in range(count))
 
 
 class LaplacianFactor(eqx.Module):
@@ -108,9 +108,9 @@ def factor_laplacian(order: Ordering, weights: Float[Array, " e"]) -> LaplacianF
 
     On a closed component K is singular: its kernel are the constants. There the potential of one
     vertex, that of the largest degree, is pinned to zero; a charge z that sums to zero then gives
-    the exact solution with that constant, and any other charge leaks out there. The same vertex of
-    an open component leaks 1e-14 of its degree, which keeps the factorization stable where the
-    edges to the outside are thinner than rounding error. Weights that are not positive give NaN.
+    the exact solution with that constant, and any other charge leaks out there. An open component
+    whose edges to the outside are together thinner than 50 eps of that degree is held there by as
+    much, which keeps the factorization stable. Weights that are not positive give NaN.
     """
     diagonal, below = _blocks(order, weights)
 
@@ -131,9 +131,15 @@ def _blocks(
     """Diagonal blocks, and the blocks left of them (zero for the first level)."""
     width, zero = order.width, jnp.zeros((order.blocks, order.width, order.width), weights.dtype)
     degree = _degrees(order, weights)
-    for vertices, closed in order.components:
+    for vertices, exits in order.components:
         held = jnp.asarray(vertices)[jnp.argmax(degree[vertices])]
-        degree = degree.at[held].multiply(2.0 if closed else 1 + LEAK)
+        largest = degree[held]
+        if len(exits) == 0:
+            degree = degree.at[held].add(largest)
+        else:
+            least = LEAK * float(jnp.finfo(weights.dtype).eps) * largest
+            thin = jnp.sum(weights[exits]) < least
+            degree = degree.at[held].add(jnp.where(thin, least, jnp.zeros_like(least)))
     occupied = np.zeros(order.blocks * width, bool)
     occupied[order.slot] = True
     padded = jnp.asarray(~occupied, weights.dtype).at[order.slot].set(degree)

@@ -34,16 +34,29 @@ def sparse_solve(
     """
 
     def on_host(values: Any, right: Any) -> np.ndarray:
-        right = np.asarray(right)
-        columns = right.reshape(-1, pattern.size)
-        factor = _factor(_Key(pattern, np.asarray(values).reshape(-1, len(pattern.rows))[0]))
-        if factor is None:
-            return np.full_like(right, np.nan)
-        solved = factor.solve(np.ascontiguousarray(columns.T), trans="T" if transposed else "N")
-        return np.asarray(solved.T, dtype=right.dtype).reshape(right.shape)
+        values, right = np.asarray(values), np.asarray(right)
+        matrices = values.reshape(-1, len(pattern.rows))
+        if np.all(matrices == matrices[0]):  # one matrix, many right-hand sides
+            return _solved(pattern, matrices[0], right, transposed)
+        batch = (*values.shape[:-1], pattern.size)
+        columns = np.broadcast_to(right, batch).reshape(-1, pattern.size)
+        pairs = zip(matrices, columns, strict=True)
+        return np.stack([_solved(pattern, a, b, transposed) for a, b in pairs]).reshape(batch)
 
     shape = jax.ShapeDtypeStruct(right.shape, right.dtype)
-    return jax.pure_callback(on_host, shape, values, right, vmap_method="expand_dims")
+    return jax.pure_callback(on_host, shape, values, right, vmap_method="broadcast_all")
+
+
+def _solved(
+    pattern: Pattern, values: np.ndarray, right: np.ndarray, transposed: bool
+) -> np.ndarray:
+    """One matrix, any number of right-hand sides."""
+    factor = _factor(_Key(pattern, values))
+    if factor is None:
+        return np.full_like(right, np.nan)
+    columns = np.ascontiguousarray(right.reshape(-1, pattern.size).T)
+    solved = factor.solve(columns, trans="T" if transposed else "N")
+    return np.asarray(solved.T, dtype=right.dtype).reshape(right.shape)
 
 
 class _Key:

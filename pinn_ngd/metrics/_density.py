@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Field = Float[Array, "..."]
+MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose
 
 
 def positive(rho: Field, shift: float, name: str) -> Field:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ..grids import Grid
 from ..objectives import AbstractState
-from ._density import positive
+from ._density import MASS_TOLERANCE, closed, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
@@ -18,8 +18,8 @@ class FisherRao(AbstractStateMetric):
     """<u, v> = integral of u v / rho: the Fisher information of a density.
 
     With `mass_preserving` the target is sqrt(rho) (phi - E_rho phi): the gradient on densities of
-    fixed mass, which gives the same step as the unconstrained (Hellinger) one where the tangents
-    sum to zero. `shift` is added to the state to make it positive.
+    fixed mass. It gives the same step as the unconstrained (Hellinger) one, for tangents that sum
+    to zero; others are a run-time error. `shift` is added to the state to make it positive.
     """
 
     mass_preserving: bool = eqx.field(static=True, default=False)
@@ -29,6 +29,14 @@ class FisherRao(AbstractStateMetric):
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Field]:
         root = jnp.sqrt(positive(rho, self.shift, "Fisher-Rao"))
         return lambda u: u / root * grid.cell_volume**0.5
+
+    @property
+    def admits_some(self) -> bool:
+        return self.mass_preserving
+
+    def admit(self, grid: Grid, rho: Field, mass: Array, size: Array) -> Field:
+        del grid
+        return closed(rho, mass, size, MASS_TOLERANCE) if self.mass_preserving else rho
 
     def covector(self, grid: Grid, rho: Field, phi: Field) -> Field:
         rho = rho + jnp.asarray(self.shift, rho.dtype)

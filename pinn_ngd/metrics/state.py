@@ -44,6 +44,11 @@ class AbstractStateMetric(AbstractMetric):
     def covector(self, grid: Grid, rho: Field, phi: Field) -> PyTree:
         """b = (L^+)^T phi, in the metric space."""
 
+    def has_covector(self, grid: Grid) -> bool:
+        """Whether Y^T b is the gradient; if L changes tangents first, the gradient replaces it."""
+        del grid
+        return True
+
     def inner(self, grid: Grid, rho: Field, u: Field, v: Field) -> Float[Array, ""]:
         """<u, v> at rho, of two tangents."""
         factor = self.factor(grid, rho)
@@ -59,7 +64,7 @@ class AbstractStateMetric(AbstractMetric):
     ) -> LeastSquaresSystem:
         state = self.state_of(objective)
         rho, operator = self._operator(state, model, matrix_free)
-        if isinstance(objective, StateObjective):
+        if isinstance(objective, StateObjective) and self.has_covector(state.grid):
             target = self.covector(state.grid, rho, objective.derivative(rho))
             return LeastSquaresSystem(operator, target=target)
         params, static = _tree.trainable(model)

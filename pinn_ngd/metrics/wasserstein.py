@@ -11,11 +11,10 @@ from jaxtyping import Array, Float
 from ..grids import Edges, Grid
 from ..linalg import factor_laplacian, ordering
 from ..objectives import AbstractState
-from ._density import closed, positive
+from ._density import MASS_TOLERANCE, closed, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
-MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose
 
 
 class Wasserstein(AbstractStateMetric):
@@ -76,6 +75,9 @@ class Wasserstein(AbstractStateMetric):
         edges, conductance = self._edges(grid, rho)
         return jnp.sqrt(conductance) * edges.difference(phi) / grid.cell_volume**0.5
 
+    def has_covector(self, grid: Grid) -> bool:
+        return not (self._closed(grid) and self.mass == "project")
+
     @property
     def admits_some(self) -> bool:
         return self.mass == "check"
@@ -105,17 +107,22 @@ class Wasserstein(AbstractStateMetric):
             order = ordering(edges.level, edges.left, edges.right)
             kept = factor_laplacian(order, conductance)
             return lambda u: kept.solve(jnp.ravel(u)).reshape(grid.shape)
-        return _conjugate_gradients(grid, edges, conductance)
+        flow = len(edges.left) - (grid.size if self.unbalanced else 0)
+        return _conjugate_gradients(grid, edges, conductance, flow)
 
 
 def _conjugate_gradients(
-    grid: Grid, edges: Edges, conductance: Float[Array, " e"]
+    grid: Grid, edges: Edges, conductance: Float[Array, " e"], flow: int
 ) -> Callable[[Field], Field]:
-    """CG on K, preconditioned by its constant-coefficient counterpart."""
-    _, transposed = jax.vjp(edges.difference, jnp.zeros(grid.shape, conductance.dtype))
-    interior = conductance[: len(grid.edges.length)]
-    mean = jnp.mean(interior * jnp.asarray(grid.edges.length**2, interior.dtype))
-    extra = jnp.sum(conductance[len(grid.edges.length) :]) / grid.size
+    """CG on K, preconditioned by its constant-coefficient counterpart.
+
+    The first `flow` edges carry flow, the others growth.
+    """
+    dtype = conductance.dtype
+    _, transposed = jax.vjp(edges.difference, jnp.zeros(grid.shape, dtype))
+    mean = jnp.mean(conductance[:flow] * jnp.asarray(edges.length[:flow] ** 2, dtype))
+    extra = jnp.sum(conductance[flow:]) / grid.size
+    tolerance = 1e3 * float(jnp.finfo(dtype).eps)
 
     def apply(potential: Field) -> Field:
         return transposed(conductance * edges.difference(potential))[0]
@@ -129,7 +136,7 @@ def _conjugate_gradients(
 
     def solve(charge: Field) -> Field:
         return jax.scipy.sparse.linalg.cg(
-            apply, charge, M=precondition, tol=1e-12, atol=0.0, maxiter=10 * grid.size
+            apply, charge, M=precondition, tol=tolerance, atol=0.0, maxiter=10 * grid.size
         )[0]
 
     return solve

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
 from ..grids import Grid
-from ..linalg import JacobianRows, LeastSquaresSystem
+from ..linalg import JacobianRows, LeastSquaresSystem, ProductOperator
 from ._rows import map_points, point_row
 from .base import AbstractObjective, Evaluation
 
@@ -181,7 +181,8 @@ class StateObjective(AbstractObjective):
 class StateMisfit(StateObjective):
     """1/2 |r(rho(theta))|^2, where `functional` returns the residual r, an array.
 
-    Its energy metric is Gauss-Newton: that of r(rho) = rho - data is the L2 natural gradient.
+    Its energy metric is Gauss-Newton: that of r(rho) = (rho - data) sqrt(cell volume) is the L2
+    natural gradient. Leave the volume out, and the L2 step is Gauss-Newton's divided by it.
     """
 
     def value(self, rho: Field) -> Scalar:
@@ -195,13 +196,22 @@ class StateMisfit(StateObjective):
     def system(
         self, model: PyTree, batch: PyTree, *, matrix_free: bool = False
     ) -> LeastSquaresSystem:
-        del batch, matrix_free
+        del batch
         params, _ = _tree.trainable(model)
+        if matrix_free:
+            return self._products(model, jax.eval_shape(lambda: params))
         residual, push = jax.linearize(self.functional, self.state(model))
         columns = self.state.jacobian(model).T.reshape(-1, *self.state.grid.shape)
         rows = jax.vmap(push)(columns).reshape(columns.shape[0], -1).T
         structures = jax.eval_shape(lambda: params), jax.eval_shape(lambda: residual)
         return LeastSquaresSystem(JacobianRows(rows, *structures), target=residual)
+
+    def _products(self, model: PyTree, structure: PyTree) -> LeastSquaresSystem:
+        rho, push, pull = self.state.linearize(model)
+        residual, seen = jax.linearize(self.functional, rho)
+        back = jax.linear_transpose(seen, rho)
+        operator = ProductOperator(lambda v: seen(push(v)), lambda w: pull(back(w)[0]), structure)
+        return LeastSquaresSystem(operator, target=residual)
 
     def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
         del step

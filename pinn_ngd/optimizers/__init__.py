@@ -12,6 +12,7 @@ from .base import StepInfo as StepInfo
 from .bfgs import bfgs as bfgs
 from .bfgs import scale_by_bfgs as scale_by_bfgs
 from .citations import citation as citation
+from .forms import system_for as system_for
 from .line_search import Armijo as Armijo
 from .line_search import FixedStep as FixedStep
 from .line_search import GridLineSearch as GridLineSearch

@@ -5,10 +5,11 @@ from typing import cast, get_args
 import jax
 import jax.numpy as jnp
 import lineax as lx
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
-from ..linalg import Form, JacobianRows, LeastSquaresSystem, choose_form
+from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
 
@@ -44,3 +45,32 @@ def squared_norm(operator: lx.AbstractLinearOperator) -> Float[Array, ""]:
         return cast(PyTree, w)
 
     return _tree.norm(jax.lax.fori_loop(0, 10, iterate, start))
+
+
+def gradient_of(system: LeastSquaresSystem) -> PyTree:
+    """The gradient of the loss: A^T b where a target is given."""
+    if system.gradient is not None:
+        return system.gradient
+    return system.operator.T.mv(system.target)
+
+
+def masked(system: LeastSquaresSystem, free: PyTree) -> LeastSquaresSystem:
+    """The system in which only parameters with `free` = 1, not 0, can change."""
+    operator = system.operator
+
+    def keep(tree: PyTree) -> PyTree:
+        return jax.tree.map(jnp.multiply, free, tree)
+
+    if isinstance(operator, JacobianRows):
+        columns, _ = ravel_pytree(free)
+        structures = operator.in_structure(), operator.out_structure()
+        masked_operator = JacobianRows(operator.matrix * columns, *structures)
+    else:
+        masked_operator = ProductOperator(
+            lambda v: operator.mv(keep(v)),
+            lambda w: keep(operator.T.mv(w)),
+            operator.in_structure(),
+        )
+    if system.gradient is None:
+        return LeastSquaresSystem(masked_operator, system.target)
+    return LeastSquaresSystem(masked_operator, gradient=keep(system.gradient))

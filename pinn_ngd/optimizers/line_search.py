@@ -14,12 +14,15 @@ class AbstractLineSearch(eqx.Module):
 
     @abc.abstractmethod
     def __call__(
-        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
+        self,
+        reduction: Callable[[Array], Array],
+        norm: Float[Array, ""],
+        predicted: Callable[[Array], Array],
     ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
         """t, its reduction, and whether it is accepted.
 
         Of t the search knows `reduction(t)` = loss(theta) - loss(theta - t d), the `norm` |d| and
-        the `slope` g.d >= 0 of the reduction at t = 0.
+        what the gradient predicts, `predicted(t)` = t g.d (less where bounds cut the step back).
         """
 
 
@@ -34,9 +37,12 @@ class GridLineSearch(AbstractLineSearch):
     halvings: int = eqx.field(static=True, default=30)
 
     def __call__(
-        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
+        self,
+        reduction: Callable[[Array], Array],
+        norm: Float[Array, ""],
+        predicted: Callable[[Array], Array],
     ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
-        del slope
+        del predicted
         steps = self.largest * 0.5 ** jnp.arange(self.halvings + 1, dtype=norm.dtype)
         gains = jax.lax.map(reduction, steps, batch_size=8)
         gains = jnp.where(jnp.isfinite(gains), gains, -jnp.inf)
@@ -51,9 +57,12 @@ class FixedStep(AbstractLineSearch):
     norm_limit: float = jnp.inf
 
     def __call__(
-        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
+        self,
+        reduction: Callable[[Array], Array],
+        norm: Float[Array, ""],
+        predicted: Callable[[Array], Array],
     ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
-        del slope
+        del predicted
         rate = jnp.asarray(self.rate, norm.dtype)
         limit = jnp.asarray(self.norm_limit, norm.dtype)
         step = jnp.minimum(rate, limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
@@ -62,7 +71,7 @@ class FixedStep(AbstractLineSearch):
 
 
 class Armijo(AbstractLineSearch):
-    """Sufficient decrease, loss(theta) - loss(theta - t d) >= `fraction` t g.d.
+    """Sufficient decrease: loss(theta) - loss(theta - t d) >= `fraction` times the predicted one.
 
     Starts at t = min(`initial`, `norm_limit` / |d|). Halves t until the condition holds; where it
     holds at once and `expand` is set, doubles t as long as that lowers the loss further and stays
@@ -77,13 +86,16 @@ class Armijo(AbstractLineSearch):
     expand: bool = eqx.field(static=True, default=True)
 
     def __call__(
-        self, reduction: Callable[[Array], Array], norm: Float[Array, ""], slope: Float[Array, ""]
+        self,
+        reduction: Callable[[Array], Array],
+        norm: Float[Array, ""],
+        predicted: Callable[[Array], Array],
     ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
         limit = self.norm_limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
         start = jnp.minimum(jnp.asarray(self.initial, norm.dtype), limit)
 
         def enough(t: Array, gain: Array) -> Array:
-            return jnp.isfinite(gain) & (gain > 0) & (gain >= self.fraction * t * slope)
+            return jnp.isfinite(gain) & (gain > 0) & (gain >= self.fraction * predicted(t))
 
         def halve(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             t, _, tries = carry

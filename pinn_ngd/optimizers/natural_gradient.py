@@ -11,7 +11,7 @@ from ..linalg import Form, LeastSquaresSystem, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
 from .base import GO_ON, NO_STEP_HELPS, STATIONARY, AbstractOptimizer, StepInfo, scalar_type
-from .forms import squared_norm, system_for
+from .forms import gradient_of, masked, squared_norm, system_for
 from .line_search import AbstractLineSearch, GridLineSearch
 
 
@@ -28,7 +28,8 @@ class NaturalGradient(AbstractOptimizer):
     With `momentum` mu > 0 this is SPRING (Guzman-Cordero et al., NeurIPS 2025, Algorithm 1):
     phi_k = solve(b - mu A phi_{k-1}) + mu phi_{k-1}, the step being phi_k / sqrt(1 - mu^(2k)).
     `damping` 0 is the pseudo-inverse; `relative` gives it in units of |A|_F^2. With `bounds`
-    (lower, upper) every step is cut back into that box, parameter by parameter. A step that the
+    (lower, upper) parameters that the gradient pushes against a bound stay there, and steps of the
+    others are cut back into the box (two-metric projection). A step that the
     search refuses leaves the parameters unchanged, clears the momentum, and, refused again, ends
     the run.
     """
@@ -43,7 +44,11 @@ class NaturalGradient(AbstractOptimizer):
     bounds: tuple[float, float] | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
+        if self.bounds is not None and not (
+            isinstance(self.bounds, tuple | list)
+            and len(self.bounds) == 2
+            and self.bounds[0] < self.bounds[1]
+        ):
             msg = f"`bounds` are {self.bounds}; give (lower, upper) with lower < upper."
             raise ValueError(msg)
 
@@ -65,6 +70,7 @@ class NaturalGradient(AbstractOptimizer):
     ) -> tuple[PyTree, NaturalGradientState, StepInfo]:
         del key
         system = system_for(self.metric, objective, model, batch, form=self.form)
+        system = self._without_active(system, model)
         damping = jnp.asarray(self.damping, scalar_type(model))
         if self.relative and self.damping:
             damping = damping * squared_norm(system.operator)
@@ -83,8 +89,10 @@ class NaturalGradient(AbstractOptimizer):
             after = objective.evaluate(_tree.move(model, step), batch)
             return objective.reduction(before, after, step)
 
-        slope = _tree.dot(gradient, direction)
-        t, gain, accepted = self.search(reduction, _tree.norm(direction), slope)
+        def predicted(t):
+            return _tree.dot(gradient, step_of(t))
+
+        t, gain, accepted = self.search(reduction, _tree.norm(direction), predicted)
         step = _tree.where(accepted, step_of(t), _tree.zeros_like(direction))
         hopeless = ~accepted & (state.count == 0) & (not objective.resampled)
         gradient_norm = _tree.norm(gradient)
@@ -95,7 +103,7 @@ class NaturalGradient(AbstractOptimizer):
             gradient_norm=gradient_norm,
             step_length=_tree.norm(step),
             damping=damping,
-            predicted=t * slope,
+            predicted=predicted(t),
             actual=jnp.where(accepted, gain, 0 * gain),
             accepted=accepted,
             stop=stop.astype(jnp.int32),
@@ -109,12 +117,31 @@ class NaturalGradient(AbstractOptimizer):
                 raise ValueError(msg)
             phi = prepared.solve(damping=damping, gradient=system.gradient).value
             return phi, system.gradient
-        gradient = system.operator.T.mv(system.target)
+        gradient = gradient_of(system)
         if not self.momentum:
             return prepared.solve(damping=damping, target=system.target).value, gradient
         drift = _tree.scale(self.momentum, state.direction)
         target = _tree.subtract(system.target, system.operator.mv(drift))
         return _tree.add(prepared.solve(damping=damping, target=target).value, drift), gradient
+
+    def _without_active(self, system: LeastSquaresSystem, model: PyTree) -> LeastSquaresSystem:
+        """The system of the parameters that no bound stops.
+
+        Cutting back a step of all parameters is no descent method where A^T A is not diagonal;
+        leaving out those at a bound that the gradient pushes against makes it one (Bertsekas, SIAM
+        J. Control Optim. 1982).
+        """
+        if self.bounds is None:
+            return system
+        lower, upper = self.bounds
+        params, _ = _tree.trainable(model)
+        gradient = gradient_of(system)
+        free = jax.tree.map(
+            lambda q, g: (((q > lower) | (g < 0)) & ((q < upper) | (g > 0))).astype(q.dtype),
+            params,
+            gradient,
+        )
+        return masked(system, free)
 
     def _within_bounds(self, model: PyTree, step: PyTree) -> PyTree:
         if self.bounds is None:

@@ -20,7 +20,7 @@ from .base import (
     StepInfo,
     scalar_type,
 )
-from .forms import squared_norm, system_for
+from .forms import gradient_of, squared_norm, system_for
 
 INITIAL_DAMPING = 1e-3  # relative to |A|_F^2
 REJECTED_GROWTH = 1e4  # the grid spans five decades: this leaves one decade of overlap
@@ -80,7 +80,7 @@ class TrustRegion(AbstractOptimizer):
         system = system_for(self.metric, objective, model, batch, form=self.form)
         right_hand_side = system.target if system.gradient is None else system.gradient
         before = objective.evaluate(model, batch)
-        gradient = _gradient(system)
+        gradient = gradient_of(system)
         size = squared_norm(system.operator)
         damping = jnp.where(state.damping > 0, state.damping, INITIAL_DAMPING * size)
         dampings = damping * self._factors(damping.dtype)
@@ -141,12 +141,6 @@ class TrustRegion(AbstractOptimizer):
     def _factors(self, dtype) -> Float[Array, " k"]:
         low, high, count = self.grid
         return jnp.logspace(jnp.log10(low), jnp.log10(high), count, dtype=dtype)
-
-
-def _gradient(system: LeastSquaresSystem) -> PyTree:
-    if system.gradient is not None:
-        return system.gradient
-    return system.operator.T.mv(system.target)
 
 
 def _solve(prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array) -> PyTree:

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 
-def plot_state(grid: Grid, state: Array, data: Array) -> "matplotlib.figure.Figure":
+def plot_state(
+    grid: Grid,
+    state: Array,
+    data: Array,
+    *,
+    titles: tuple[str, str, str] = ("state", "data", "misfit"),
+) -> "matplotlib.figure.Figure":
     """State, data and misfit on a grid: curves in one dimension, images in two.
 
     In three dimensions all are integrated over the middle axis. Raises ValueError beyond.
@@ -28,7 +34,7 @@ def plot_state(grid: Grid, state: Array, data: Array) -> "matplotlib.figure.Figu
         lower, upper = lower[::2], upper[::2]
     elif len(grid.shape) > 3:
         raise ValueError(f"a state in {len(grid.shape)} dimensions has no picture; give a slice.")
-    return image_panels(u, v, Box(lower, upper), ("state", "data", "misfit"))
+    return image_panels(u, v, Box(lower, upper), titles)
 
 
 def _curves(grid: Grid, state: np.ndarray, data: np.ndarray) -> "matplotlib.figure.Figure":

@@ -103,7 +103,7 @@ def _plan(
     chosen = {**own, **(settings or {})}
     if solver_name is not None:
         chosen["solver"] = solver_name
-    optimizer = optimizers.get(name, **with_state(chosen, problem))
+    optimizer = optimizers.get(name, **with_state(name, chosen, problem))
     if steps is None and seconds is None:
         steps, seconds = problem.steps, problem.seconds
     Budget(steps, seconds)  # refuses before anything in the folder is touched
@@ -207,9 +207,11 @@ def draw(problem: Problem, model: PyTree, folder: RunFolder) -> list[Path]:
     """The pictures of a run: solution and error, and its history where there is one."""
     if problem.picture is not None:
         figure = problem.picture(model)
-    else:
+    elif callable(model):
         figure = plotting.plot_solution(model, problem.exact, problem.domain)
-    written = plotting.save(figure, folder.path / "solution")
+    else:  # a state of parameters without a picture of their own
+        figure = None
+    written = [] if figure is None else plotting.save(figure, folder.path / "solution")
     history = read_history(folder.path) if folder.history_path.is_file() else []
     if history:
         written += plotting.save(plotting.plot_history(history), folder.path / "history")

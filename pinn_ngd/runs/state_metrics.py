@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .. import metrics
+from .. import metrics, optimizers
 from ..grids import Grid
 from ..objectives import PointwiseState, StateObjective
 from ..problem import Problem
@@ -12,14 +12,14 @@ POINTS = {1: 200, 2: 48, 3: 16}  # per axis
 SHIFT = 3.0  # as in the PINN experiments of Nurbekyan, Lei and Yang, whose solutions exceed -2
 
 
-def with_state(settings: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
-    """Optimizer settings in which the name of a metric is replaced by the metric of the problem.
+def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
+    """Settings of that optimizer with the name of a metric replaced by the problem's metric.
 
     For PINN and Ritz problems the state is the network on a uniform grid. Densities are the network
     plus 3, and Wasserstein flows stay inside the domain. Raises ValueError in more than three
     dimensions, where such a grid is too large.
     """
-    name = settings.get("metric")
+    name = {**optimizers.settings(optimizer), **settings}.get("metric")
     if not isinstance(name, str) or not _wants_state(name, problem):
         return dict(settings)
     dimension = problem.domain.dimension

@@ -60,7 +60,7 @@ def plain_errors() -> Iterator[None]:
     """Errors that a step raised at run time (`equinox.error_if`) as a ValueError of one line."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, eqx.EquinoxRuntimeError) as error:
         _, found, rest = str(error).partition("EquinoxRuntimeError: ")
         if not found:
             raise

@@ -124,6 +124,8 @@ def test_l2_is_gauss_newton_of_a_misfit():
     scale = objective.state.grid.cell_volume**0.5
     misfit = StateMisfit(objective.state, lambda rho: (rho - data) * scale)
     newton = misfit.system(THETA, ())
+    products = misfit.system(THETA, (), matrix_free=True).operator.as_matrix()
+    np.testing.assert_allclose(products, newton.operator.as_matrix(), rtol=1e-10, atol=1e-14)
     natural = Sobolev().system(misfit, THETA, ())
     np.testing.assert_allclose(solve(natural).value, solve(newton).value, rtol=1e-10)
 

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from pinn_ngd import Interval, Residual, ResidualObjective, Trapezoid, optimizers
+from pinn_ngd import (
+    ExplicitState,
+    Grid,
+    Interval,
+    Residual,
+    ResidualObjective,
+    StateMisfit,
+    Trapezoid,
+    optimizers,
+)
 from pinn_ngd.linalg import get_solver
 from pinn_ngd.optimizers import Armijo, FixedStep, GridLineSearch, NaturalGradient
 from pinn_ngd.optimizers.base import NO_STEP_HELPS
@@ -119,13 +128,13 @@ def test_step_that_does_not_help_is_refused_and_reported():
 @pytest.mark.parametrize(("slope", "expected"), [(0.25, 0.125), (16.0, 8.0), (1.5, 1.0)])
 def test_armijo_halves_or_doubles_to_the_scale_of_the_problem(slope, expected):
     slope, norm = jnp.asarray(slope), jnp.asarray(2.0)
-    t, gain, accepted = Armijo()(lambda t: slope * t - t**2, norm, slope)
+    t, gain, accepted = Armijo()(lambda t: slope * t - t**2, norm, lambda t: slope * t)
     assert float(t) == expected
     assert float(gain) == pytest.approx(float(slope) * expected - expected**2)
     assert accepted
-    t, _, _ = Armijo(norm_limit=0.1)(lambda t: slope * t - t**2, norm, slope)
+    t, _, _ = Armijo(norm_limit=0.1)(lambda t: slope * t - t**2, norm, lambda t: slope * t)
     assert float(t) <= 0.05
-    _, _, accepted = Armijo()(lambda t: -t, norm, slope)
+    _, _, accepted = Armijo()(lambda t: -t, norm, lambda t: slope * t)
     assert not accepted
 
 
@@ -147,9 +156,22 @@ def test_bounds_cut_steps_back_into_the_box():
         NaturalGradient(bounds=(1.0, 0.0))
 
 
+def test_bounds_do_not_stop_at_a_point_that_is_not_critical():
+    """A coupled quadratic whose minimizer lies outside: one parameter ends at its bound."""
+    root = jnp.linalg.cholesky(jnp.asarray([[1.0, 0.9], [0.9, 1.0]])).T
+    minimizer = jnp.asarray([-2.0, 1.5])
+    grid = Grid(Interval(0.0, 1.0), (2,))
+    objective = StateMisfit(ExplicitState(grid, lambda q: q), lambda q: root @ (q - minimizer))
+    optimizer = NaturalGradient(search=Armijo(), bounds=(0.0, 10.0))
+    point, state = jnp.asarray([0.0, 1.0]), optimizer.init(jnp.zeros(2), objective, ())
+    for _ in range(5):
+        point, state, _ = optimizer.step(point, state, objective, (), key=jax.random.key(0))
+    np.testing.assert_allclose(point, 0.0, atol=1e-12)
+
+
 def test_grid_line_search_finds_the_best_halving():
     one, slope = jnp.asarray(1.0), jnp.asarray(0.25)
-    t, gain, accepted = GridLineSearch()(lambda t: slope * t - t**2, one, slope)
+    t, gain, accepted = GridLineSearch()(lambda t: slope * t - t**2, one, lambda t: slope * t)
     assert float(t) == 0.125
     assert float(gain) == pytest.approx(0.125 * 0.25 - 0.125**2)
     assert bool(accepted)
