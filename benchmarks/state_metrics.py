@@ -13,6 +13,7 @@ adjoint products. The last line holds the exponents of a fit ~ parameters^expone
 
 import argparse
 import time
+from typing import Any
 
 import jax
 
@@ -32,7 +33,7 @@ from pinn_ngd.models import MLP
 DAMPING = 1e-6  # relative to |Y|_F^2, estimated by one random product
 
 
-def timed(fn, *arguments, repeats: int) -> tuple[float, float, object]:
+def timed(fn, *arguments, repeats: int) -> tuple[float, float, Any]:
     """Median seconds of the compiled function, MiB that it reserves, and its value."""
     compiled = eqx.filter_jit(fn).lower(*arguments).compile()
     value = jax.block_until_ready(compiled(*arguments))
@@ -73,7 +74,9 @@ def network(width: int) -> tuple[StateMisfit, MLP]:
     x, y = grid.points.T
     data = jax.nn.softmax(-20 * ((x - 0.3) ** 2 + (y - 0.6) ** 2)).reshape(grid.shape)
     model = MLP((2, width, width, 1), key=jax.random.key(0), domain=domain)
-    return StateMisfit(ExplicitState(grid, density), lambda rho: (rho - data) * grid.size), model
+    return StateMisfit(
+        ExplicitState(grid, density), lambda rho: (rho - data) * grid.size**0.5
+    ), model
 
 
 def matrix_free(width: int, repeats: int) -> list[float]:

@@ -133,7 +133,11 @@ class SpectralFactor(eqx.Module):
         return jnp.sum(self._kept(rcond))
 
     def transpose(self) -> "SpectralFactor":
-        """The factor of A^T: the same vectors on the other side."""
+        """The factor of A^T: the same vectors on the other side.
+
+        That of a tall matrix has no orthonormal basis: its transpose is accurate for dampings above
+        eps s_max^2 only. Factor A^T itself where smaller ones are needed.
+        """
         parts = self.singular_values, self.vectors, self.basis, self.inner
         return SpectralFactor(self.matrix.T, *parts, self.from_gram, not self.left)
 

@@ -41,7 +41,7 @@ def test_central_differences_decouple_into_components():
 
 
 def test_a_path_of_conductances_has_the_closed_solution():
-    """The flux through an edge is the charge behind it, even over forty decades of conductance."""
+    """The flux through an edge is the charge behind it, even over twenty decades of conductance."""
     n = 30
     weights = 10.0 ** -jnp.abs(jnp.linspace(-20.0, 20.0, n - 1))
     left = np.arange(n - 1)

@@ -237,3 +237,18 @@ def test_projecting_is_normalizing():
     reference, _ = ravel_pytree(solve(expected).value)
     mass = jnp.sum(bump(MODEL))  # lengths scale with the mass, not directions
     np.testing.assert_allclose(flat * mass, reference, rtol=1e-8)
+
+
+@pytest.mark.parametrize("boundary", ["neumann", "dirichlet"])
+@pytest.mark.parametrize("operator", ["staggered", "central"])
+@pytest.mark.parametrize("unbalanced", [0.0, 0.5])
+def test_conjugate_gradients_and_the_factorization_agree(operator, unbalanced, boundary):
+    objective = bumps(boundary=boundary)
+    grid, rho = objective.state.grid, objective.state(THETA)
+    tangent = objective.state.jacobian(THETA)[:, 1].reshape(grid.shape)
+    direct, iterative = (
+        Wasserstein(operator=operator, unbalanced=unbalanced, elliptic=elliptic)
+        for elliptic in ("direct", "cg")
+    )
+    flux = direct.factor(grid, rho)(tangent)
+    np.testing.assert_allclose(iterative.factor(grid, rho)(tangent), flux, rtol=1e-7, atol=1e-11)
