@@ -2,9 +2,9 @@
 
     python benchmarks/mixtures.py        # about five minutes
 
-Natural gradients with the Armijo search, at most 1,000 steps or 20 seconds a run, from both starts of
-the five-parameter mixture (steps of length 0.1 at most) and from the default start of the one with
-twenty components. Everything is deterministic but the time.
+Natural gradients with the Armijo search, at most 1,000 steps or 20 seconds a run, from both starts
+of the five-parameter mixture (steps of length 0.1 at most) and from the default start of the one
+with twenty components. Everything is deterministic but the time.
 """
 
 import jax

@@ -4,7 +4,7 @@
     python benchmarks/state_metrics.py --quick
 
 First table: the direction of the two-parameter mixture on 84 x 84 nodes (elliptic factorization
-included), by operator. Second: networks of 4,000 to 400,000 parameters whose normalized output is a
+included), by operator. Second: waves. Third: networks of 4,000 to 400,000 parameters whose normalized output is a
 density on 40 x 40 cells, matrix-free: products with Z by automatic differentiation, LSMR on the
 damped least-squares problem, and neither a rows x parameters nor a parameters x parameters array.
 `memory` is what XLA reserves for the whole compiled direction; `solves` counts linearized plus
@@ -62,6 +62,18 @@ def mixture(repeats: int) -> None:
         print(f"| {operator} | {1e3 * seconds:.1f} | {memory:.1f} |", flush=True)
 
 
+def waves(repeats: int) -> None:
+    """Seconds of one simulation and one gradient of `fwi-camembert`: nine shots, 625 steps."""
+    problem = load_problem("fwi-camembert")
+    objective, model = problem.objective, problem.model(jax.random.key(0))
+    simulation, _, _ = timed(lambda m: objective.loss(m, ()), model, repeats=repeats)
+    gradient, memory, _ = timed(
+        eqx.filter_grad(lambda m: objective.loss(m, ())), model, repeats=repeats
+    )
+    print("\n| waves | seconds | MiB |\n|---|---|---|")
+    print(f"| simulation | {simulation:.2f} | |\n| gradient | {gradient:.2f} | {memory:.0f} |")
+
+
 def network(width: int) -> tuple[StateMisfit, MLP]:
     """A density on 40 x 40 cells: the softmax of a network with two hidden layers."""
     domain = Box((0.0, 0.0), (1.0, 1.0))
@@ -111,6 +123,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     with threadpool_limits(limits=1, user_api="blas"):
         mixture(3 if quick else 20)
+        if not quick:
+            waves(3)
         print("\n| parameters | seconds a direction | MiB | solves | relative residual |")
         print("|---|---|---|---|---|")
         lines = []

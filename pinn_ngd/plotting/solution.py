@@ -106,7 +106,12 @@ def _planes(model: Any, exact: Any, domain: Domain, component: int) -> "matplotl
 
 
 def image_panels(
-    u: np.ndarray, u_exact: np.ndarray, domain: Domain, titles: tuple[str, str, str]
+    u: np.ndarray,
+    u_exact: np.ndarray,
+    domain: Domain,
+    titles: tuple[str, str, str],
+    *,
+    ylabel: str | None = None,
 ) -> "matplotlib.figure.Figure":
     """Two fields in one scale, and their difference, on a plane domain."""
     panels = [Panel(u, titles[0]), Panel(u_exact, titles[1]), Panel(u - u_exact, titles[2], True)]
@@ -116,7 +121,7 @@ def image_panels(
         axes = figure.subplots(1, 3, sharex=True, sharey=True)
         for ax, panel in zip(axes, panels, strict=True):
             _image(figure, ax, panel, limits, domain)
-        axes[0].set(ylabel=coordinate_names(domain)[1])
+        axes[0].set(ylabel=ylabel or coordinate_names(domain)[1])
         return figure
 
 

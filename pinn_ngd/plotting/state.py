@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def plot_state(
     grid: Grid,
-    state: Array,
-    data: Array,
+    state: Array | np.ndarray,
+    data: Array | np.ndarray,
     *,
     titles: tuple[str, str, str] = ("state", "data", "misfit"),
 ) -> "matplotlib.figure.Figure":
@@ -26,15 +26,15 @@ def plot_state(
     In three dimensions all are integrated over the middle axis. Raises ValueError beyond.
     """
     u, v = (np.asarray(field, dtype=float).reshape(grid.shape) for field in (state, data))
-    lower, upper = grid.domain.lower, grid.domain.upper
+    lower, upper, ylabel = grid.domain.lower, grid.domain.upper, None
     if len(grid.shape) == 1:
         return _curves(grid, u, v)
     if len(grid.shape) == 3:
         u, v = (field.sum(axis=1) * grid.spacing[1] for field in (u, v))
-        lower, upper = lower[::2], upper[::2]
+        lower, upper, ylabel = lower[::2], upper[::2], "$z$"
     elif len(grid.shape) > 3:
         raise ValueError(f"a state in {len(grid.shape)} dimensions has no picture; give a slice.")
-    return image_panels(u, v, Box(lower, upper), titles)
+    return image_panels(u, v, Box(lower, upper), titles, ylabel=ylabel)
 
 
 def _curves(grid: Grid, state: np.ndarray, data: np.ndarray) -> "matplotlib.figure.Figure":

@@ -1,0 +1,38 @@
+"""Pictures of states and paths."""
+
+import numpy as np
+import pytest
+
+from pinn_ngd import Box, Grid
+from pinn_ngd.plotting import Landscape, plot_paths, plot_state, save
+
+
+@pytest.mark.parametrize(("dimension", "panels"), [(1, 1), (2, 3), (3, 3)])
+def test_states_in_one_to_three_dimensions(dimension, panels, tmp_path):
+    grid = Grid(Box((0.0,) * dimension, (1.0,) * dimension), (5,) * dimension)
+    state = np.arange(5.0**dimension).reshape(grid.shape)
+    figure = plot_state(grid, state, 1.1 * state)
+    images = [ax for ax in figure.axes if ax.get_title() or dimension == 1]
+    assert len(images) == panels
+    if dimension == 3:
+        assert images[0].get_ylabel() == "$z$"
+        shown = images[0].images[0].get_array()
+        np.testing.assert_allclose(shown, (state.sum(1) * 0.2).T)
+    assert all(path.stat().st_size > 0 for path in save(figure, tmp_path / "state"))
+
+
+def test_four_dimensions_have_no_picture():
+    grid = Grid(Box((0.0,) * 4, (1.0,) * 4), (2,) * 4)
+    with pytest.raises(ValueError, match="4 dimensions"):
+        plot_state(grid, np.ones(grid.shape), np.ones(grid.shape))
+
+
+def test_paths_are_drawn_for_every_label(tmp_path):
+    x, y = np.linspace(0, 1, 4), np.linspace(0, 2, 5)
+    path = np.array([[0.5, 0.5], [0.6, 0.9]])
+    landscape = Landscape("title", x, y, np.add.outer(x, y), {"one": path, "two": path[::-1]})
+    figure = plot_paths([landscape, landscape], ("$a$", "$b$"), minimum=(0.1, 0.1))
+    assert [ax.get_title() for ax in figure.axes] == ["title", "title"]
+    drawn = {line.get_label() for line in figure.axes[0].lines}
+    assert {"one", "two"} <= drawn
+    assert len(save(figure, tmp_path / "paths")) == 2
