@@ -4,9 +4,10 @@
     python benchmarks/state_metrics.py --quick
 
 First table: the direction of the two-parameter mixture on 84 x 84 nodes (elliptic factorization
-included), by operator. Second: waves. Third: networks of 4,000 to 400,000 parameters whose normalized output is a
-density on 40 x 40 cells, matrix-free: products with Z by automatic differentiation, LSMR on the
-damped least-squares problem, and neither a rows x parameters nor a parameters x parameters array.
+included), by operator. Second: waves. Third: networks of 4,000 to 400,000 parameters whose
+normalized output is a density on 40 x 40 cells, matrix-free: products with Z by automatic
+differentiation, LSMR on the damped least-squares problem, and neither a rows x parameters nor a
+parameters x parameters array.
 `memory` is what XLA reserves for the whole compiled direction; `solves` counts linearized plus
 adjoint products. The last line holds the exponents of a fit ~ parameters^exponent.
 """
