@@ -130,7 +130,9 @@ def _conjugate_gradients(
     def precondition(charge: Field) -> Field:
         def inverse(values: Array) -> Array:
             shifted = mean * values + extra
-            return jnp.where(shifted > 0, 1 / jnp.where(shifted > 0, shifted, 1), 0)
+            # Constants: in the kernel of a closed K too, but not of one that an exterior holds.
+            least = jnp.min(jnp.where(shifted > 0, shifted, jnp.inf))
+            return 1 / jnp.maximum(shifted, least)
 
         return grid.spectral(charge, inverse)
 
