@@ -120,11 +120,15 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    parser.add_argument("--parameters", type=int, nargs="+", help="sizes of the first table")
+    parser.add_argument("--rows", type=int, nargs="+", help="sizes of the second table")
+    arguments = parser.parse_args()
+    quick = arguments.quick
     with threadpool_limits(limits=1, user_api="blas"):
-        parameters = [100, 200] if quick else [129, 257, 513, 1000, 2000, 3000]
+        sizes = [100, 200] if quick else [129, 257, 513, 1000, 2000, 3000]
+        parameters = arguments.parameters or sizes
         table([(1000 if p > 129 else 900, p) for p in parameters], 0, 5 if quick else 50)
-        rows = [500, 1000] if quick else [1000, 2000, 5000, 10_000, 20_000]
+        rows = arguments.rows or ([500, 1000] if quick else [1000, 2000, 5000, 10_000, 20_000])
         table([(n, 513) for n in rows], 1, 5 if quick else 50)
 
 
