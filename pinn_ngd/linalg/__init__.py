@@ -4,6 +4,8 @@ from .chunked import ChunkedJacobian as ChunkedJacobian
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering
+from .layerwise import LayerRows as LayerRows
+from .layerwise import LayerwiseJacobian as LayerwiseJacobian
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
 from .operators import JacobianRows as JacobianRows

@@ -5,7 +5,7 @@ All are ordinary Lineax operators, usable with plain `lineax.linear_solve`.
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -306,10 +306,16 @@ class Gram(lx.AbstractLinearOperator):
         return jax.tree.map(lambda y, x: y + self.damping.astype(x.dtype) * x, product, vector)
 
     def as_matrix(self) -> Inexact[Array, "p p"]:
+        product = self._product()
+        identity = jnp.eye(product.shape[0], dtype=product.dtype)
+        return product + self.damping.astype(product.dtype) * identity
+
+    def _product(self) -> Inexact[Array, "p p"]:
+        transposed = self.operator.transpose()
+        if hasattr(transposed, "kernel_matrix"):  # it knows A^T A without the rows
+            return cast(Any, transposed).kernel_matrix()
         matrix = self.operator.as_matrix()
-        product = jnp.matmul(matrix.T, matrix, precision=jax.lax.Precision.HIGHEST)
-        identity = jnp.eye(matrix.shape[1], dtype=matrix.dtype)
-        return product + self.damping.astype(matrix.dtype) * identity
+        return jnp.matmul(matrix.T, matrix, precision=jax.lax.Precision.HIGHEST)
 
     def transpose(self) -> "Gram":
         return self

@@ -192,6 +192,10 @@ def _solve(
     solver = rectangular(solver)
     if target is None:
         return _solve_gradient(system, solver, form, options, state)
+    if form == "dual" and hasattr(operator, "kernel_matrix") and is_semidefinite(solver):
+        flipped = operator.transpose()  # x = A^T y, with A A^T in the operator's own cheap form
+        half = _solve_normal(flipped, target, damping, solver, options, state)
+        return Solution(flipped.mv(half.value), half.result, half.stats)
     if form == "dual":
         both = _call(damped_dual(operator, damping), target, solver, options, state)
         return Solution(both.value[0], both.result, both.stats)

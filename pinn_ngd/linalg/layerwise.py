@@ -1,0 +1,165 @@
+"""Jacobians of networks kept as layer inputs and cotangents, never as rows x parameters.
+
+Row (i, j) of a layer's weight block is sum_s d_ijs a_is^T: a the input of example i (at position s
+of a convolution), d the cotangent of its output along direction j. The Gram matrix of the rows
+then is a Hadamard product of two small ones (Goodfellow, "Efficient per-example gradient
+computations", 2015, gives its diagonal).
+"""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Inexact, PyTree
+
+from ._ravel import FrozenStructure, dtype_of, freeze, thaw
+from .operators import AbstractTransposable, register_operator
+
+HIGHEST = jax.lax.Precision.HIGHEST
+
+
+class LayerRows(eqx.Module):
+    """The rows of one dense or convolution layer: n examples, k directions, s positions.
+
+    `inputs` (n, s, i) holds the layer's inputs, unfolded to patches for a convolution, and
+    `cotangents` (n, k, s, o); a dense layer has one position. `weight` and `bias` are the places of
+    the two leaves among the leaves of the parameters; `bias` is None where there is none.
+    """
+
+    inputs: Inexact[Array, "n s i"]
+    cotangents: Inexact[Array, "n k s o"]
+    weight: int = eqx.field(static=True)
+    bias: int | None = eqx.field(static=True)
+
+    @property
+    def leaves(self) -> tuple[int, ...]:
+        """The places of this layer's leaves among those of the parameters."""
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+    def mv(self, leaves: Sequence[Array]) -> Inexact[Array, "n k"]:
+        o, i = self.cotangents.shape[-1], self.inputs.shape[-1]
+        outputs = _einsum("nsi,oi->nso", self.inputs, leaves[self.weight].reshape(o, i))
+        if self.bias is not None:
+            outputs = outputs + leaves[self.bias].reshape(o)
+        return _einsum("nkso,nso->nk", self.cotangents, outputs)
+
+    def transpose_mv(self, y: Inexact[Array, "n k"]) -> tuple[Array, ...]:
+        """The leaves (weight, bias) of A^T y, flat."""
+        mixed = _einsum("nk,nkso->nso", y, self.cotangents)
+        weight = _einsum("nso,nsi->oi", mixed, self.inputs).reshape(-1)
+        return (weight,) if self.bias is None else (weight, jnp.sum(mixed, (0, 1)))
+
+    def columns(self) -> tuple[Array, ...]:
+        """The rows themselves, (n k, size) for each leaf: for tests, and where they are few."""
+        rows = self.cotangents.shape[0] * self.cotangents.shape[1]
+        weight = _einsum("nkso,nsi->nkoi", self.cotangents, self.inputs).reshape(rows, -1)
+        if self.bias is None:
+            return (weight,)
+        return weight, jnp.sum(self.cotangents, 2).reshape(rows, -1)
+
+    def kernel(self) -> Inexact[Array, "m m"]:
+        """A A^T by the cheaper of two ways: the rows, or products of two Gram matrices."""
+        if self._rows_are_cheaper():
+            return sum((_gram(part) for part in self.columns()[1:]), _gram(self.columns()[0]))
+        n, k, s, o = self.cotangents.shape
+        among_inputs = _gram(self.inputs.reshape(n * s, -1)).reshape(n, s, n, s)
+        if self.bias is not None:
+            among_inputs = among_inputs + jnp.ones((), among_inputs.dtype)
+        if s == 1:  # the Hadamard product proper
+            among = _gram(self.cotangents.reshape(n * k, o)).reshape(n, k, n, k)
+            return (among * among_inputs[:, None, 0, :, None, 0]).reshape(n * k, n * k)
+        spread = _einsum("nkso,nsmt->nkmto", self.cotangents, among_inputs)
+        return _einsum("nkmto,mlto->nkml", spread, self.cotangents).reshape(n * k, n * k)
+
+    def _rows_are_cheaper(self) -> bool:
+        """Multiplications of the two ways; with one position the Hadamard product mostly wins."""
+        n, k, s, o = self.cotangents.shape
+        i, m = self.inputs.shape[-1], self.cotangents.shape[0] * self.cotangents.shape[1]
+        by_rows = m * s * o * i + m * m * o * i
+        by_products = (n * s) ** 2 * i + (m * m * o if s == 1 else m * n * s * s * o + m * m * s * o)
+        return by_rows < by_products
+
+
+@register_operator
+class LayerwiseJacobian(AbstractTransposable):
+    """The Jacobian of a network's outputs along k directions for each of n examples.
+
+    `layers` hold the blocks of dense and convolution layers, `rows` (n k, size) the stored rows of
+    every other leaf (`rest` lists their places). Maps parameters of `in_structure` to arrays
+    (n, k). The Gram matrix of the rows, which the dual form of a damped system needs, costs
+    `kernel_matrix()`.
+    """
+
+    layers: tuple[LayerRows, ...]
+    rows: tuple[Inexact[Array, "m _"], ...]
+    rest: tuple[int, ...] = eqx.field(static=True)
+    shape: tuple[int, int] = eqx.field(static=True)
+    frozen_in: FrozenStructure = eqx.field(static=True)
+
+    def __init__(
+        self,
+        layers: Sequence[LayerRows],
+        rows: Sequence[Array],
+        rest: Sequence[int],
+        shape: tuple[int, int],
+        in_structure: PyTree,
+    ):
+        self.layers, self.rows, self.rest = tuple(layers), tuple(rows), tuple(rest)
+        self.shape, self.frozen_in = shape, freeze(in_structure)
+        places = sorted([*self.rest, *(leaf for layer in self.layers for leaf in layer.leaves)])
+        if places != list(range(len(self.frozen_in[0]))):
+            msg = (
+                f"`layers` and `rest` cover the leaves {places}, but `in_structure` has"
+                f" {len(self.frozen_in[0])}: every leaf needs exactly one block."
+            )
+            raise ValueError(msg)
+
+    def mv(self, vector: PyTree[Array]) -> Inexact[Array, "n k"]:
+        leaves = jax.tree.leaves(vector)
+        total = jnp.zeros(self.shape, dtype_of(self.in_structure()))
+        for layer in self.layers:
+            total = total + layer.mv(leaves)
+        for place, rows in zip(self.rest, self.rows, strict=True):
+            product = jnp.matmul(rows, leaves[place].reshape(-1), precision=HIGHEST)
+            total = total + product.reshape(self.shape)
+        return total
+
+    def transpose_mv(self, vector: Inexact[Array, "n k"]) -> PyTree[Array]:
+        """A^T y."""
+        flat = {
+            place: jnp.matmul(vector.reshape(-1), rows, precision=HIGHEST)
+            for place, rows in zip(self.rest, self.rows, strict=True)
+        }
+        for layer in self.layers:
+            flat |= dict(zip(layer.leaves, layer.transpose_mv(vector), strict=True))
+        structures, treedef = self.frozen_in
+        leaves = [flat[place].reshape(leaf.shape) for place, leaf in enumerate(structures)]
+        return jax.tree.unflatten(treedef, leaves)
+
+    def kernel_matrix(self) -> Inexact[Array, "m m"]:
+        """A A^T, without the rows of dense and convolution layers wherever that is cheaper."""
+        m = self.shape[0] * self.shape[1]
+        parts = [layer.kernel() for layer in self.layers] + [_gram(rows) for rows in self.rows]
+        return sum(parts, start=jnp.zeros((m, m), dtype_of(self.in_structure())))
+
+    def as_matrix(self) -> Inexact[Array, "m p"]:
+        columns = dict(zip(self.rest, self.rows, strict=True))
+        for layer in self.layers:
+            columns |= dict(zip(layer.leaves, layer.columns(), strict=True))
+        return jnp.concatenate([columns[place] for place in sorted(columns)], axis=1)
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return thaw(self.frozen_in)
+
+    def out_structure(self) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(self.shape, np.dtype(dtype_of(self.in_structure())))
+
+
+def _gram(matrix: Inexact[Array, "m p"]) -> Inexact[Array, "m m"]:
+    return jnp.matmul(matrix, matrix.T, precision=HIGHEST)
+
+
+def _einsum(subscripts: str, *operands: Array) -> Array:
+    return jnp.einsum(subscripts, *operands, precision=HIGHEST, optimize="optimal")

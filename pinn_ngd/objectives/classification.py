@@ -1,0 +1,216 @@
+"""Classification and regression from data: minibatch losses with their Gauss-Newton structure."""
+
+from typing import Any, ClassVar, Literal, cast, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree, Scalar
+
+from .. import _tree
+from ..linalg import LayerwiseJacobian, LayerRows, LeastSquaresSystem, ProductOperator
+from . import _layers
+from .base import AbstractObjective, Evaluation
+from .batches import AbstractBatches, Batch
+from .losses import LOSSES, AbstractLoss
+
+Curvature = Literal["ggn", "mc-fisher", "empirical-fisher"]
+
+
+class ClassificationObjective(AbstractObjective):
+    """1/n sum_i loss(model(x_i), y_i) over minibatches, for any Equinox model of one example.
+
+    `loss` is "softmax", "binary", "squared" or an `AbstractLoss`. `curvature` names the matrix
+    A^T A of `system`, J_i being the Jacobian of the outputs of example i:
+
+    - "ggn": 1/n sum_i J_i^T H_i J_i with H the loss's Hessian in the outputs (generalized
+      Gauss-Newton; the Fisher matrix of these losses; Schraudolph 2002, Martens 2020);
+    - "mc-fisher": 1/n sum_i g_i g_i^T, g_i the gradient for one label drawn from the model: one
+      row an example, unbiased for the same matrix;
+    - "empirical-fisher": the same with the labels of the data: a different matrix (Kunstner,
+      Hennig and Balles 2019).
+
+    Raises ValueError for unknown names, and for targets that do not fit the model.
+    """
+
+    batches: AbstractBatches
+    loss_function: AbstractLoss
+    curvature: Curvature = eqx.field(static=True)
+
+    steps_per_batch: ClassVar[int | None] = 1
+
+    def __init__(
+        self,
+        batches: AbstractBatches,
+        *,
+        loss: str | AbstractLoss = "softmax",
+        curvature: str = "ggn",
+    ):
+        if isinstance(loss, str) and loss not in LOSSES:
+            msg = f"`loss` is {loss!r}; it must be one of {', '.join(LOSSES)}, or an AbstractLoss."
+            raise ValueError(msg)
+        if curvature not in get_args(Curvature):
+            known = ", ".join(get_args(Curvature))
+            msg = f"`curvature` is {curvature!r}; it must be one of {known}."
+            raise ValueError(msg)
+        self.batches = batches
+        self.curvature = cast(Curvature, curvature)
+        self.loss_function = LOSSES[loss] if isinstance(loss, str) else loss
+
+    @property
+    def resampled(self) -> bool:
+        return not getattr(self.batches, "whole", False) or self.curvature == "mc-fisher"
+
+    def batch(self, key: Any = None) -> Batch:
+        return self.draw(jax.random.key(0) if key is None else key, 0)
+
+    def draw(self, key: Any, number: int) -> Batch:
+        """Minibatch `number` of the sequence that belongs to the key."""
+        return self.batches.draw(key, number)
+
+    def check(self, model: PyTree, batch: Batch) -> None:
+        """Raises ValueError where the targets of a batch do not fit the model's outputs."""
+        point = jax.tree.map(lambda x: x[0], batch.inputs)
+        outputs = eqx.filter_eval_shape(lambda m, x: m(x), model, point)
+        self.loss_function.check(batch.targets, outputs.size)
+
+    def losses(self, model: PyTree, batch: Batch) -> Array:
+        """The loss of every example, (n,)."""
+
+        def one(x: PyTree, y: Array) -> Scalar:
+            return self.loss_function.value(model(x).reshape(-1), y)
+
+        return jax.vmap(one)(batch.inputs, batch.targets)
+
+    def evaluate(self, model: PyTree, batch: Batch) -> Evaluation:
+        params, static = _tree.trainable(model)
+
+        def mean(q: PyTree) -> Scalar:
+            return jnp.mean(self.losses(eqx.combine(q, static), batch))
+
+        return Evaluation(*jax.value_and_grad(mean)(params))
+
+    def loss(self, model: PyTree, batch: Batch) -> Scalar:
+        return jnp.mean(self.losses(model, batch))
+
+    def directions(self, z: Array, y: Array, key: Any) -> tuple[Array, Array | None]:
+        """Columns C (o, r) of one example, with A = C^T J / sqrt(n), and its target, if there is.
+
+        C C^T is this curvature in the outputs, and C times the target the gradient there.
+        """
+        loss = self.loss_function
+        if self.curvature == "ggn":
+            return loss.factor(z), loss.target(z, y)
+        if self.curvature == "empirical-fisher":
+            return loss.gradient(z, y)[:, None], jnp.ones((1,), z.dtype)
+        return loss.gradient(z, loss.sample(key, z))[:, None], None
+
+    def system(
+        self, model: PyTree, batch: Batch, *, matrix_free: bool = False
+    ) -> LeastSquaresSystem:
+        """A (n, r) <- parameters with A^T A the curvature; A is a `LayerwiseJacobian`.
+
+        The target has A^T b = gradient; "mc-fisher" has none, and the system its gradient.
+        With `matrix_free` A is two derivatives of the model, and nothing is stored.
+        """
+        if matrix_free:
+            operator, target = self._products(model, batch)
+        else:
+            operator, target = self._layerwise(model, batch)
+        if target is not None:
+            return LeastSquaresSystem(operator, target)
+        return LeastSquaresSystem(operator, gradient=self.evaluate(model, batch).right_hand_side)
+
+    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
+        """The difference of the losses of one batch."""
+        del step
+        return before.loss - after.loss
+
+    def _keys(self, batch: Batch) -> Array | None:
+        if self.curvature != "mc-fisher":
+            return None
+        if batch.key is None:
+            msg = "`batch.key` is None, but 'mc-fisher' draws labels: give Batch(..., key=key)."
+            raise ValueError(msg)
+        return jax.random.split(batch.key, batch.size)
+
+    def _products(self, model: PyTree, batch: Batch) -> tuple[ProductOperator, Array | None]:
+        params, static = _tree.trainable(model)
+
+        def outputs(q: PyTree) -> Array:
+            whole = eqx.combine(q, static)
+            return jax.vmap(lambda x: whole(x).reshape(-1))(batch.inputs)
+
+        z, push = jax.linearize(outputs, params)
+        pull = jax.linear_transpose(push, params)
+        columns, target = jax.vmap(self.directions)(z, batch.targets, self._keys(batch))
+        root = _root(batch.size, z.dtype)
+        structure = jax.eval_shape(lambda: params)
+        operator = ProductOperator(
+            lambda v: jnp.einsum("nor,no->nr", columns, push(v)) / root,
+            lambda w: pull(jnp.einsum("nor,nr->no", columns, w) / root)[0],
+            structure,
+        )
+        return operator, None if target is None else target / root
+
+    def _layerwise(self, model: PyTree, batch: Batch) -> tuple[LayerwiseJacobian, Array | None]:
+        point = jax.tree.map(lambda x: x[0], batch.inputs)
+        shapes = _layers.probe_shapes(model, jax.eval_shape(lambda: point))
+        surgery = _Surgery(model, shapes)
+        root = _root(batch.size, jnp.result_type(*jax.tree.leaves(surgery.params)))
+
+        def example(x: PyTree, y: Array, key: Any) -> Any:
+            z, pull = jax.vjp(lambda *parts: surgery.outputs(x, *parts), *surgery.start())
+            columns, target = self.directions(z, y, key)
+            sweep = jax.vmap(pull, in_axes=1, out_axes=(0, 0, None))
+            return *sweep(columns / root), None if target is None else target / root
+
+        found = jax.vmap(example)(batch.inputs, batch.targets, self._keys(batch))
+        rows, cotangents, inputs, target = found
+        return surgery.operator(rows, cotangents, inputs), target
+
+
+class _Surgery:
+    """A model taken apart: probed layers, the other parameters, and where all of them lie."""
+
+    def __init__(self, model: PyTree, shapes: dict[int, _layers.Probe]):
+        self.model, self.shapes = model, shapes
+        self.params, self.static = _tree.trainable(model)
+        self.nodes = _layers.layers_of(model)
+        counts = [len(jax.tree.leaves(_tree.trainable(node)[0])) for node in self.nodes]
+        self.first = [sum(counts[:place]) for place in range(len(counts))]
+        probed = {i for p in shapes for i in range(self.first[p], self.first[p] + counts[p])}
+        self.rest = tuple(i for i in range(sum(counts)) if i not in probed)
+
+    def start(self) -> tuple[list[Array], dict[int, Array], dict[int, Array]]:
+        """The parameters without layers, and zeros for outputs and inputs of the layers."""
+        leaves = jax.tree.leaves(self.params)
+        zeros = {p: [jnp.zeros(s.shape, s.dtype) for s in v] for p, v in self.shapes.items()}
+        deltas = {place: delta for place, (delta, _) in zeros.items()}
+        return [leaves[i] for i in self.rest], deltas, {p: slot for p, (_, slot) in zeros.items()}
+
+    def outputs(self, x: PyTree, rest: list[Array], deltas: dict, slots: dict) -> Array:
+        leaves, treedef = jax.tree.flatten(self.params)
+        for i, leaf in zip(self.rest, rest, strict=True):
+            leaves[i] = leaf
+        model = eqx.combine(jax.tree.unflatten(treedef, leaves), self.static)
+        probes = {place: _layers.Probe(deltas[place], slots[place]) for place in self.shapes}
+        return _layers.probed(model, probes)(x).reshape(-1)
+
+    def operator(self, rows: list[Array], cotangents: dict, inputs: dict) -> LayerwiseJacobian:
+        n, r = jax.tree.leaves((rows, cotangents))[0].shape[:2]
+        layers = [self._rows(p, cotangents[p], inputs[p]) for p in self.shapes]
+        stored = [part.reshape(n * r, -1) for part in rows]
+        structure = jax.eval_shape(lambda: self.params)
+        return LayerwiseJacobian(layers, stored, self.rest, (n, r), structure)
+
+    def _rows(self, place: int, cotangents: Array, inputs: Array) -> LayerRows:
+        layer, weight = self.nodes[place], self.first[place]
+        flat = cotangents.reshape(*cotangents.shape[:3], -1).swapaxes(2, 3)
+        bias = None if layer.bias is None else weight + 1
+        return LayerRows(_layers.patches(layer, inputs), flat, weight, bias)
+
+
+def _root(n: int, dtype: Any) -> Array:
+    return jnp.sqrt(jnp.asarray(n, dtype))
+

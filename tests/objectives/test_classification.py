@@ -1,0 +1,254 @@
+"""Losses, curvatures and systems of classification, against dense matrices."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from pinn_ngd import _tree
+from pinn_ngd.models import MLP
+from pinn_ngd.objectives import (
+    Batch,
+    BinaryCrossEntropy,
+    ClassificationObjective,
+    Generated,
+    Shuffled,
+    SoftmaxCrossEntropy,
+    SquaredError,
+)
+
+SOFTMAX, BINARY, SQUARED = SoftmaxCrossEntropy(), BinaryCrossEntropy(), SquaredError()
+
+
+def _close(a, b, tolerance=1e-12):
+    np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=tolerance, atol=tolerance)
+
+
+class ConvNet(eqx.Module):
+    conv: eqx.nn.Conv2d
+    norm: eqx.nn.LayerNorm
+    dense: eqx.nn.Linear
+    out: eqx.nn.Linear
+
+    def __init__(self, key):
+        k1, k2, k3 = jax.random.split(key, 3)
+        self.conv = eqx.nn.Conv2d(2, 3, 3, stride=2, padding=1, dilation=2, key=k1)
+        self.norm = eqx.nn.LayerNorm(12)
+        self.dense = eqx.nn.Linear(12, 5, key=k2)
+        self.out = eqx.nn.Linear(5, 4, use_bias=False, key=k3)
+
+    def __call__(self, x):
+        x = jnp.tanh(self.conv(x)).reshape(-1)
+        return self.out(jnp.tanh(self.dense(self.norm(x))))
+
+
+class Tokens(eqx.Module):
+    """A layer inside a vmap, one called twice, one used by its weight, and one that is plain."""
+
+    inner: eqx.nn.Linear
+    twice: eqx.nn.Linear
+    tied: eqx.nn.Linear
+    last: eqx.nn.Linear
+
+    def __init__(self, key):
+        keys = jax.random.split(key, 4)
+        self.inner, self.twice, self.tied = (eqx.nn.Linear(3, 3, key=k) for k in keys[:3])
+        self.last = eqx.nn.Linear(3, 4, key=keys[3])
+
+    def __call__(self, x):
+        x = jnp.sum(jax.vmap(self.inner)(x), axis=0)
+        x = self.twice(jnp.tanh(self.twice(x)))
+        return self.last(jnp.tanh(self.tied.weight @ self.tied(x)))
+
+
+def _case(name, key):
+    if name == "conv":
+        model, inputs = ConvNet(key), jax.random.normal(key, (6, 2, 6, 6))
+        assert model.conv(inputs[0]).size == 12
+        return model, inputs
+    if name == "tokens":
+        return Tokens(key), jax.random.normal(key, (6, 5, 3))
+    if name == "own":
+        return MLP((3, 7, 4), key=key), jax.random.normal(key, (6, 3))
+    return eqx.nn.MLP(3, 4, 7, 2, key=key), jax.random.normal(key, (6, 3))
+
+
+def _jacobian(model, inputs):
+    params, static = _tree.trainable(model)
+    flat, unravel = ravel_pytree(params)
+
+    def outputs(q):
+        return jax.vmap(eqx.combine(unravel(q), static))(inputs)
+
+    return outputs(flat), jax.jacrev(outputs)(flat)
+
+
+def _objective(curvature="ggn", loss="softmax"):
+    return ClassificationObjective(Generated(lambda _: None), loss=loss, curvature=curvature)
+
+
+TARGETS = jnp.asarray([0, 3, 1, 2, 2, 0])
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
+def test_the_factor_of_softmax_and_its_target(key, spread):
+    z = spread * jax.random.normal(key, (5,))
+    p, s = jax.nn.softmax(z), SOFTMAX.factor(z)
+    _close(s @ s.T, jnp.diag(p) - jnp.outer(p, p))
+    for y in range(5):
+        gradient = jax.grad(SOFTMAX.value)(z, jnp.asarray(y))
+        _close(SOFTMAX.gradient(z, jnp.asarray(y)), gradient)
+        _close(s @ SOFTMAX.target(z, jnp.asarray(y)), gradient)
+
+
+@pytest.mark.parametrize("loss", [SOFTMAX, BINARY, SQUARED], ids=lambda v: type(v).__name__)
+def test_factor_is_the_hessian_and_target_the_shortest(loss, key):
+    z = jax.random.normal(key, (4,))
+    y = jnp.asarray(2) if loss is SOFTMAX else jnp.asarray([0.0, 1.0, 1.0, 0.0])
+    s, gradient = loss.factor(z), jax.grad(loss.value)(z, y)
+    _close(s @ s.T, jax.hessian(loss.value)(z, y))
+    _close(loss.gradient(z, y), gradient)
+    _close(loss.target(z, y), jnp.linalg.lstsq(s, gradient)[0], 1e-10)
+
+
+def test_the_target_survives_single_precision_and_certain_mistakes():
+    z = jnp.asarray([300.0, 0.0, -300.0], jnp.float32)
+    s, b = SOFTMAX.factor(z), SOFTMAX.target(z, jnp.asarray(2))
+    assert bool(jnp.all(jnp.isfinite(b)))
+    np.testing.assert_allclose(s @ b, [1.0, 0.0, -1.0], rtol=1e-5)
+
+
+def test_ggn_is_the_fisher_matrix_of_the_models_own_labels(key):
+    z = jax.random.normal(key, (4,))
+    p, s = jax.nn.softmax(z), SOFTMAX.factor(z)
+    gradients = jnp.stack([SOFTMAX.gradient(z, jnp.asarray(y)) for y in range(4)])
+    _close(jnp.einsum("y,yi,yj->ij", p, gradients, gradients), s @ s.T)
+
+
+@pytest.mark.parametrize("loss", [SOFTMAX, BINARY, SQUARED], ids=lambda v: type(v).__name__)
+def test_sampled_labels_give_an_unbiased_fisher_matrix(loss, key):
+    z, draws = jnp.asarray([0.3, -0.8, 0.5]), 40_000
+    keys = jax.random.split(key, draws)
+    g = jax.vmap(lambda k: loss.gradient(z, loss.sample(k, z)))(keys)
+    s = loss.factor(z)
+    np.testing.assert_allclose(g.T @ g / draws, s @ s.T, atol=5 * 2 / draws**0.5)
+
+
+@pytest.mark.parametrize("name", ["conv", "mlp", "own", "tokens"])
+@pytest.mark.parametrize("matrix_free", [False, True])
+def test_ggn_system_against_the_dense_jacobian(name, matrix_free, key):
+    model, inputs = _case(name, key)
+    batch, objective = Batch(inputs, TARGETS), _objective()
+    system = objective.system(model, batch, matrix_free=matrix_free)
+    z, jacobian = _jacobian(model, inputs)
+    s = jax.vmap(SOFTMAX.factor)(z)
+    rows = jnp.einsum("nor,nop->nrp", s, jacobian).reshape(24, -1) / 6**0.5
+    gradient, _ = ravel_pytree(objective.evaluate(model, batch).right_hand_side)
+    operator = system.operator
+    _close(operator.as_matrix(), rows)
+    _close(ravel_pytree(operator.T.mv(system.target))[0], gradient)
+    hessian = jax.vmap(jax.hessian(SOFTMAX.value))(z, TARGETS)
+    ggn = jnp.einsum("nop,noq,nqr->pr", jacobian, hessian, jacobian) / 6
+    flat = jax.random.normal(key, gradient.shape)
+    vector = ravel_pytree(_tree.trainable(model)[0])[1](flat)
+    _close(ravel_pytree(operator.T.mv(operator.mv(vector)))[0], ggn @ flat)
+
+
+@pytest.mark.parametrize("name", ["conv", "mlp", "own", "tokens"])
+def test_kernel_matrix_is_that_of_the_rows(name, key):
+    model, inputs = _case(name, key)
+    operator = _objective().system(model, Batch(inputs, TARGETS)).operator
+    rows = operator.as_matrix()
+    _close(operator.kernel_matrix(), rows @ rows.T)
+    layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 1}[name]
+    assert len(operator.layers) == layers
+
+
+def test_empirical_fisher_has_one_row_an_example(key):
+    model, inputs = _case("mlp", key)
+    batch, objective = Batch(inputs, TARGETS), _objective("empirical-fisher")
+    system = objective.system(model, batch)
+    z, jacobian = _jacobian(model, inputs)
+    gradients = jnp.einsum("no,nop->np", jax.vmap(SOFTMAX.gradient)(z, TARGETS), jacobian)
+    _close(system.operator.as_matrix(), gradients / 6**0.5)
+    _close(ravel_pytree(system.operator.T.mv(system.target))[0], jnp.mean(gradients, 0))
+
+
+def test_mc_fisher_draws_from_the_batchs_key(key):
+    model, inputs = _case("mlp", key)
+    batch, objective = Batch(inputs, TARGETS, key), _objective("mc-fisher")
+    system = objective.system(model, batch)
+    assert system.operator.shape == (6, 1)
+    gradient = objective.evaluate(model, batch).right_hand_side
+    _close(ravel_pytree(system.gradient)[0], ravel_pytree(gradient)[0])
+    again = objective.system(model, batch, matrix_free=True).operator.as_matrix()
+    _close(system.operator.as_matrix(), again)
+    with pytest.raises(ValueError, match="`batch.key` is None"):
+        objective.system(model, Batch(inputs, TARGETS))
+
+
+def test_binary_and_squared_losses_have_systems_too(key):
+    model = eqx.nn.MLP(3, "scalar", 5, 1, key=key)
+    inputs = jax.random.normal(key, (6, 3))
+    for loss in ("binary", "squared"):
+        batch, objective = Batch(inputs, TARGETS % 2), _objective(loss=loss)
+        system = objective.system(model, batch)
+        gradient = objective.evaluate(model, batch).right_hand_side
+        _close(ravel_pytree(system.operator.T.mv(system.target))[0], ravel_pytree(gradient)[0])
+
+
+def test_an_epoch_sees_every_example_once_and_is_shuffled(key):
+    batches = Shuffled(jnp.arange(12)[:, None], jnp.arange(12), 4)
+    epochs = [jnp.concatenate([batches.draw(key, 3 * e + i).targets for i in range(3)])
+              for e in range(2)]  # fmt: skip
+    assert all(sorted(epoch.tolist()) == list(range(12)) for epoch in epochs)
+    assert epochs[0].tolist() != epochs[1].tolist()
+    again = batches.draw(key, 4)
+    _close(again.inputs[:, 0], again.targets)
+    assert again.targets.tolist() == epochs[1][4:8].tolist()
+
+
+def test_the_whole_batch_is_not_resampled(key):
+    objective = ClassificationObjective(Shuffled(jnp.ones((5, 3)), jnp.arange(5)))
+    assert not objective.resampled
+    assert objective.batch(key).size == 5
+    mc = ClassificationObjective(Shuffled(jnp.ones((5, 3)), jnp.arange(5)), curvature="mc-fisher")
+    assert mc.resampled
+
+
+def test_a_generator_and_a_transform_get_keys(key):
+    def fn(key):
+        return np.asarray(jax.random.normal(key, (4, 3))), np.zeros(4, int)
+
+    generated = Generated(fn)
+    first, second = generated.draw(key, 0), generated.draw(key, 1)
+    assert not np.allclose(first.inputs, second.inputs)
+    _close(first.inputs, generated.draw(key, 0).inputs)
+    flipped = Shuffled(jnp.ones((4, 3)), jnp.zeros(4), 2, transform=lambda _, x: -x)
+    _close(flipped.draw(key, 0).inputs, -jnp.ones((2, 3)))
+
+
+def test_bad_input_is_named(key):
+    with pytest.raises(ValueError, match="`curvature` is 'fisher'; it must be one of ggn"):
+        _objective("fisher")
+    with pytest.raises(ValueError, match="`loss` is 'hinge'"):
+        _objective(loss="hinge")
+    with pytest.raises(ValueError, match="`targets` are empty"):
+        Shuffled(jnp.ones((0, 3)), jnp.ones((0,)))
+    with pytest.raises(ValueError, match="`inputs` have \\[3\\] examples and `targets` 4"):
+        Shuffled(jnp.ones((3, 3)), jnp.ones(4))
+    with pytest.raises(ValueError, match="give 1 to 4"):
+        Shuffled(jnp.ones((4, 3)), jnp.ones(4), 5)
+    with pytest.raises(ValueError, match="`targets` are empty"):
+        Generated(lambda _: (np.ones((0, 3)), np.ones(0))).draw(key, 0)
+    model, inputs = _case("mlp", key)
+    with pytest.raises(ValueError, match="run from 0 to 4, but the model has 4 outputs"):
+        _objective().check(model, Batch(inputs, jnp.asarray([0, 1, 2, 3, 4, 0])))
+    with pytest.raises(ValueError, match="needs integers"):
+        _objective().check(model, Batch(inputs, jnp.ones(6)))
+    with pytest.raises(ValueError, match="must lie in"):
+        _objective(loss="binary").check(model, Batch(inputs, 2 * jnp.ones((6, 4))))
+    with pytest.raises(ValueError, match="1 numbers an example, but the model has 4"):
+        _objective(loss="squared").check(model, Batch(inputs, jnp.ones((6, 1))))
