@@ -1,9 +1,10 @@
 """The contract between what is minimized and the optimizers."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from ..linalg import LeastSquaresSystem
@@ -21,11 +22,21 @@ class Evaluation(eqx.Module):
 
 
 class AbstractObjective(eqx.Module):
-    """A scalar functional of a model, with the least-squares structure of its natural metric."""
+    """A scalar functional of a model, with the least-squares structure of its natural metric.
+
+    `steps_per_batch` says how many steps the training loop makes with one batch; None leaves it to
+    the optimizer.
+    """
+
+    steps_per_batch: ClassVar[int | None] = None
 
     @abc.abstractmethod
     def batch(self, key: Any = None) -> PyTree:
         """Quadrature points and weights of every term, fresh ones where a rule resamples."""
+
+    def draw(self, key: Any, number: int) -> PyTree:
+        """Batch `number` of the sequence that belongs to the key; independent ones by default."""
+        return self.batch(jax.random.fold_in(key, number))
 
     @property
     @abc.abstractmethod

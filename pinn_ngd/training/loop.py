@@ -65,7 +65,7 @@ def train(
     if resume and checkpoint is None:
         raise ValueError("`resume` needs `checkpoint`: pass `checkpoint=Checkpoint(path)`.")
     _warn_about_precision(model, optimizer)
-    loop = _Loop(objective, optimizer, budget, _stride(optimizer, stride))
+    loop = _Loop(objective, optimizer, budget, _stride(optimizer, objective, stride))
     loop.callbacks, loop.checkpoint = tuple(callbacks), checkpoint
     loop.evaluation = EvaluationClock(evaluate, evaluate_every)
     return loop.run(model, key, resume=resume)
@@ -120,6 +120,8 @@ class _Loop:
         self.batch_key, self.step_key = jax.random.split(self.key)
 
     def _draw(self, number: int) -> PyTree:
+        if hasattr(self.objective, "draw"):
+            return as_arrays(self.objective.draw(self.batch_key, number))
         return as_arrays(self.objective.batch(jax.random.fold_in(self.batch_key, number)))
 
     def _restore(self, snapshot: Snapshot) -> None:
@@ -271,12 +273,14 @@ class _Loop:
         return result
 
 
-def _stride(optimizer: Any, stride: int | None) -> int:
+def _stride(optimizer: Any, objective: Any, stride: int | None) -> int:
     if stride is not None and stride < 1:
         raise ValueError(f"`stride` is {stride}: a compiled call makes 1 step or more.")
     if not optimizer.jittable:
         return 1
-    return optimizer.stride if stride is None else stride
+    if stride is not None:
+        return stride
+    return getattr(objective, "steps_per_batch", None) or optimizer.stride
 
 
 def _warn_about_precision(model: PyTree, optimizer: Any) -> None:

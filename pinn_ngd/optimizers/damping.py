@@ -1,0 +1,88 @@
+"""How the damping of a minibatch natural gradient goes from step to step."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class AbstractDamping(eqx.Module):
+    """`initial`, and what follows from a step's ratio of true to predicted reduction."""
+
+    initial: eqx.AbstractVar[float]
+
+    @property
+    @abc.abstractmethod
+    def watches(self) -> bool:
+        """Whether `update` needs the ratio, which costs a loss and a product with A."""
+
+    @abc.abstractmethod
+    def update(self, damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
+        """The damping of the next step."""
+
+
+class FixedDamping(AbstractDamping):
+    """The same damping always."""
+
+    initial: float = 1e-2
+
+    def __check_init__(self):
+        _check_positive(self.initial)
+
+    @property
+    def watches(self) -> bool:
+        return False
+
+    def update(self, damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
+        del ratio
+        return damping
+
+
+class LevenbergMarquardt(AbstractDamping):
+    """Damping times `factor` where the ratio is above 1 - `margin`, divided by it below `margin`.
+
+    The ratio compares the reduction of the batch's loss with that of its quadratic model (Martens
+    and Grosse 2015, section 6.5). A ratio that is not finite counts as a failure.
+    """
+
+    initial: float = 1e-2
+    factor: float = 0.95
+    margin: float = 0.25
+    smallest: float = 1e-6
+    largest: float = 1e3
+
+    def __check_init__(self):
+        _check_positive(self.initial)
+        if not 0 < self.factor < 1:
+            msg = f"`factor` is {self.factor}; it must lie between 0 and 1."
+            raise ValueError(msg)
+
+    @property
+    def watches(self) -> bool:
+        return True
+
+    def update(self, damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
+        good, poor = ratio > 1 - self.margin, ~(ratio >= self.margin)
+        new = jnp.where(good, damping * self.factor, jnp.where(poor, damping / self.factor, damping))
+        return jnp.clip(new, self.smallest, self.largest)
+
+
+DAMPINGS: dict[str, type[AbstractDamping]] = {
+    "fixed": FixedDamping,
+    "levenberg-marquardt": LevenbergMarquardt,
+}
+
+
+def damping_rule(name: str, initial: float) -> AbstractDamping:
+    """The rule of that name; ValueError for another name or a damping that is not positive."""
+    if name not in DAMPINGS:
+        msg = f"`adaption` is {name!r}; it must be one of {', '.join(DAMPINGS)}."
+        raise ValueError(msg)
+    return DAMPINGS[name](initial)  # pyright: ignore[reportCallIssue]
+
+
+def _check_positive(damping: float) -> None:
+    if not damping > 0:
+        msg = f"`damping` is {damping}; a minibatch's curvature is singular: give one above 0."
+        raise ValueError(msg)

@@ -1,0 +1,117 @@
+"""Natural gradients of minibatches, consumed by any Optax transformation."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from .. import _tree
+from ..linalg import LeastSquaresSystem
+from ..metrics import AbstractMetric, EnergyMetric
+from ..objectives import AbstractObjective
+from .base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
+from .damping import AbstractDamping, FixedDamping
+from .directions import AbstractDirection
+from .forms import gradient_of
+
+
+class MinibatchState(eqx.Module):
+    """States of the direction and of the transformation, and the damping of the next step."""
+
+    direction: PyTree
+    transformation: PyTree
+    damping: Float[Array, ""]
+
+
+class MinibatchNaturalGradient(AbstractOptimizer):
+    """theta <- theta + u, u = transformation(d), d = (A^T A + damping)^-1 gradient of a batch.
+
+    `direction` finds d, `transformation` (plain or momentum descent with a schedule, Adam, ...)
+    makes an update of it, `damping` says how the damping goes on. Unlike `NaturalGradient` it
+    searches no step length: one batch is too noisy a judge. The loss reported is that before the
+    step, as for other first-order loops; a step that is not finite is refused.
+    """
+
+    direction: AbstractDirection
+    transformation: optax.GradientTransformation
+    damping: AbstractDamping = FixedDamping()
+    metric: AbstractMetric = EnergyMetric()
+    wants_float64: ClassVar[bool] = False
+
+    def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> MinibatchState:
+        params, _ = _tree.trainable(model)
+        damping = jnp.asarray(self.damping.initial, scalar_type(model))
+        system = self._system(model, objective, batch, damping)
+        return MinibatchState(
+            self.direction.init(system), self.transformation.init(params), damping
+        )
+
+    def step(
+        self,
+        model: PyTree,
+        state: MinibatchState,
+        objective: AbstractObjective,
+        batch: PyTree,
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[PyTree, MinibatchState, StepInfo]:
+        system = self._system(model, objective, batch, state.damping)
+        direction, memory = self.direction(system, state.direction, key)
+        params, _ = _tree.trainable(model)
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats.
+            updates, inner = self.transformation.update(direction, state.transformation, params)
+        updates = jax.tree.map(lambda u, q: u.astype(q.dtype), updates, params)
+        accepted = _tree.all_finite(updates)
+        updates = _tree.where(accepted, updates, _tree.zeros_like(updates))
+        new = eqx.apply_updates(model, updates)
+        before, gradient = objective.loss(model, batch), gradient_of(system)
+        predicted = actual = jnp.zeros_like(before)
+        damping = state.damping
+        if self.damping.watches:
+            predicted = _predicted(system, gradient, updates)
+            actual = before - objective.loss(new, batch)
+            damping = self.damping.update(damping, actual / predicted)
+        info = StepInfo(
+            loss=before,
+            gradient_norm=_tree.norm(gradient),
+            step_length=_tree.norm(updates),
+            damping=state.damping,
+            predicted=predicted,
+            actual=actual,
+            accepted=accepted,
+            stop=jnp.asarray(GO_ON, jnp.int32),
+        )
+        return new, MinibatchState(memory, inner, damping), info
+
+    def _system(
+        self,
+        model: PyTree,
+        objective: AbstractObjective,
+        batch: PyTree,
+        damping: Float[Array, ""],
+    ) -> LeastSquaresSystem:
+        return damped_system(self.metric, self.direction, objective, model, batch, damping)
+
+
+def damped_system(
+    metric: AbstractMetric,
+    direction: AbstractDirection,
+    objective: AbstractObjective,
+    model: PyTree,
+    batch: PyTree,
+    damping: Float[Array, ""],
+) -> LeastSquaresSystem:
+    """The metric's system with its damping, in the representation that the direction needs."""
+    system = metric.system(objective, model, batch, matrix_free=direction.matrix_free)
+    return LeastSquaresSystem(
+        system.operator, system.target, gradient=system.gradient, damping=damping
+    )
+
+
+def _predicted(system: LeastSquaresSystem, gradient: PyTree, updates: PyTree) -> Array:
+    """-(g.u + 1/2 |A u|^2), what the quadratic model of the undamped loss gains."""
+    image = system.operator.mv(updates)
+    return -_tree.dot(gradient, updates) - 0.5 * _tree.dot(image, image)

@@ -1,0 +1,27 @@
+"""Learning rates by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optax
+
+SCHEDULES: dict[str, Callable[[float, int], Any]] = {
+    "constant": lambda rate, _: optax.constant_schedule(rate),
+    "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps),
+    "exponential": lambda rate, steps: optax.exponential_decay(rate, steps, 0.01),
+}
+
+
+def schedule(name: str, rate: float, decay_steps: int) -> Any:
+    """The rate as a function of the step.
+
+    "constant"; "cosine", rate (1 + cos(pi k / decay_steps)) / 2 and then 0; or "exponential", rate
+    0.01^(k / decay_steps). Raises ValueError for another name or `decay_steps` below 1.
+    """
+    if name not in SCHEDULES:
+        msg = f"`schedule` is {name!r}; it must be one of {', '.join(SCHEDULES)}."
+        raise ValueError(msg)
+    if decay_steps < 1:
+        msg = f"`decay_steps` is {decay_steps}; a schedule lasts 1 step or more."
+        raise ValueError(msg)
+    return SCHEDULES[name](rate, decay_steps)
