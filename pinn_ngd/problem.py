@@ -26,14 +26,18 @@ class Problem:
     the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses.
     `settings` records the arguments that the problem file was called with. `picture(model)` makes
     the figure of a run where the model is no function of a point.
+
+    A problem of data has no domain and no exact solution. Its `scores(model)` returns named
+    numbers that join the history, the result and the pictures, such as those of
+    `pinn_ngd.scores.classifier_scores`; `compared` names the one by which runs are compared.
     """
 
     name: str
     description: str
     objective: AbstractObjective
     model: Callable[[PRNGKeyArray], Any]
-    domain: Interval | Box | SpaceTime
-    evaluation: Quadrature
+    domain: Interval | Box | SpaceTime | None = None
+    evaluation: Quadrature | None = None
     exact: Callable[[Array], Array] | None = None
     optimizer: str = "engd-tr"
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -41,13 +45,27 @@ class Problem:
     steps: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     picture: Callable[[Any], Any] | None = None
+    scores: Callable[[Any], dict[str, float]] | None = None
+    compared: str | None = None
+
+    @property
+    def measure(self) -> str:
+        """The number by which runs are compared: smaller is better."""
+        return self.compared or ("relative_l2" if self.exact is not None else "loss")
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether `evaluator` has something to measure: an exact solution, or scores."""
+        return self.exact is not None or self.scores is not None
 
     def evaluator(self, *, h1: bool = False) -> Callable[[Any], dict[str, float]]:
-        """model -> relative errors on the held-out points, compiled once; what `train` evaluates.
+        """What `train` evaluates: model -> `scores`, or relative errors on the held-out points.
 
-        Raises ValueError where the exact solution is not known.
+        Compiled once. Raises ValueError where neither the exact solution nor scores are known.
         """
-        if self.exact is None:
+        if self.scores is not None:
+            return self.scores
+        if self.exact is None or self.evaluation is None:
             msg = f"problem '{self.name}' has no `exact` solution to measure an error with."
             raise ValueError(msg)
         return evaluator(self.exact, self.evaluation, h1=h1)

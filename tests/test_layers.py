@@ -12,8 +12,8 @@ LAYERS = [
     ("objectives",),
     ("metrics", "acoustics"),
     ("optimizers",),
-    ("training", "evaluation", "problem", "verification"),
-    ("runs", "plotting", "mixture_paths", "gallery", "cli", "__main__", "__init__"),
+    ("training", "evaluation", "problem", "verification", "data", "scores"),
+    ("runs", "classify", "plotting", "mixture_paths", "gallery", "cli", "__main__", "__init__"),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted(PACKAGE.rglob("*.py"))

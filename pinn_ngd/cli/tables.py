@@ -17,6 +17,9 @@ def summary_of(result: Mapping[str, Any]) -> Table:
     rows: dict[str, tuple[str, Callable[[Any], str]]] = {
         "relative_l2": ("relative L2 error", lambda value: f"{value:.3e}"),
         "relative_h1": ("relative H1 error", lambda value: f"{value:.3e}"),
+        "test_accuracy": ("test accuracy", lambda value: f"{100 * value:.2f} %"),
+        "test_nll": ("test negative log-likelihood", lambda value: f"{value:.4f}"),
+        "test_ece": ("test calibration error", lambda value: f"{value:.4f}"),
         "loss": ("loss", lambda value: f"{value:.6e}"),
         "seconds": ("training", lambda value: f"{value:.1f} s"),
         "compile_seconds": ("compilation", lambda value: f"{value:.1f} s"),

@@ -68,6 +68,36 @@ _ENTRIES = {
   pages     = {105--116},
   year      = {1978}
 }""",
+    "thermodynamic": """@misc{donatella2024tngd,
+  title  = {Thermodynamic Natural Gradient Descent},
+  author = {Donatella, Kaelan and Duffield, Samuel and Aifer, Maxwell and Melanson, Denis and Crooks, Gavin and Coles, Patrick J.},
+  year   = {2024},
+  note   = {arXiv:2405.13817}
+}""",
+    "natural": """@article{martens2020natural,
+  title   = {New Insights and Perspectives on the Natural Gradient Method},
+  author  = {Martens, James},
+  journal = {Journal of Machine Learning Research},
+  volume  = {21},
+  number  = {146},
+  pages   = {1--76},
+  year    = {2020}
+}""",
+    "momentum": """@article{polyak1964some,
+  title   = {Some methods of speeding up the convergence of iteration methods},
+  author  = {Polyak, Boris T.},
+  journal = {USSR Computational Mathematics and Mathematical Physics},
+  volume  = {4},
+  number  = {5},
+  pages   = {1--17},
+  year    = {1964}
+}""",
+    "sign": """@inproceedings{bernstein2018signsgd,
+  title     = {sign{SGD}: Compressed Optimisation for Non-Convex Problems},
+  author    = {Bernstein, Jeremy and Wang, Yu-Xiang and Azizzadenesheli, Kamyar and Anandkumar, Animashree},
+  booktitle = {Proceedings of the 35th International Conference on Machine Learning},
+  year      = {2018}
+}""",
     "lineax": """@article{lineax2023,
   title   = {Lineax: unified linear solves and linear least-squares in {JAX} and {E}quinox},
   author  = {Rader, Jason and Lyons, Terry and Kidger, Patrick},
@@ -88,6 +118,14 @@ _USED = {
     "lbfgs": ("lbfgs",),
     "bfgs": ("numerical",),
     "scipy-lm": ("minpack",),
+    "ngd": ("natural", "lineax"),
+    "ngd-woodbury": ("natural", "lineax"),
+    "ngd-cg": ("natural", "lineax"),
+    "tngd": ("thermodynamic", "natural", "lineax"),
+    "tngd-adam": ("thermodynamic", "adam", "natural", "lineax"),
+    "spectral-clipping": ("natural", "lineax"),
+    "sgd": ("momentum",),
+    "signsgd": ("sign",),
 }
 
 

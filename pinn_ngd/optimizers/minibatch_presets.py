@@ -1,16 +1,18 @@
 """Named optimizers of minibatches: natural gradients and the baselines they are held against."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import optax
 
-from ..linalg import Cholesky, Normal, get_solver
+from ..linalg import SPU, Cholesky, Normal, get_solver
 from .adapters import OptaxOptimizer
 from .base import AbstractOptimizer
 from .damping import damping_rule
 from .directions import AbstractDirection, ConjugateGradients, Exact, Filtered, clipped
 from .minibatch import MinibatchNaturalGradient
 from .schedules import schedule as rate_of
+from .thermodynamic import RelativeNoise, Thermodynamic
 
 
 def descent(
@@ -75,6 +77,65 @@ def ngd_cg(
     return _natural(ConjugateGradients(iterations), transformation, damping, adaption)
 
 
+def _device(
+    time: float,
+    temperature: float,
+    simulation: str,
+    delay: float,
+    carry: bool,
+    noise: float,
+) -> AbstractDirection:
+    device: Any = SPU(time=time, temperature=temperature, simulation=cast(Any, simulation))
+    direction = Thermodynamic(device, delay, carry)
+    return RelativeNoise(direction, noise) if noise else direction
+
+
+def tngd(
+    *,
+    time: float = 10.0,
+    temperature: float = 0.0,
+    simulation: str = "exact",
+    delay: float = 0.0,
+    carry: bool = False,
+    noise: float = 0.0,
+    rate: float = 0.1,
+    momentum: float = 0.9,
+    damping: float = 1.0,
+    adaption: str = "fixed",
+    schedule: str = "constant",
+    decay_steps: int = 1000,
+) -> AbstractOptimizer:
+    """Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD.
+
+    `noise` is relative to the direction's norm, `temperature` absolute.
+    """
+    direction = _device(time, temperature, simulation, delay, carry, noise)
+    transformation = descent(rate, momentum, schedule, decay_steps)
+    return _natural(direction, transformation, damping, adaption)
+
+
+def tngd_adam(
+    *,
+    time: float = 10.0,
+    temperature: float = 0.0,
+    simulation: str = "exact",
+    delay: float = 0.0,
+    carry: bool = False,
+    noise: float = 0.0,
+    rate: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    damping: float = 1.0,
+    adaption: str = "fixed",
+    schedule: str = "constant",
+    decay_steps: int = 1000,
+) -> AbstractOptimizer:
+    """Thermodynamic natural gradient handed to Adam; with both betas zero, its sign."""
+    direction = _device(time, temperature, simulation, delay, carry, noise)
+    adam = optax.adam(rate_of(schedule, rate, decay_steps), b1=beta1, b2=beta2)
+    return _natural(direction, adam, damping, adaption)
+
+
 def spectral_clipping(
     *,
     rate: float = 0.1,
@@ -104,3 +165,15 @@ def signsgd(
 ) -> AbstractOptimizer:
     """Descent along the sign of the gradient: what Adam is when both its betas are zero."""
     return OptaxOptimizer(optax.sign_sgd(rate_of(schedule, rate, decay_steps)))
+
+
+PRESETS: dict[str, Callable[..., AbstractOptimizer]] = {
+    "ngd": ngd,
+    "ngd-woodbury": ngd_woodbury,
+    "ngd-cg": ngd_cg,
+    "tngd": tngd,
+    "tngd-adam": tngd_adam,
+    "spectral-clipping": spectral_clipping,
+    "sgd": sgd,
+    "signsgd": signsgd,
+}

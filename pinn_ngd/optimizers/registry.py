@@ -10,12 +10,12 @@ import optax
 from .. import metrics
 from ..linalg import Form, Spectral, get_solver
 from ..metrics import AbstractMetric, EnergyMetric, Euclidean
+from . import minibatch_presets
 from .acceleration import AbstractAcceleration, Chord, Geodesic, Plain
 from .adapters import OptaxOptimizer
 from .base import AbstractOptimizer
 from .bfgs import bfgs
 from .line_search import Armijo, FixedStep, GridLineSearch
-from .minibatch_presets import ngd, ngd_cg, ngd_woodbury, sgd, signsgd, spectral_clipping
 from .natural_gradient import NaturalGradient
 from .scipy_lm import ScipyLevenbergMarquardt
 from .trust_region import TrustRegion
@@ -194,12 +194,7 @@ _PRESETS: dict[str, Callable[..., AbstractOptimizer]] = {
     "lbfgs": lbfgs,
     "bfgs": bfgs_dense,
     "scipy-lm": scipy_lm,
-    "ngd": ngd,
-    "ngd-woodbury": ngd_woodbury,
-    "ngd-cg": ngd_cg,
-    "spectral-clipping": spectral_clipping,
-    "sgd": sgd,
-    "signsgd": signsgd,
+    **minibatch_presets.PRESETS,
 }
 
 

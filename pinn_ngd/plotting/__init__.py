@@ -1,5 +1,8 @@
 """Pictures for papers: solutions and errors, histories, comparisons of optimizers."""
 
+from .classification import plot_confusion as plot_confusion
+from .classification import plot_learning as plot_learning
+from .comparison import MEASURES as MEASURES
 from .comparison import plot_comparison as plot_comparison
 from .history import plot_history as plot_history
 from .paths import Landscape as Landscape

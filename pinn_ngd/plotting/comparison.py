@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Runs = Mapping[str, Sequence[Sequence[Record]]]
 GRID_POINTS = 300
 LABELS = {"seconds": "training time in seconds", "step": "step"}
+MEASURES = {"relative_l2": "relative L2 error", "test_error": "test error", "loss": "loss"}
+_MATH = {"relative_l2": "relative $L^2$ error"}
 
 
 class Band(NamedTuple):
@@ -49,7 +51,7 @@ def plot_comparison(
     with look.style():
         figure = look.new_figure(width, 0.5 * width + 0.9 if width < 5 else 3.4)
         ax = figure.subplots()
-        ax.set(xscale="log", yscale="log", xlabel=LABELS[x], ylabel="relative $L^2$ error")
+        ax.set(xscale="log", yscale="log", xlabel=LABELS[x], ylabel=_MATH.get(y, MEASURES.get(y, y)))
         palette = look.colors(runs)
         for label, b in shown.items():
             ax.fill_between(b.x, b.low, b.high, color=palette[label], alpha=0.18, linewidth=0)

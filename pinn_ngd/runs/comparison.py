@@ -50,11 +50,12 @@ def compare_optimizers(
             out=out / f"{name.replace(':', '-')}-{seed}", progress=progress, pictures=False,
         )  # fmt: skip
         results.append(result)
-        tell(f"  {_number(_error(result))} after {result['steps']} steps: {result['message']}")
+        error = _number(_error(result, problem.measure))
+        tell(f"  {error} after {result['steps']} steps: {result['message']}")
         summary = _write_comparison(problem, results, names, out)
         if result["status"] == "interrupted":
             break
-    _draw_comparison(summary, out, "relative_l2" if problem.exact else "loss")
+    _draw_comparison(summary, out, problem.measure)
     return summary
 
 
@@ -83,11 +84,12 @@ def _one_of_many(problem: Problem, label: str, **arguments: Any) -> dict[str, An
 def _write_comparison(
     problem: Problem, results: list[dict[str, Any]], names: Sequence[str], out: Path
 ) -> dict[str, Any]:
-    rows = [summarize(name, [r for r in results if r["optimizer"] == name]) for name in names]
+    by_name = {name: [r for r in results if r["optimizer"] == name] for name in names}
+    rows = [summarize(name, found, problem.measure) for name, found in by_name.items()]
     runs = [{**result, "folder": Path(result["folder"]).name} for result in results]
     summary = {
         "problem": problem.name,
-        "metric": "relative L2 error" if problem.exact else "loss",
+        "metric": plotting.MEASURES.get(problem.measure, problem.measure),
         "rows": [row for row in rows if row is not None],
         "runs": runs,
     }
@@ -97,14 +99,16 @@ def _write_comparison(
     return summary
 
 
-def summarize(optimizer: str, results: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """One row of the table: final errors over the seeds, failures, steps and seconds.
+def summarize(
+    optimizer: str, results: Sequence[Mapping[str, Any]], measure: str | None = None
+) -> dict[str, Any] | None:
+    """One row of the table: final errors (or other `measure`) over the seeds, failures, costs.
 
     A failed run counts with the error of its last finite model, or as infinite if it has none.
     """
     if not results:
         return None
-    errors = [_error(result) for result in results]
+    errors = [_error(result, measure) for result in results]
     ranked = np.asarray([np.inf if np.isnan(error) else error for error in errors])
     steps, seconds = (sum(float(r[name]) for r in results) for name in ("steps", "seconds"))
     return {
@@ -157,8 +161,8 @@ def _draw_comparison(summary: Mapping[str, Any], out: Path, metric: str) -> None
         plotting.save(figure, out / name)
 
 
-def _error(result: Mapping[str, Any]) -> float:
-    value = result.get("relative_l2", result.get("loss"))
+def _error(result: Mapping[str, Any], measure: str | None = None) -> float:
+    value = result.get(measure or "relative_l2", result.get("loss"))
     return float("nan") if value is None else float(value)
 
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .. import _tree, optimizers, plotting
-from ..evaluation import evaluator
 from ..problem import Problem
 from ..training import (
     AbstractCallback,
@@ -149,11 +148,12 @@ def _trained(
 ) -> TrainResult:
     problem, keep = plan.problem, _Keep()
     key = jax.random.key(plan.seed)
-    evaluate = None if problem.exact is None else evaluator(problem.exact, problem.evaluation)
+    model = problem.model(key)
+    evaluate = problem.evaluator() if problem.is_measured else None
     try:
         return train(
             problem.objective,
-            problem.model(key),
+            model,
             plan.optimizer,
             steps=plan.steps,
             seconds=plan.seconds,
@@ -178,7 +178,7 @@ def _written(plan: _Plan, folder: RunFolder, result: TrainResult) -> dict[str, A
     problem = plan.problem
     if problem.exact is None or result.status == "interrupted":
         return values
-    errors = evaluator(problem.exact, problem.evaluation, h1=True)(result.model)
+    errors = problem.evaluator(h1=True)(result.model)
     return folder.write_result(result, **description, **errors)
 
 
@@ -207,12 +207,14 @@ def draw(problem: Problem, model: PyTree, folder: RunFolder) -> list[Path]:
     """The pictures of a run: solution and error, and its history where there is one."""
     if problem.picture is not None:
         figure = problem.picture(model)
-    elif callable(model):
+    elif callable(model) and problem.domain is not None:
         figure = plotting.plot_solution(model, problem.exact, problem.domain)
     else:  # a state of parameters without a picture of their own
         figure = None
     written = [] if figure is None else plotting.save(figure, folder.path / "solution")
     history = read_history(folder.path) if folder.history_path.is_file() else []
     if history:
-        written += plotting.save(plotting.plot_history(history), folder.path / "history")
+        learned = any("test_accuracy" in record for record in history)
+        figure = (plotting.plot_learning if learned else plotting.plot_history)(history)
+        written += plotting.save(figure, folder.path / "history")
     return written

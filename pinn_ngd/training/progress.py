@@ -11,6 +11,7 @@ from .result import Record, Run, TrainResult
 
 REFRESH_SECONDS = 0.1
 LINE_SECONDS = 10.0
+MEASURED = {"relative_l2": ".2e", "test_accuracy": ".4f"}
 
 
 class ProgressBar(AbstractCallback):
@@ -26,7 +27,8 @@ class ProgressBar(AbstractCallback):
         self.bar: Progress | None = None
 
     def on_start(self, run: Run) -> None:
-        self.run, self.error, self.shown_at = run, None, time.monotonic()
+        self.run, self.shown_at = run, time.monotonic()
+        self.measured: Record = {}
         if self.enabled and self.console.is_terminal:
             columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"))
             bar = Progress(*columns, console=self.console)
@@ -36,7 +38,7 @@ class ProgressBar(AbstractCallback):
 
     def on_step(self, record: Record, model: PyTree) -> None:
         del model
-        self.error = record.get("relative_l2", self.error)
+        self.measured |= {name: record[name] for name in MEASURED if name in record}
         pause = LINE_SECONDS if self.bar is None else REFRESH_SECONDS
         if not self.enabled or time.monotonic() - self.shown_at < pause:
             return
@@ -47,24 +49,25 @@ class ProgressBar(AbstractCallback):
         if self.bar is None:
             return
         if result.history:
-            self.error = result.metrics.get("relative_l2", self.error)
+            self.measured |= result.metrics
             self._show(result.history[-1])
         self.bar.stop()
         self.bar = None
 
     def _show(self, record: Record) -> None:
-        text = describe(record, self.error)
+        text = describe(record, self.measured)
         if self.bar is None:
             self.console.print(text, highlight=False, soft_wrap=True)
         else:
             self.bar.update(self.task, description=text, completed=fraction(self.run, record))
 
 
-def describe(record: Record, error: float | None) -> str:
-    """One line about a step: numbers that are not known are left out."""
+def describe(record: Record, measured: Record) -> str:
+    """One line about a step, with the last measured errors: what is not known is left out."""
     text = f"step {record['step']}  {record['seconds']:.1f} s  loss {record['loss']:.3e}"
-    if error is not None:
-        text += f"  relative_l2 {error:.2e}"
+    text += "".join(
+        f"  {name} {measured[name]:{form}}" for name, form in MEASURED.items() if name in measured
+    )
     damping = record.get("damping", 0.0)
     return text + f"  damping {damping:.1e}" if damping > 0 else text
 
