@@ -78,7 +78,9 @@ class LayerRows(eqx.Module):
         n, k, s, o = self.cotangents.shape
         i, m = self.inputs.shape[-1], self.cotangents.shape[0] * self.cotangents.shape[1]
         by_rows = m * s * o * i + m * m * o * i
-        by_products = (n * s) ** 2 * i + (m * m * o if s == 1 else m * n * s * s * o + m * m * s * o)
+        by_products = (n * s) ** 2 * i + (
+            m * m * o if s == 1 else m * n * s * s * o + m * m * s * o
+        )
         return by_rows < by_products
 
 

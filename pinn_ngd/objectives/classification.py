@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Scalar
 
 from .. import _tree
-from ..linalg import LayerwiseJacobian, LayerRows, LeastSquaresSystem, ProductOperator
+from ..linalg import LayerRows, LayerwiseJacobian, LeastSquaresSystem, ProductOperator
 from . import _layers
 from .base import AbstractObjective, Evaluation
 from .batches import AbstractBatches, Batch
@@ -213,4 +213,3 @@ class _Surgery:
 
 def _root(n: int, dtype: Any) -> Array:
     return jnp.sqrt(jnp.asarray(n, dtype))
-

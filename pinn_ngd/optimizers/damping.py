@@ -64,7 +64,9 @@ class LevenbergMarquardt(AbstractDamping):
 
     def update(self, damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
         good, poor = ratio > 1 - self.margin, ~(ratio >= self.margin)
-        new = jnp.where(good, damping * self.factor, jnp.where(poor, damping / self.factor, damping))
+        new = jnp.where(
+            good, damping * self.factor, jnp.where(poor, damping / self.factor, damping)
+        )
         return jnp.clip(new, self.smallest, self.largest)
 
 

@@ -40,8 +40,8 @@ def plot_confusion(
     """Confusion matrix of a test set, and its most confident mistakes.
 
     `logits` (n, k), `labels` (n,), `inputs` (n, 1, h, w) pictures or anything that ravels to
-    curves. The mistakes show the examples with what the model says and, after the colon, what is
-    right. The diagonal of the matrix is left pale: its counts are written, its colors would hide
+    curves. Above a mistake stands what the model says for what: "9 for 4" is a four taken for a
+    nine. The diagonal of the matrix is left pale: its counts are written, its colors would hide
     the mistakes.
     """
     logits, labels, inputs = (np.asarray(a) for a in (logits, labels, inputs))
@@ -61,7 +61,7 @@ def _losses(ax: "matplotlib.axes.Axes", x: np.ndarray, loss: np.ndarray) -> None
     ax.plot(x, loss, color=look.BLUE, alpha=0.25, linewidth=0.6)
     if len(loss) > WINDOW:
         mean = np.convolve(loss, np.full(WINDOW, 1 / WINDOW), mode="valid")
-        ax.plot(x[WINDOW - 1 :], mean, color=look.BLUE)
+        ax.plot(x[WINDOW // 2 : WINDOW // 2 + len(mean)], mean, color=look.BLUE)
     ax.set_yscale("log")
 
 
@@ -69,6 +69,9 @@ def _accuracy(ax: "matplotlib.axes.Axes", x: np.ndarray, accuracy: np.ndarray) -
     seen = np.isfinite(accuracy)
     ax.plot(x[seen], accuracy[seen], color=look.VERMILION, marker=".", markersize=3.0)
     ax.grid(visible=True, axis="y", color="#dddddd", linewidth=0.4)
+    if seen.any():  # the first steps would press what matters against the top
+        best = accuracy[seen].max()
+        ax.set_ylim(bottom=max(0.0, 1 - 5 * max(1 - best, 0.01)))
 
 
 def _matrix(ax: "matplotlib.axes.Axes", counts: np.ndarray) -> None:
@@ -82,9 +85,7 @@ def _matrix(ax: "matplotlib.axes.Axes", counts: np.ndarray) -> None:
     ax.set_title(f"{wrong.sum()} of {counts.sum()} wrong")
 
 
-def _mistakes(
-    figure: Any, logits: np.ndarray, labels: np.ndarray, inputs: np.ndarray
-) -> None:
+def _mistakes(figure: Any, logits: np.ndarray, labels: np.ndarray, inputs: np.ndarray) -> None:
     guesses = logits.argmax(axis=1)
     margin = logits.max(axis=1) - logits[np.arange(len(labels)), labels]
     worst = np.argsort(-margin)[:MISTAKES]
@@ -93,7 +94,7 @@ def _mistakes(
         if guesses[place] == labels[place]:
             break
         _example(ax, inputs[place])
-        ax.set_title(f"{guesses[place]}: {labels[place]}")
+        ax.set_title(f"{guesses[place]} for {labels[place]}")
     for ax in panels:
         ax.set(xticks=[], yticks=[])
         look.hide_spines(ax)

@@ -51,7 +51,9 @@ def plot_comparison(
     with look.style():
         figure = look.new_figure(width, 0.5 * width + 0.9 if width < 5 else 3.4)
         ax = figure.subplots()
-        ax.set(xscale="log", yscale="log", xlabel=LABELS[x], ylabel=_MATH.get(y, MEASURES.get(y, y)))
+        ax.set(
+            xscale="log", yscale="log", xlabel=LABELS[x], ylabel=_MATH.get(y, MEASURES.get(y, y))
+        )
         palette = look.colors(runs)
         for label, b in shown.items():
             ax.fill_between(b.x, b.low, b.high, color=palette[label], alpha=0.18, linewidth=0)
