@@ -1,10 +1,11 @@
 """Adam against natural gradients on mnist-5k: steps, final accuracy and seconds over five seeds.
 
-Every method is tuned in the same way: each candidate of its grid trains once on seven eighths of
-the training part, and the best accuracy on the remaining eighth, at the end, wins. Then five seeds
-(each with its own split, network and order of batches) train on the whole training part and are
-tested every ten steps on the 1,000 digits put aside. Per seed the mark is Adam's best test accuracy
-minus half a point; reported are the steps and the seconds of training to reach it.
+Five seeds, each with its own split, network and order of batches, are tested every ten steps on
+the 1,000 digits put aside. Adam gets the rate of its grid whose best test accuracy has the highest
+median over the seeds: chosen on the test set, in its favor. The other methods are tuned without
+it: each candidate of a grid trains once on seven eighths of a training part, and the accuracy on
+the remaining eighth (the mean of the last five tests) decides. Per seed the mark is Adam's best
+test accuracy minus half a point; reported are the steps and the seconds of training to reach it.
 
     taskset -c 0 python benchmarks/classification.py --out results.json
 """
@@ -32,7 +33,7 @@ METHODS: dict[str, dict[str, list[Any]]] = {
     "adam": {"rate": [3e-4, 1e-3, 3e-3, 1e-2]},
     "sgd": {"rate": [0.01, 0.03, 0.1]},
     "ngd-woodbury": {"rate": [0.1, 0.3, 1.0], "damping": [1.0, 3.0, 10.0]},
-    "tngd": {"rate": [0.1, 0.3], "damping": [0.1, 1.0, 3.0], "time": [1.0, 10.0]},
+    "tngd": {"rate": [0.1, 0.3], "damping": [1.0, 3.0], "time": [1.0, 10.0]},
 }
 
 
@@ -73,9 +74,22 @@ def tuned(name: str, steps: int) -> dict[str, Any]:
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
         found = run(data, name, settings, 100, steps)
-        accuracy = found["curve"][-1][2] if found["status"] == "finished" else 0.0
+        last = [accuracy for *_, accuracy in found["curve"][-5:]]
+        accuracy = float(np.mean(last)) if found["status"] == "finished" else 0.0
         print(f"  {name} {settings}: validation {accuracy:.4f}", flush=True)
         scored.append((accuracy, settings))
+    return max(scored, key=lambda pair: pair[0])[1]
+
+
+def favorable(name: str, seeds: int, steps: int) -> list[dict[str, Any]]:
+    """The runs of the candidate with the best median of the best test accuracy."""
+    scored = []
+    for values in itertools.product(*METHODS[name].values()):
+        settings = dict(zip(METHODS[name], values, strict=True))
+        runs = [run(mnist_5k(seed=s), name, settings, s, steps) for s in range(seeds)]
+        accuracy = float(np.median([max(a for *_, a in r["curve"]) for r in runs]))
+        print(f"  {name} {settings}: best test accuracy, median {accuracy:.4f}", flush=True)
+        scored.append((accuracy, runs))
     return max(scored, key=lambda pair: pair[0])[1]
 
 
@@ -113,12 +127,13 @@ def report(runs: list[dict[str, Any]]) -> str:
 def main(methods: list[str], seeds: int, steps: int, out: str) -> None:
     runs = []
     for name in methods:
-        settings = tuned(name, steps)
-        print(f"{name}: {settings}", flush=True)
-        for seed in range(seeds):
-            runs.append(run(mnist_5k(seed=seed), name, settings, seed, steps))
-            if out:
-                Path(out).write_text(json.dumps(runs))
+        if name == "adam":
+            runs += favorable(name, seeds, steps)
+        else:
+            settings = tuned(name, steps)
+            runs += [run(mnist_5k(seed=s), name, settings, s, steps) for s in range(seeds)]
+        if out:
+            Path(out).write_text(json.dumps(runs))
         if any(r["method"] == "adam" for r in runs):
             print(report(runs), flush=True)
 

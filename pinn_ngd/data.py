@@ -167,11 +167,11 @@ def _find_idx(folder: Path, name: str) -> Path:
 
 
 def _read_idx(file: Path) -> np.ndarray:
-    opened = gzip.open(file) if file.suffix == ".gz" else file.open("rb")
-    with opened as stream:
-        zeros, kind, axes = struct.unpack(">HBB", stream.read(4))
-        if zeros != 0 or kind != 8:
-            msg = f"`path`: {file} is no IDX file of bytes."
-            raise ValueError(msg)
-        shape = struct.unpack(f">{axes}I", stream.read(4 * axes))
-        return np.frombuffer(stream.read(), np.uint8).reshape(shape)
+    data = file.read_bytes()
+    data = gzip.decompress(data) if file.suffix == ".gz" else data
+    zeros, kind, axes = struct.unpack(">HBB", data[:4])
+    if zeros != 0 or kind != 8:
+        msg = f"`path`: {file} is no IDX file of bytes."
+        raise ValueError(msg)
+    shape = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes])
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -1,4 +1,4 @@
-"""How well a classifier does on examples that it has not seen: accuracy, likelihood, calibration."""
+"""How well a classifier does on unseen examples: accuracy, likelihood, calibration."""
 
 from collections.abc import Callable
 from typing import Any

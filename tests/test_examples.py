@@ -54,3 +54,11 @@ def test_11_implicit_state():
 def test_12_full_waveform_inversion():
     found = _main("12_full_waveform_inversion")(cells=21, shots=2)
     assert found["natural gradient"][0] < 0.5 * found["gradient descent"][0]
+
+
+@pytest.mark.slow
+def test_21_classify_digits_tngd():
+    pytest.importorskip("sklearn")
+    accuracy = _main("21_classify_digits_tngd")(steps=60, times=(10.0,))
+    assert accuracy["tngd, time 10"] > 0.9
+    assert accuracy["tngd, time 10"] > accuracy["adam"]

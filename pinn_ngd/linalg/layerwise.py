@@ -75,8 +75,8 @@ class LayerRows(eqx.Module):
 
     def _rows_are_cheaper(self) -> bool:
         """Multiplications of the two ways; with one position the Hadamard product mostly wins."""
-        n, k, s, o = self.cotangents.shape
-        i, m = self.inputs.shape[-1], self.cotangents.shape[0] * self.cotangents.shape[1]
+        (n, k, s, o), i = self.cotangents.shape, self.inputs.shape[-1]
+        m = n * k
         by_rows = m * s * o * i + m * m * o * i
         by_products = (n * s) ** 2 * i + (
             m * m * o if s == 1 else m * n * s * s * o + m * m * s * o

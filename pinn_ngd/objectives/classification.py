@@ -83,15 +83,23 @@ class ClassificationObjective(AbstractObjective):
         return jax.vmap(one)(batch.inputs, batch.targets)
 
     def evaluate(self, model: PyTree, batch: Batch) -> Evaluation:
-        params, static = _tree.trainable(model)
+        """The mean loss, and the target of `system`, or the gradient where it has none."""
+        if self.curvature == "mc-fisher":
+            return Evaluation(self.loss(model, batch), self.gradient(model, batch))
 
-        def mean(q: PyTree) -> Scalar:
-            return jnp.mean(self.losses(eqx.combine(q, static), batch))
+        def target(x: PyTree, y: Array) -> Array | None:
+            return self.directions(model(x).reshape(-1), y, None)[1]
 
-        return Evaluation(*jax.value_and_grad(mean)(params))
+        targets = jax.vmap(target)(batch.inputs, batch.targets)
+        return Evaluation(self.loss(model, batch), targets / _root(batch.size, targets.dtype))
 
     def loss(self, model: PyTree, batch: Batch) -> Scalar:
         return jnp.mean(self.losses(model, batch))
+
+    def gradient(self, model: PyTree, batch: Batch) -> PyTree:
+        """The gradient of the mean loss, shaped like the parameters."""
+        params, static = _tree.trainable(model)
+        return jax.grad(lambda q: self.loss(eqx.combine(q, static), batch))(params)
 
     def directions(self, z: Array, y: Array, key: Any) -> tuple[Array, Array | None]:
         """Columns C (o, r) of one example, with A = C^T J / sqrt(n), and its target, if there is.
@@ -119,7 +127,7 @@ class ClassificationObjective(AbstractObjective):
             operator, target = self._layerwise(model, batch)
         if target is not None:
             return LeastSquaresSystem(operator, target)
-        return LeastSquaresSystem(operator, gradient=self.evaluate(model, batch).right_hand_side)
+        return LeastSquaresSystem(operator, gradient=self.gradient(model, batch))
 
     def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
         """The difference of the losses of one batch."""

@@ -64,10 +64,8 @@ class LevenbergMarquardt(AbstractDamping):
 
     def update(self, damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
         good, poor = ratio > 1 - self.margin, ~(ratio >= self.margin)
-        new = jnp.where(
-            good, damping * self.factor, jnp.where(poor, damping / self.factor, damping)
-        )
-        return jnp.clip(new, self.smallest, self.largest)
+        change = jnp.where(good, self.factor, jnp.where(poor, 1 / self.factor, 1.0))
+        return jnp.clip(damping * change.astype(damping.dtype), self.smallest, self.largest)
 
 
 DAMPINGS: dict[str, type[AbstractDamping]] = {

@@ -1,5 +1,7 @@
 """Minibatch natural gradients: the limits of time, Adam's sign, damping, delay, and Optax."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -57,7 +59,7 @@ def dense(damping=DAMPING):
     batch = objective.batch(jax.random.key(3))
     system = objective.system(model, batch)
     rows = system.operator.as_matrix()
-    gradient = flat(objective.evaluate(model, batch).right_hand_side)
+    gradient = flat(objective.gradient(model, batch))
     curvature = rows.T @ rows
     natural = jnp.linalg.solve(curvature + damping * jnp.eye(len(gradient)), gradient)
     return gradient, natural, curvature
@@ -121,7 +123,7 @@ def test_adam_without_betas_is_the_sign():
 
 
 def test_conjugate_gradients_start_where_they_stopped():
-    gradient, natural, _ = dense(1e-3)
+    natural = dense(1e-3)[1]
     short = dict(iterations=4, rate=RATE, momentum=0.0, damping=1e-3)
     system = damped_system(1e-3)
     direction, state = ConjugateGradients(4), None
@@ -129,7 +131,7 @@ def test_conjugate_gradients_start_where_they_stopped():
     for _ in range(4):
         found, state = direction(system, state, jax.random.key(0))
         errors.append(float(jnp.linalg.norm(flat(found) - natural)))
-    assert all(b < a for a, b in zip(errors, errors[1:], strict=False))
+    assert all(b < a for a, b in itertools.pairwise(errors))
     assert float(jnp.linalg.norm(move("ngd-cg", **short))) > 0
 
 
@@ -205,7 +207,7 @@ def test_levenberg_marquardt_follows_the_ratio():
     state = optimizer.init(model, objective, batch)
     _, state, info = optimizer.step(model, state, objective, batch, key=jax.random.key(0))
     rows = objective.system(model, batch).operator.as_matrix()
-    gradient = flat(objective.evaluate(model, batch).right_hand_side)
+    gradient = flat(objective.gradient(model, batch))
     step = jnp.linalg.solve(rows.T @ rows + jnp.eye(len(gradient)), gradient)
     _close(info.predicted, step @ gradient - 0.5 * jnp.sum((rows @ step) ** 2))
     assert float(state.damping) != float(info.damping)
@@ -217,7 +219,8 @@ def test_levenberg_marquardt_follows_the_ratio():
 )  # fmt: skip
 def test_every_optimizer_learns_and_leaves_frozen_parts_alone(name):
     objective, model = blobs(), freeze(network(), lambda m: m.layers[0])
-    settings = {"rate": 0.01} if name in ("adam", "signsgd") else {}
+    slow = ("adam", "signsgd", "tngd-adam")
+    settings = {"rate": 0.02} if name in slow else {}
     optimizer = optimizers.get(name, **settings)
     result = train(objective, model, optimizer, steps=40, key=jax.random.key(0))
     batch = Shuffled(objective.batches.inputs, objective.batches.targets).draw(jax.random.key(0), 0)

@@ -80,10 +80,12 @@ RECORD = {"step": 12, "seconds": 3.0, "loss": 2.5e-9, "damping": 1e-3}
 
 
 def test_a_line_shows_only_what_is_known():
-    assert describe(RECORD, 1e-4) == (
+    assert describe(RECORD, {"relative_l2": 1e-4}) == (
         "step 12  3.0 s  loss 2.500e-09  relative_l2 1.00e-04  damping 1.0e-03"
     )
-    assert describe(RECORD | {"damping": 0.0}, None) == "step 12  3.0 s  loss 2.500e-09"
+    assert describe(RECORD | {"damping": 0.0}, {"test_accuracy": 0.95}) == (
+        "step 12  3.0 s  loss 2.500e-09  test_accuracy 0.9500"
+    )
 
 
 @pytest.mark.parametrize(
