@@ -37,8 +37,10 @@ def classifier_scores(
                 " they must be among them."
             )
             raise ValueError(msg)
-        values = _scores(logits, labels)
-        return {prefix + name: float(value) for name, value in values.items()}
+        right, nll, ece = _scores(logits, labels)
+        accuracy, error = int(right) / n, (n - int(right)) / n
+        values = {"accuracy": accuracy, "error": error, "nll": float(nll), "ece": float(ece)}
+        return {prefix + name: value for name, value in values.items()}
 
     return scores
 
@@ -52,7 +54,7 @@ def calibration_error(
     ICML 2017, eq. 5).
     """
     confidence = jnp.max(jax.nn.softmax(logits), axis=1)
-    right = (jnp.argmax(logits, axis=1) == labels).astype(confidence.dtype)
+    right = _right(logits, labels)
     place = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
     gaps = jax.ops.segment_sum(right - confidence, place, num_segments=bins)
     return jnp.sum(jnp.abs(gaps)) / labels.shape[0]
@@ -66,12 +68,13 @@ def logits_of(model: PyTree, inputs: PyTree) -> Float[Array, "n k"]:
 
 
 @eqx.filter_jit
-def _scores(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> dict[str, Scalar]:
-    accuracy = jnp.mean((jnp.argmax(logits, axis=1) == labels).astype(logits.dtype))
+def _scores(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> tuple[Scalar, ...]:
+    """How many are right, the mean negative log-likelihood, and the calibration error."""
     chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
-    return {
-        "accuracy": accuracy,
-        "error": 1 - accuracy,
-        "nll": -jnp.mean(chosen),
-        "ece": calibration_error(logits, labels),
-    }
+    right = jnp.sum(_right(logits, labels))
+    return right, -jnp.mean(chosen), calibration_error(logits, labels)
+
+
+def _right(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
+    """One where the largest output is that of the label, else zero."""
+    return (jnp.argmax(logits, axis=1).astype(labels.dtype) == labels).astype(logits.dtype)

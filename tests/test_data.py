@@ -91,7 +91,7 @@ def test_idx_files_and_npz_files_of_the_user(tmp_path):
 
 
 def test_bad_files_are_named(tmp_path):
-    with pytest.raises(ValueError, match="neither an .npz file nor a folder"):
+    with pytest.raises(ValueError, match="nor a folder of IDX files"):
         data.from_path(tmp_path / "nothing.npz")
     with pytest.raises(ValueError, match="has no file train-images"):
         data.from_path(tmp_path)

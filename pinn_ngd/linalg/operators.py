@@ -5,7 +5,7 @@ All are ordinary Lineax operators, usable with plain `lineax.linear_solve`.
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 from ._ravel import FrozenStructure, dtype_of, freeze, ravel, size, thaw, unravel
 
 _Operator = TypeVar("_Operator", bound=lx.AbstractLinearOperator)
+HIGHEST = jax.lax.Precision.HIGHEST
 _PSD = frozenset({lx.positive_semidefinite_tag})
 _SEMIDEFINITE = (lx.positive_semidefinite_tag, lx.negative_semidefinite_tag)
 
@@ -34,7 +35,7 @@ _PREDICATES = {
 
 def matvec(matrix: Inexact[Array, "n p"], vector: Inexact[Array, " p"]) -> Inexact[Array, " n"]:
     """Matrix times vector in full precision: some accelerators default to 10-bit mantissas."""
-    return jnp.matmul(matrix, vector, precision=jax.lax.Precision.HIGHEST)
+    return jnp.matmul(matrix, vector, precision=HIGHEST)
 
 
 def register_operator(
@@ -306,16 +307,11 @@ class Gram(lx.AbstractLinearOperator):
         return jax.tree.map(lambda y, x: y + self.damping.astype(x.dtype) * x, product, vector)
 
     def as_matrix(self) -> Inexact[Array, "p p"]:
-        product = self._product()
-        identity = jnp.eye(product.shape[0], dtype=product.dtype)
-        return product + self.damping.astype(product.dtype) * identity
-
-    def _product(self) -> Inexact[Array, "p p"]:
-        transposed = self.operator.transpose()
-        if hasattr(transposed, "kernel_matrix"):  # it knows A^T A without the rows
-            return cast(Any, transposed).kernel_matrix()
-        matrix = self.operator.as_matrix()
-        return jnp.matmul(matrix.T, matrix, precision=jax.lax.Precision.HIGHEST)
+        own = getattr(self.operator.transpose(), "kernel_matrix", None)
+        matrix = self.operator.as_matrix() if own is None else None  # else it knows A^T A itself
+        product = own() if own else jnp.matmul(matrix.T, matrix, precision=HIGHEST)
+        shift = self.damping.astype(product.dtype)
+        return product + shift * jnp.eye(len(product), dtype=product.dtype)
 
     def transpose(self) -> "Gram":
         return self
