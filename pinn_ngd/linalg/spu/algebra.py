@@ -9,7 +9,7 @@ Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660; Duffield et al., T
 Exponentials and Thermodynamic Parallelism, arXiv:2311.12759.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..spectral import is_zero
 from .checks import check_definite, check_tagged
 from .filters import end_variance
 from .processes import Schedule, SpectralProcess
@@ -215,7 +216,3 @@ def _check_samples(samples: int) -> None:
     if samples < BATCHES:
         msg = f"`samples` is {samples}; pass at least {BATCHES}, one for each batch."
         raise ValueError(msg)
-
-
-def _is_zero(temperature: Any) -> bool:
-    return not isinstance(temperature, Tracer) and bool(temperature == 0)
