@@ -16,6 +16,7 @@ import time
 import equinox as eqx
 import jax
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 from pinn_ngd.linalg import Cholesky, JacobianRows, LeastSquaresSystem, Normal, solve
 from pinn_ngd.models import CNN
@@ -51,7 +52,7 @@ def layers(model, batch):
 def rows(model, batch):
     """The naive form: every row by reverse mode through the whole network, stored."""
     params, static = eqx.partition(model, eqx.is_inexact_array)
-    flat, unravel = jax.flatten_util.ravel_pytree(params)
+    flat, unravel = ravel_pytree(params)
     loss = OBJECTIVE.loss_function
 
     def example(x, y):

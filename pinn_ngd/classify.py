@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -41,7 +42,7 @@ def classification_problem(
     labels, test_labels = (np.asarray(y, np.int32) for y in (split.labels, split.test_labels))
     objective = ClassificationObjective(Shuffled(inputs, labels, batch_size), curvature=curvature)
     shape = eqx.filter_eval_shape(model, jax.random.key(0), dtype)
-    objective.check(shape, Batch(inputs, labels))
+    objective.check(shape, Batch(jnp.asarray(inputs), jnp.asarray(labels)))
     scores = classifier_scores(test_inputs, test_labels)
     return Problem(
         name=name,
@@ -53,7 +54,9 @@ def classification_problem(
         seconds=600.0,
         steps=steps,
         settings=dict(settings or {}),
-        picture=lambda m: plot_confusion(logits_of(m, test_inputs), test_labels, test_inputs),
+        picture=lambda m: plot_confusion(
+            np.asarray(logits_of(m, test_inputs)), test_labels, test_inputs
+        ),
         scores=scores,
         compared="test_error",
     )

@@ -57,6 +57,14 @@ def test_12_full_waveform_inversion():
 
 
 @pytest.mark.slow
+def test_20_spu_linear_solve(tmp_path):
+    errors = _main("20_spu_linear_solve")(size=40, picture=str(tmp_path / "errors"))
+    assert errors["exact law"] < 1e-4
+    assert errors["Euler-Maruyama"] < 1e-4
+    assert errors["exact law"] < errors["noise, average"] < errors["noise, end"] < 0.05
+    assert (tmp_path / "errors.png").exists()
+
+
 def test_21_classify_digits_tngd():
     pytest.importorskip("sklearn")
     accuracy = _main("21_classify_digits_tngd")(steps=60, times=(10.0,))

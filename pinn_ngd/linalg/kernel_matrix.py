@@ -1,5 +1,7 @@
 """The small matrix A A^T of a wide operator."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import lineax as lx

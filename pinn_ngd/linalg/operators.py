@@ -308,7 +308,7 @@ class Gram(lx.AbstractLinearOperator):
 
     def as_matrix(self) -> Inexact[Array, "p p"]:
         own = getattr(self.operator.transpose(), "kernel_matrix", None)
-        matrix = self.operator.as_matrix() if own is None else None  # else it knows A^T A itself
+        matrix: Any = self.operator.as_matrix() if own is None else None
         product = own() if own else jnp.matmul(matrix.T, matrix, precision=HIGHEST)
         shift = self.damping.astype(product.dtype)
         return product + shift * jnp.eye(len(product), dtype=product.dtype)

@@ -87,10 +87,10 @@ class ClassificationObjective(AbstractObjective):
         if self.curvature == "mc-fisher":
             return Evaluation(self.loss(model, batch), self.gradient(model, batch))
 
-        def target(x: PyTree, y: Array) -> Array | None:
+        def target(x: PyTree, y: Array) -> Any:
             return self.directions(model(x).reshape(-1), y, None)[1]
 
-        targets = jax.vmap(target)(batch.inputs, batch.targets)
+        targets: Array = jax.vmap(target)(batch.inputs, batch.targets)
         return Evaluation(self.loss(model, batch), targets / _root(batch.size, targets.dtype))
 
     def loss(self, model: PyTree, batch: Batch) -> Scalar:

@@ -1,9 +1,11 @@
 """Directions from a simulated analog device that is read before it has settled."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
 from .. import _tree
 from ..linalg import SPU, LeastSquaresSystem, solve
@@ -37,7 +39,8 @@ class Thermodynamic(AbstractDirection):
     carry: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
-        if not 0 <= self.delay <= self.device.time:
+        time: Any = self.device.time
+        if not 0 <= self.delay <= time:
             msg = f"`delay` is {self.delay}; it must lie between 0 and `time` = {self.device.time}."
             raise ValueError(msg)
 
@@ -56,7 +59,7 @@ class Thermodynamic(AbstractDirection):
         return voltages, DeviceState(voltages, self._kept(system))
 
     def _settle(
-        self, system: LeastSquaresSystem, time: Array | float, start: PyTree, key: PRNGKeyArray
+        self, system: LeastSquaresSystem, time: Any, start: PyTree, key: PRNGKeyArray
     ) -> PyTree:
         device = eqx.tree_at(lambda d: d.time, self.device, time)
         return solve(system, device, options={"y0": start, "key": key}).value

@@ -22,8 +22,8 @@ def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) ->
     name = {**optimizers.settings(optimizer), **settings}.get("metric")
     if not isinstance(name, str) or not _wants_state(name, problem):
         return dict(settings)
-    dimension = problem.domain.dimension
-    if dimension not in POINTS:
+    dimension = 0 if problem.domain is None else problem.domain.dimension
+    if problem.domain is None or dimension not in POINTS:
         msg = (
             f"the metric {name!r} needs a grid, and {problem.name} has {dimension} dimensions:"
             " use the energy metric, or pass a metric with a `state` of your own."

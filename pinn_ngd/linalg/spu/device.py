@@ -162,7 +162,7 @@ def is_absent(amount: Any) -> bool:
     return amount is None or (not isinstance(amount, Tracer) and bool(amount == 0))
 
 
-def check_at_least(name: str, value: Any, least: float, meaning: str) -> None:
+def check_at_least(name: str, value: Any, least: int, meaning: str) -> None:
     """ValueError for a value that is known to be less than it may be, or not a number."""
     if value is None or isinstance(value, Tracer):
         return

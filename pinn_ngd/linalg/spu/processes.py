@@ -125,10 +125,10 @@ class EulerMaruyama(eqx.Module):
 class _Noise:
     """None. `kick` returns what step i adds to x, and the state of the noise after it."""
 
-    def start(self, x: Vector) -> Vector:
+    def start(self, x: Vector) -> Array:
         return x[:0]
 
-    def kick(self, i: Array, x: Vector, force: Vector) -> tuple[Vector, Vector]:
+    def kick(self, i: Array, x: Vector, force: Array) -> tuple[Array, Array]:
         del i
         return jnp.zeros_like(x), force
 
@@ -137,7 +137,7 @@ class _White(_Noise):
     def __init__(self, key: PRNGKeyArray, size: Array):
         self.key, self.size = key, size
 
-    def kick(self, i: Array, x: Vector, force: Vector) -> tuple[Vector, Vector]:
+    def kick(self, i: Array, x: Vector, force: Array) -> tuple[Array, Array]:
         return self.size * _normal(jax.random.fold_in(self.key, i), x), force
 
 
@@ -148,10 +148,10 @@ class _Colored(_Noise):
         self.first, self.key = jax.random.split(key)
         self.h, self.keep, self.size = h, keep, size
 
-    def start(self, x: Vector) -> Vector:
+    def start(self, x: Vector) -> Array:
         return self.size * _normal(self.first, x)
 
-    def kick(self, i: Array, x: Vector, force: Vector) -> tuple[Vector, Vector]:
+    def kick(self, i: Array, x: Vector, force: Array) -> tuple[Array, Array]:
         fresh = self.size * _normal(jax.random.fold_in(self.key, i), x)
         return self.h * force, self.keep * force + jnp.sqrt(1 - self.keep**2) * fresh
 

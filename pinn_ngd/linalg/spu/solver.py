@@ -1,6 +1,6 @@
 """The stochastic processing unit as a Lineax solver."""
 
-from typing import Any, Literal, get_args
+from typing import Any, cast
 
 import equinox as eqx
 import equinox.internal as eqxi
@@ -15,10 +15,10 @@ from .checks import check_definite, check_step, check_tagged
 from .device import Device, DeviceCost, check_at_least, count_elements
 from .filters import read_out_variance
 from .processes import EulerMaruyama, Schedule, SpectralProcess, num_steps
-from .spectra import KrylovSpectrum, Measure, probe, spectrum_of
+from .spectra import KrylovSpectrum, Measure, as_gram, probe, spectrum_of
 
-Simulation = Literal["exact", "lanczos", "euler-maruyama", "diffrax"]
-ReadOut = Literal["end", "average"]
+SIMULATIONS = ("exact", "lanczos", "euler-maruyama", "diffrax")
+READ_OUTS = ("end", "average")
 
 
 class _State(eqx.Module):
@@ -68,7 +68,8 @@ class SPU(lx.AbstractLinearSolver[_State]):
     another solve on the device, with the same noise.
 
     Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments
-    and a missing key. While it runs, a `jax.errors.JaxRuntimeError` tells of an operator that is
+    and a missing key. While it runs, a `ValueError` (JAX may
+    make it a `JaxRuntimeError`) tells of an operator that is
     unsymmetric or indefinite after all (quantized too coarsely, say), and of a `dt` over the limit,
     which its message names.
 
@@ -78,8 +79,8 @@ class SPU(lx.AbstractLinearSolver[_State]):
 
     time: Real[ArrayLike, ""]
     temperature: Real[ArrayLike, ""] = 0.0
-    simulation: Simulation = eqx.field(static=True, default="exact")
-    read_out: ReadOut = eqx.field(static=True, default="end")
+    simulation: str = eqx.field(static=True, default="exact")
+    read_out: str = eqx.field(static=True, default="end")
     burn_in: Real[ArrayLike, ""] = 0.0
     dt: Real[ArrayLike, ""] | None = None
     products: int = eqx.field(static=True, default=40)
@@ -92,8 +93,9 @@ class SPU(lx.AbstractLinearSolver[_State]):
         check_at_least("products", self.products, 1, "a number of products")
         self._check_names()
         self._check_window()
-        if self.dt is not None and not isinstance(self.dt, Tracer) and not self.dt > 0:
-            msg = f"`dt` is {self.dt}; pass a positive step, or None for a tenth of the limit."
+        dt: Any = self.dt
+        if dt is not None and not isinstance(dt, Tracer) and not dt > 0:
+            msg = f"`dt` is {dt}; pass a positive step, or None for a tenth of the limit."
             raise ValueError(msg)
         lacking = self.device.unsupported(self.simulation)
         if lacking:
@@ -103,7 +105,9 @@ class SPU(lx.AbstractLinearSolver[_State]):
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> _State:
         del options
         check_tagged(operator)
-        operator = lx.linearise(self.device.program(operator))
+        factored = as_gram(operator)
+        operator = self.device.program(operator if factored is None else factored)
+        operator = lx.linearise(operator)
         frozen = eqxi.Static(freeze(operator.in_structure()))
         elements = eqxi.Static(count_elements(operator))
         process, measure = self._process(operator)
@@ -195,17 +199,18 @@ class SPU(lx.AbstractLinearSolver[_State]):
         }
 
     def _check_names(self) -> None:
-        for name, choices in (("simulation", Simulation), ("read_out", ReadOut)):
-            value, known = getattr(self, name), get_args(choices)
+        for name, known in (("simulation", SIMULATIONS), ("read_out", READ_OUTS)):
+            value = getattr(self, name)
             if value not in known:
                 msg = f"`{name}` is {value!r}; choose one of {', '.join(map(repr, known))}."
                 raise ValueError(msg)
 
     def _check_window(self) -> None:
-        known = not any(isinstance(x, Tracer) for x in (self.time, self.burn_in))
-        if self.read_out == "average" and known and not self.burn_in < self.time:
+        time, burn_in = cast(Any, self.time), cast(Any, self.burn_in)
+        known = not (isinstance(time, Tracer) or isinstance(burn_in, Tracer))
+        if self.read_out == "average" and known and not burn_in < time:
             msg = (
-                f"`burn_in` is {self.burn_in} and `time` {self.time}: a time average needs a"
+                f"`burn_in` is {burn_in} and `time` {time}: a time average needs a"
                 " window; pass a burn_in below the time, or read_out='end'."
             )
             raise ValueError(msg)
