@@ -13,6 +13,7 @@ from .calculus import normal_derivative as normal_derivative
 from .calculus import spatial_gradient as spatial_gradient
 from .calculus import spatial_laplacian as spatial_laplacian
 from .calculus import time_derivative as time_derivative
+from .classify import classification_problem as classification_problem
 from .domains import Box as Box
 from .domains import Interval as Interval
 from .domains import SpaceTime as SpaceTime
@@ -20,13 +21,17 @@ from .evaluation import relative_h1 as relative_h1
 from .evaluation import relative_l2 as relative_l2
 from .grids import Grid as Grid
 from .objectives import AbstractObjective as AbstractObjective
+from .objectives import Batch as Batch
+from .objectives import ClassificationObjective as ClassificationObjective
 from .objectives import Energy as Energy
 from .objectives import EnergyObjective as EnergyObjective
 from .objectives import ExplicitState as ExplicitState
+from .objectives import Generated as Generated
 from .objectives import ImplicitState as ImplicitState
 from .objectives import PointwiseState as PointwiseState
 from .objectives import Residual as Residual
 from .objectives import ResidualObjective as ResidualObjective
+from .objectives import Shuffled as Shuffled
 from .objectives import StateMisfit as StateMisfit
 from .objectives import StateObjective as StateObjective
 from .optimizers import citation as citation
@@ -40,6 +45,7 @@ from .quadrature import MonteCarlo as MonteCarlo
 from .quadrature import Quadrature as Quadrature
 from .quadrature import Sobol as Sobol
 from .quadrature import Trapezoid as Trapezoid
+from .scores import classifier_scores as classifier_scores
 from .training import TrainResult as TrainResult
 from .training import train as train
 

@@ -65,6 +65,7 @@ def test_20_spu_linear_solve(tmp_path):
     assert (tmp_path / "errors.png").exists()
 
 
+@pytest.mark.slow
 def test_21_classify_digits_tngd():
     pytest.importorskip("sklearn")
     accuracy = _main("21_classify_digits_tngd")(steps=60, times=(10.0,))
