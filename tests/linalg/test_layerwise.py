@@ -1,0 +1,71 @@
+"""Layer blocks against their own stored rows, whichever way the Gram matrix takes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinn_ngd.linalg import (
+    Cholesky,
+    LayerRows,
+    LayerwiseJacobian,
+    LeastSquaresSystem,
+    Normal,
+    kernel,
+    solve,
+)
+
+# (n, k, s, o, i): dense; many positions and few weights; few positions and many weights
+SHAPES = [(4, 3, 1, 5, 6), (3, 4, 20, 2, 3), (6, 4, 2, 3, 30)]
+
+
+def block(shape, key, bias=True):
+    n, k, s, o, i = shape
+    first, second = jax.random.split(key)
+    inputs = jax.random.normal(first, (n, s, i))
+    cotangents = jax.random.normal(second, (n, k, s, o))
+    layer = LayerRows(inputs, cotangents, 0, 1 if bias else None)
+    leaves = [jax.ShapeDtypeStruct((o, i), jnp.float64), jax.ShapeDtypeStruct((o,), jnp.float64)]
+    return LayerwiseJacobian([layer], [], [], (n, k), leaves if bias else leaves[:1])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_and_kernel_are_those_of_the_rows(shape, bias, key):
+    operator = block(shape, key, bias)
+    rows = operator.as_matrix()
+    np.testing.assert_allclose(operator.kernel_matrix(), rows @ rows.T, rtol=1e-12, atol=1e-12)
+    structure = operator.in_structure()
+    vector = [jax.random.normal(key, leaf.shape) for leaf in structure]
+    flat = jnp.concatenate([leaf.ravel() for leaf in vector])
+    image = operator.mv(vector)
+    np.testing.assert_allclose(image.ravel(), rows @ flat, atol=1e-12)
+    back = jnp.concatenate([leaf.ravel() for leaf in operator.T.mv(image)])
+    np.testing.assert_allclose(back, rows.T @ image.ravel(), rtol=1e-12, atol=1e-11)
+
+
+def test_both_ways_to_the_kernel_are_tried(key):
+    cheap = [block(shape, key).layers[0]._rows_are_cheaper() for shape in SHAPES]
+    assert cheap == [False, True, False]
+
+
+def test_a_dual_solve_never_asks_for_the_rows(key, monkeypatch):
+    operator = block(SHAPES[0], key)
+    rows, target = operator.as_matrix(), jax.random.normal(key, (4, 3))
+    expected = rows.T @ jnp.linalg.solve(rows @ rows.T + 0.1 * jnp.eye(12), target.ravel())
+
+    def refuse(self):
+        raise AssertionError
+
+    monkeypatch.setattr(LayerwiseJacobian, "as_matrix", refuse)
+    system = LeastSquaresSystem(operator, target, damping=0.1)
+    found = solve(system, Normal(Cholesky()), form="dual").value
+    np.testing.assert_allclose(jnp.concatenate([x.ravel() for x in found]), expected, atol=1e-12)
+    assert kernel(operator, 0.1).as_matrix().shape == (12, 12)
+
+
+def test_every_leaf_needs_one_block(key):
+    layer = block(SHAPES[0], key).layers[0]
+    leaves = [jax.ShapeDtypeStruct((5, 6), jnp.float64)] * 3
+    with pytest.raises(ValueError, match="every leaf needs exactly one block"):
+        LayerwiseJacobian([layer], [], [], (4, 3), leaves)
