@@ -42,16 +42,15 @@ def main() -> None:
     operator, b = system()
     # The limit: a time of 1e5 is a thousand relaxation times.
     solution = lx.linear_solve(operator, b, SPU(time=1e5)).value
-    print("| time | products | Lanczos to x(t) | EM to x(t) | device to x* | CG to x* |")
+    print("| time | products | Lanczos to x(t) | EM (10 t) to x(t) | device to x* | CG to x* |")
     print("|---|---|---|---|---|---|")
     for time, products in RUNS:
         exact = lx.linear_solve(operator, b, SPU(time=time)).value
         krylov = SPU(time=time, simulation="lanczos", products=products)
         krylov = distance(lx.linear_solve(operator, b, krylov).value, exact)
-        dt = time / products
-        em = "unstable"
-        if dt < 2 / (10.0 + DAMPING):
-            euler = SPU(time=time, simulation="euler-maruyama", dt=dt)
+        em = "-"
+        if time <= 50:
+            euler = SPU(time=time, simulation="euler-maruyama", dt=0.1)
             em = f"{distance(lx.linear_solve(operator, b, euler).value, exact):.1e}"
         cg = CG(rtol=1e-14, atol=1e-14, max_steps=products)
         cg = distance(lx.linear_solve(operator, b, cg, throw=False).value, solution)

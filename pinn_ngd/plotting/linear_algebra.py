@@ -1,6 +1,6 @@
 """Errors of linear algebra against time, products or read-outs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plot_errors(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    curves: Mapping[str, tuple[Any, Any]],
     *,
     xlabel: str,
     ylabel: str = "relative error",
@@ -31,10 +31,13 @@ def plot_errors(
         axes = figure.subplots()
         if theory is not None:
             axes.plot(*theory, color=look.GRAY, alpha=0.35, linewidth=5, label="theory")
-        for (label, (x, error)), color in zip(curves.items(), look.cycle(len(curves)), strict=True):
+        colors = look.cycle(len(curves))
+        for rank, (label, (x, error)) in enumerate(curves.items()):
             x, error = np.asarray(x), np.asarray(error)
             shown = (x > 0) & (error > 0)
-            axes.plot(x[shown], error[shown], "o-", color=color, markersize=3, label=label)
+            width = 3.2 - 2.2 * rank / max(1, len(curves) - 1)  # curves on top of each other
+            axes.plot(x[shown], error[shown], "o-", color=colors[rank], linewidth=width,
+                      markersize=2 + width, label=label)  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
         for axis in (axes.xaxis, axes.yaxis):
             look.decades(axis)
