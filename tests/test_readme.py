@@ -28,7 +28,8 @@ def test_python_code_runs():
     for code in codes:
         scope: dict = {}
         exec(compile(code, "README", "exec"), scope)
-        assert float(scope["result"].loss) < 1e-2
+        result = scope["result"]  # equations are solved; classifiers get unseen examples right
+        assert result.metrics.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
 
 
 def test_linked_pictures_and_pages_exist():

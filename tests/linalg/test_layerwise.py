@@ -54,8 +54,8 @@ def test_a_dual_solve_never_asks_for_the_rows(key, monkeypatch):
     rows, target = operator.as_matrix(), jax.random.normal(key, (4, 3))
     expected = rows.T @ jnp.linalg.solve(rows @ rows.T + 0.1 * jnp.eye(12), target.ravel())
 
-    def refuse(self):
-        raise AssertionError
+    def refuse(operator):
+        raise AssertionError(operator)
 
     monkeypatch.setattr(LayerwiseJacobian, "as_matrix", refuse)
     system = LeastSquaresSystem(operator, target, damping=0.1)
