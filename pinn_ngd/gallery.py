@@ -82,8 +82,14 @@ def one_run(problem: str, pictures: Sequence[str] = ("solution", "history"), see
     return make_pictures
 
 
-def comparison(problem: str, optimizers: Sequence[str], seeds: int, seconds: float) -> Any:
-    """An entry that compares optimizers, against seconds and against steps."""
+def comparison(
+    problem: str,
+    optimizers: Sequence[str],
+    seeds: int,
+    seconds: float,
+    against: Sequence[str] = ("seconds", "steps"),
+) -> Any:
+    """An entry that compares optimizers, against seconds, steps or solves."""
 
     def make_pictures(job: Job) -> Made:
         chosen = job.seeds(seeds)
@@ -91,8 +97,8 @@ def comparison(problem: str, optimizers: Sequence[str], seeds: int, seconds: flo
             job.problem(problem), optimizers, seeds=chosen, out=job.runs, resume=job.resume,
             tell=job.tell, **job.budget(seconds),
         )  # fmt: skip
-        names = [f"{job.name}-{x}" for x in ("seconds", "steps")]
-        for x, name in zip(("seconds", "steps"), names, strict=True):
+        names = [f"{job.name}-{x}" for x in against]
+        for x, name in zip(against, names, strict=True):
             _copy(job.runs / f"error-vs-{x}", job.folder / name)
         shutil.copyfile(job.runs / "compare.md", job.folder / f"{job.name}.md")
         return _recorded(job, names, seeds=list(chosen), results=summary["rows"])
@@ -154,6 +160,24 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
         ("engd-tr", "wngd:l2", "wngd:h1", "wngd:h-1", "wngd:fisher-rao", "wngd", "gd"),
         seeds=2,
         seconds=10.0,
+    ),
+    "poisson-state-metrics": comparison(
+        "poisson-state-metrics",
+        (
+            "engd-tr",
+            "wngd:l2",
+            "wngd:h1",
+            "wngd:h1-homogeneous",
+            "wngd:h2",
+            "wngd:h-1",
+            "wngd:fisher-rao",
+            "wngd:wasserstein",
+            "gd",
+            "lbfgs",
+        ),
+        seeds=1,
+        seconds=150.0,
+        against=("seconds", "steps", "solves"),
     ),
     "results": results_table,
 }

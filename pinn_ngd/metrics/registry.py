@@ -16,6 +16,7 @@ _METRICS: dict[str, tuple[Callable[..., AbstractMetric], str]] = {
     "euclidean": (Euclidean, "That of the parameters: gradient descent"),
     "l2": (Sobolev, "L2 of the state"),
     "h1": (lambda **k: Sobolev(order=1.0, **k), "H1 of the state"),
+    "h2": (lambda **k: Sobolev(order=2.0, **k), "H2 of the state: that of a second-order residual"),
     "h1-homogeneous": (
         lambda **k: Sobolev(order=1.0, homogeneous=True, **k),
         "Gradients of the state in L2, constants not seen",
