@@ -27,6 +27,7 @@ from .objectives import ImplicitState as ImplicitState
 from .objectives import PointwiseState as PointwiseState
 from .objectives import Residual as Residual
 from .objectives import ResidualObjective as ResidualObjective
+from .objectives import SampleObjective as SampleObjective
 from .objectives import Smoothness as Smoothness
 from .objectives import StateMisfit as StateMisfit
 from .objectives import StateObjective as StateObjective

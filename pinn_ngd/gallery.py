@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from .mixture_paths import landscapes
-from .plotting import plot_history, plot_paths, save
+from .plotting import plot_history, plot_paths, plot_spectra, save
 from .problem import Problem, load_problem
 from .runs import RUNS, compare_optimizers, run_problem, summarize
 from .training import read_history
 from .training.callbacks import to_json
 from .training.run_folder import environment
+from .update_spectra import update_spectra
 
 FOLDER = Path("figures")
 QUICK_FOLDER = RUNS / "figures-quick"
@@ -125,6 +126,15 @@ def mixture_paths(job: Job) -> Made:
     return _recorded(job, [job.name], seeds=[], results=ends)
 
 
+def spectra_of_updates(job: Job) -> Made:
+    """What each metric changes first in a full waveform inversion."""
+    problem = job.problem("fwi-camembert")
+    spectra = update_spectra(problem, 2 if job.quick else 8, job.tell)
+    save(plot_spectra(spectra, xlabel="wavenumber in 1/km"), job.folder / job.name)
+    centers = {label: float((k * s).sum() / s.sum()) for label, (k, s) in spectra.items()}
+    return _recorded(job, [job.name], seeds=[], results={"mean wavenumber": centers})
+
+
 def results_table(job: Job) -> Made:
     """The table of the README: problems with their defaults, over some seeds."""
     rows, seeds = [], list(TABLE_SEEDS)[: 2 if job.quick else None]
@@ -155,6 +165,8 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
     "mixture-paths": mixture_paths,
     "lorenz-63": one_run("lorenz-63"),
     "fwi-camembert": one_run("fwi-camembert"),
+    "fwi-layered": one_run("fwi-layered"),
+    "update-spectra": spectra_of_updates,
     "compare-state-metrics": comparison(
         "poisson-2d-icml23",
         ("engd-tr", "wngd:l2", "wngd:h1", "wngd:h-1", "wngd:fisher-rao", "wngd", "gd"),

@@ -104,6 +104,7 @@ def problem(
             "iterations": iterations, "seconds": seconds, "steps": steps,
         },
         picture=lambda model: plot_state(
-            grid, model.values, truth.values, titles=("velocity in km/s", "truth", "difference")
+            grid, model.values, truth.values, depth=True,
+            titles=("velocity in km/s", "truth", "difference"),
         ),
     )  # fmt: skip

@@ -13,7 +13,16 @@ LAYERS = [
     ("metrics", "acoustics"),
     ("optimizers",),
     ("training", "evaluation", "problem", "verification"),
-    ("runs", "plotting", "mixture_paths", "gallery", "cli", "__main__", "__init__"),
+    (
+        "runs",
+        "plotting",
+        "mixture_paths",
+        "update_spectra",
+        "gallery",
+        "cli",
+        "__main__",
+        "__init__",
+    ),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted(PACKAGE.rglob("*.py"))
