@@ -55,9 +55,9 @@ class Job:
         """The seeds 0, 1, ...; two of them where it has to be quick."""
         return range(min(count, 2) if self.quick else count)
 
-    def budget(self, seconds: float | None = None) -> dict[str, Any]:
+    def budget(self, seconds: float | None = None, steps: int | None = None) -> dict[str, Any]:
         """The budget of a run as arguments of `run_problem`; None is the problem's own."""
-        return {"steps": QUICK_STEPS} if self.quick else {"seconds": seconds}
+        return {"steps": QUICK_STEPS} if self.quick else {"seconds": seconds, "steps": steps}
 
     def problem(self, name: str) -> Problem:
         """The shipped problem of that name; tiny where it has to be quick."""
@@ -87,7 +87,8 @@ def comparison(
     problem: str,
     optimizers: Sequence[str],
     seeds: int,
-    seconds: float,
+    seconds: float | None = None,
+    steps: int | None = None,
     against: Sequence[str] = ("seconds", "steps"),
 ) -> Any:
     """An entry that compares optimizers, against seconds, steps or solves."""
@@ -96,7 +97,7 @@ def comparison(
         chosen = job.seeds(seeds)
         summary = compare_optimizers(
             job.problem(problem), optimizers, seeds=chosen, out=job.runs, resume=job.resume,
-            tell=job.tell, **job.budget(seconds),
+            tell=job.tell, **job.budget(seconds, steps),
         )  # fmt: skip
         names = [f"{job.name}-{x}" for x in against]
         for x, name in zip(against, names, strict=True):
@@ -188,7 +189,7 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
             "lbfgs",
         ),
         seeds=1,
-        seconds=150.0,
+        steps=120,
         against=("seconds", "steps", "solves"),
     ),
     "results": results_table,
