@@ -54,3 +54,12 @@ def test_11_implicit_state():
 def test_12_full_waveform_inversion():
     found = _main("12_full_waveform_inversion")(cells=21, shots=2)
     assert found["natural gradient"][0] < 0.5 * found["gradient descent"][0]
+
+
+@pytest.mark.slow
+def test_20_spu_linear_solve(tmp_path):
+    errors = _main("20_spu_linear_solve")(size=40, picture=str(tmp_path / "errors"))
+    assert errors["exact law"] < 1e-4
+    assert errors["Euler-Maruyama"] < 1e-4
+    assert errors["exact law"] < errors["noise, average"] < errors["noise, end"] < 0.05
+    assert (tmp_path / "errors.png").exists()

@@ -4,6 +4,7 @@ from .chunked import ChunkedJacobian as ChunkedJacobian
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering
+from .kernel_matrix import kernel_matrix as kernel_matrix
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
 from .operators import JacobianRows as JacobianRows
@@ -29,6 +30,9 @@ from .sparse_lu import sparse_solve as sparse_solve
 from .spectral import Spectral as Spectral
 from .spectral import SpectralFactor as SpectralFactor
 from .spectral import spectral_factor as spectral_factor
+from .spu import SPU as SPU
+from .spu import Device as Device
+from .spu import DeviceCost as DeviceCost
 from .system import Form as Form
 from .system import LeastSquaresSystem as LeastSquaresSystem
 from .system import Prepared as Prepared

@@ -15,6 +15,7 @@ from lineax import Cholesky as Cholesky
 from lineax import Normal as Normal
 
 from .spectral import Spectral
+from .spu import SPU
 
 
 class Fallback(lx.AbstractLinearSolver[Any]):
@@ -66,8 +67,13 @@ def all_finite(tree: PyTree[Array]) -> Bool[Array, ""]:
 
 
 def is_semidefinite(solver: lx.AbstractLinearSolver) -> bool:
-    """Whether a solver works with the Gram matrix: `Normal`, or a bare Cholesky or CG."""
-    return isinstance(solver, (Normal, Cholesky, CG))
+    """Whether a solver works with the Gram matrix: `Normal`, or a bare Cholesky, CG or SPU."""
+    return isinstance(solver, (Normal, Cholesky, CG, SPU))
+
+
+def is_device(solver: lx.AbstractLinearSolver) -> bool:
+    """Whether a solver is a simulated device, bare or in `Normal`."""
+    return isinstance(inner(solver), SPU)
 
 
 def inner(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
@@ -126,6 +132,10 @@ _SOLVERS: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
         "Cholesky of the damped normal equations; falls back on the SVD and reports it",
     ),
     "cg": (_cg, "conjugate gradients on the damped normal equations; matrix-free"),
+    "spu": (
+        lambda _: SPU(time=1e6),
+        "a simulated analog device, without noise, after 1e6 time constants; exact by eigenvalues",
+    ),
     "lsmr": (_lsmr, "LSMR on the damped operator; matrix-free"),
 }
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
 from ._ravel import dtype_of, freeze, ravel, thaw, unravel
 from .operators import damped_dual, damped_primal, gram
-from .solvers import all_finite, inner, is_iterative, is_semidefinite, rectangular
+from .solvers import all_finite, inner, is_device, is_iterative, is_semidefinite, rectangular
 from .spectral import Spectral, is_zero
 
 Form = Literal["auto", "primal", "dual", "matrix-free"]
@@ -143,11 +143,16 @@ def solve(
 
     The right-hand side is scaled to unit norm for iterative solvers, so that their absolute
     tolerances are relative to it.
+
+    `SPU`, bare or in `Normal`, always runs in the space of the parameters, where its start and its
+    noise belong: it solves (A^T A + damping I) x = A^T b (or g) in any form, and nothing is scaled.
     """
     _check_form(form, solver)
     options = dict(options or {})
     if isinstance(solver, Spectral):
         return _solve_spectral(system, solver, options, state)
+    if is_device(solver):
+        return _solve_on_device(system, solver, options)
     if is_iterative(solver):
         return _scaled(system, solver, _resolve(form, system.operator), options, state)
     return _solve(system, solver, _resolve(form, system.operator), options, state)
@@ -165,6 +170,15 @@ def _solve_spectral(
     value = factor.solve_gradient(flat, options["damping"], **keywords)
     value = unravel(value, system.operator.in_structure())
     return Solution(value, _judge(value), solver.stats(factor))
+
+
+def _solve_on_device(
+    system: LeastSquaresSystem, solver: lx.AbstractLinearSolver, options: dict[str, Any]
+) -> Solution:
+    operator, gradient = system.operator, system.gradient
+    if system.target is not None:
+        gradient = operator.transpose().mv(system.target)
+    return _call(gram(operator, system.damping), gradient, inner(solver), options, None)
 
 
 def _scaled(system: LeastSquaresSystem, *args: Any) -> Solution:

@@ -2,6 +2,7 @@
 
 from .comparison import plot_comparison as plot_comparison
 from .history import plot_history as plot_history
+from .linear_algebra import plot_errors as plot_errors
 from .paths import Landscape as Landscape
 from .paths import plot_paths as plot_paths
 from .solution import plot_solution as plot_solution

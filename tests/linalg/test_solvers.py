@@ -78,6 +78,7 @@ def test_registry():
         "cholesky",
         "cg",
         "lsmr",
+        "spu",
     } == set(names)
     for name, description in names.items():
         assert isinstance(get_solver(name), lx.AbstractLinearSolver)

@@ -1,0 +1,207 @@
+"""What distinguishes a real array of resistors from its equation, and what a solve on it costs."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Inexact, Real
+
+from .._ravel import dtype_of, ravel, unravel
+from ..operators import Gram, JacobianRows, ProductOperator, gram, matvec
+from .spectra import as_gram
+
+_PSD = frozenset({lx.positive_semidefinite_tag})
+
+
+class Device(eqx.Module):
+    """Non-idealities; the default is the perfect device.
+
+    - `bits`, `input_bits`, `read_out_bits`: precision of the programmed arrays, of b and the start,
+      and of the result (`quantize`). Full scale is the largest magnitude, or `saturation`.
+    - `mismatch`: standard deviation of the static relative error of each array element. The arrays
+      of A and A^T err independently, so that the drift is no longer symmetric.
+    - `offset`: constant error of every input, a normal number times `offset` max|b|.
+    - `saturation`: the voltages cannot leave [-saturation, saturation], in the units of x.
+    - `correlation_time`: of the noise, an Ornstein-Uhlenbeck force with the intensity of the white
+      one; a colored noise warms stiff modes less.
+    - `inertia` L: the circuit L x'' + x' + A x - b = noise of coils and capacitors. Its
+      equilibrium is that of L = 0.
+    - `seed`: draws mismatch and offset, which stay the same from solve to solve.
+
+    A Gram operator A^T A + damping I is programmed as the arrays A and A^T, so that rounding to
+    `bits` leaves it positive semidefinite; any other operator as one dense array, which may become
+    indefinite. Either is stored while it is simulated. Bits and `offset` work with every
+    simulation, `mismatch` and `correlation_time` with "euler-maruyama" and "diffrax", `saturation`
+    with the former, `inertia` with the latter only. Raises ValueError for fewer than
+    one bit and for negative amounts.
+    """
+
+    bits: int | None = eqx.field(static=True, default=None)
+    input_bits: int | None = eqx.field(static=True, default=None)
+    read_out_bits: int | None = eqx.field(static=True, default=None)
+    mismatch: Real[ArrayLike, ""] = 0.0
+    offset: Real[ArrayLike, ""] = 0.0
+    saturation: Real[ArrayLike, ""] | None = None
+    correlation_time: Real[ArrayLike, ""] = 0.0
+    inertia: Real[ArrayLike, ""] = 0.0
+    seed: int = eqx.field(static=True, default=0)
+
+    def __check_init__(self):
+        for name in ("bits", "input_bits", "read_out_bits"):
+            check_at_least(name, getattr(self, name), 1, "a number of bits, or None")
+        for name in ("mismatch", "offset", "correlation_time", "inertia", "saturation"):
+            check_at_least(name, getattr(self, name), 0, "an amount that is not negative")
+
+    def program(self, operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
+        """The operator with the precision of the arrays, symmetric still."""
+        if self.bits is None:
+            return operator
+        factored = as_gram(operator)
+        if factored is None:
+            return _dense(operator, quantize(operator.as_matrix(), self.bits))
+        rows = factored.operator
+        matrix = quantize(rows.as_matrix(), self.bits)
+        rounded = JacobianRows(matrix, rows.in_structure(), rows.out_structure())
+        return gram(rounded, factored.damping)
+
+    def distort(self, operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
+        """The programmed operator with independent errors of its arrays, no longer symmetric."""
+        if is_absent(self.mismatch):
+            return operator
+        keys = jax.random.split(jax.random.key(self.seed))
+        factored = as_gram(operator)
+        if factored is None:
+            return _dense(operator, self._erring(operator.as_matrix(), keys[0]), frozenset())
+        return self._two_arrays(factored, keys)
+
+    def _two_arrays(self, factored: Gram, keys: Array) -> lx.AbstractLinearOperator:
+        matrix, structure = factored.operator.as_matrix(), factored.in_structure()
+        there, back = (self._erring(matrix, key) for key in keys)
+
+        def product(first: Array, second: Array, vector: Any) -> Any:
+            flat = ravel(vector, matrix.dtype)
+            damped = factored.damping.astype(flat.dtype) * flat
+            return unravel(matvec(second.T, matvec(first, flat)) + damped, structure)
+
+        return ProductOperator(
+            lambda v: product(there, back, v), lambda v: product(back, there, v), structure
+        )
+
+    def _erring(self, matrix: Array, key: Array) -> Array:
+        relative = jnp.asarray(self.mismatch, matrix.dtype)
+        return matrix * (1 + relative * jax.random.normal(key, matrix.shape, matrix.dtype))
+
+    def feed(self, b: Inexact[Array, " n"]) -> Inexact[Array, " n"]:
+        """The right-hand side as it arrives at the arrays."""
+        scale = jnp.max(jnp.abs(b), initial=0)
+        b = b if self.input_bits is None else quantize(b, self.input_bits)
+        if is_absent(self.offset):
+            return b
+        key = jax.random.fold_in(jax.random.key(self.seed), 2)
+        error = jax.random.normal(key, b.shape, b.dtype)
+        return b + jnp.asarray(self.offset, b.dtype) * scale * error
+
+    def load(self, x: Inexact[Array, " n"]) -> Inexact[Array, " n"]:
+        """The start as it is written to the capacitors."""
+        return x if self.input_bits is None else quantize(x, self.input_bits)
+
+    def clip(self, x: Inexact[Array, " n"]) -> Inexact[Array, " n"]:
+        """The voltages between the rails."""
+        if self.saturation is None:
+            return x
+        limit = jnp.asarray(self.saturation, x.dtype)
+        return jnp.clip(x, -limit, limit)
+
+    def read(self, x: Inexact[Array, " n"]) -> Inexact[Array, " n"]:
+        """What the converters report of the voltages."""
+        if self.read_out_bits is None:
+            return x
+        return quantize(self.clip(x), self.read_out_bits, self.saturation)
+
+    def unsupported(self, simulation: str) -> str | None:
+        """The name of a non-ideality that a simulation cannot represent."""
+        amounts = {
+            "mismatch": (self.mismatch, ("euler-maruyama", "diffrax")),
+            "correlation_time": (self.correlation_time, ("euler-maruyama", "diffrax")),
+            "saturation": (self.saturation, ("euler-maruyama",)),
+            "inertia": (self.inertia, ("diffrax",)),
+        }
+        for name, (amount, able) in amounts.items():
+            if not is_absent(amount) and simulation not in able:
+                return f"`{name}` needs simulation={' or '.join(map(repr, able))}"
+        return None
+
+
+def quantize(
+    x: Inexact[Array, "*shape"], bits: int, scale: Real[ArrayLike, ""] | None = None
+) -> Inexact[Array, "*shape"]:
+    """Round to multiples of scale / (2^(bits-1) - 1), a sign bit and a magnitude.
+
+    `scale` is the largest magnitude unless given. Zero is represented exactly; one bit keeps
+    the signs alone.
+    """
+    largest = jnp.max(jnp.abs(x), initial=0) if scale is None else jnp.asarray(scale, x.dtype)
+    largest = jnp.where(largest > 0, largest, 1)
+    if bits == 1:
+        return largest * jnp.sign(x)
+    levels = 2 ** (bits - 1) - 1
+    return jnp.round(x / largest * levels) * (largest / levels)
+
+
+def _dense(
+    operator: lx.AbstractLinearOperator, matrix: Array, tags: frozenset[object] = _PSD
+) -> JacobianRows:
+    return JacobianRows(matrix, operator.in_structure(), operator.out_structure(), tags=tags)
+
+
+def is_absent(amount: Any) -> bool:
+    """Whether an amount is known to be None or zero while tracing."""
+    return amount is None or (not isinstance(amount, Tracer) and bool(amount == 0))
+
+
+def check_at_least(name: str, value: Any, least: int, meaning: str) -> None:
+    """ValueError for a value that is known to be less than it may be, or not a number."""
+    if value is None or isinstance(value, Tracer):
+        return
+    if jnp.ndim(value) != 0 or not value >= least:
+        msg = f"`{name}` is {value}; pass {meaning} (at least {least})."
+        raise ValueError(msg)
+
+
+class DeviceCost(eqx.Module):
+    """A *model*, not a measurement, of the time and energy that one solve takes on a device.
+
+    seconds = (bits to program + to feed + to read) / bandwidth + time * time_constant
+    joules  = energy_per_bit * bits + elements * power_per_element * settling seconds
+
+    Defaults: 16 bits, 50 Gb/s and an RC time of 1 us, the timing model of Donatella et al. (2024,
+    arXiv:2405.13817); 10 mV over 1 kOhm in every element (1e-7 W) and 1 pJ a converted bit are
+    our own round numbers. `time` of a solve is in units of `time_constant`, where an array element
+    of 1 is the reference conductance.
+    """
+
+    bits: int = eqx.field(static=True, default=16)
+    bandwidth: float = 50e9
+    time_constant: float = 1e-6
+    power_per_element: float = 1e-7
+    energy_per_bit: float = 1e-12
+
+    def __check_init__(self):
+        check_at_least("bits", self.bits, 1, "a number of bits")
+
+    def solve(self, elements: int, unknowns: int, time: Any) -> tuple[Array, Array]:
+        """(seconds, joules) of one solve with so many programmable elements."""
+        moved = float(self.bits) * (elements + 2 * unknowns)
+        settling = jnp.asarray(time, dtype_of(jnp.zeros(()))) * self.time_constant
+        joules = self.energy_per_bit * moved + elements * self.power_per_element * settling
+        return moved / self.bandwidth + settling, joules
+
+
+def count_elements(operator: lx.AbstractLinearOperator) -> int:
+    """Programmable elements: m x n twice for the arrays A and A^T, n^2 for a dense operator."""
+    factored = as_gram(operator)
+    n = operator.in_size()
+    return n * n if factored is None else 2 * n * factored.operator.out_size() + n

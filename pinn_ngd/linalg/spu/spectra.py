@@ -1,0 +1,190 @@
+"""Functions f(A) v of a positive semidefinite operator: dense, low rank plus damping, or Krylov.
+
+A spectrum answers `apply(functions, v)`, one result a function, for scalar functions f that are
+smooth on a >= 0, and `measure()`: nodes and weights with trace f(A) / n = sum_i w_i f(a_i).
+"""
+
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Inexact
+
+from .._ravel import dtype_of, ravel, unravel
+from ..kernel_matrix import kernel_matrix
+from ..operators import Damped, Gram, JacobianRows, Transposed, gram, matvec
+
+Scalar = Callable[[Array], Array]
+Measure = tuple[Inexact[Array, " nodes"], Inexact[Array, " nodes"]]
+
+
+class DenseSpectrum(eqx.Module):
+    """All eigenvalues and eigenvectors of a stored matrix: O(n^3) once."""
+
+    values: Inexact[Array, " n"]
+    vectors: Inexact[Array, "n n"]
+
+    def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
+        coefficients = matvec(self.vectors.T, v)
+        values = jnp.maximum(self.values, 0)
+        return [matvec(self.vectors, f(values) * coefficients) for f in functions]
+
+    def measure(self) -> Measure:
+        return self.values, jnp.full_like(self.values, 1 / self.values.size)
+
+
+class LowRankSpectrum(eqx.Module):
+    """A^T A + damping I with a wide A of m rows, from the eigenvalues s of A A^T = W s W^T.
+
+    f(A^T A + damping I) v = f(damping) v + A^T W h(s) W^T A v with the secant slope
+    h(s) = (f(s + damping) - f(damping)) / s. Memory beyond A's own: O(m^2).
+    """
+
+    operator: lx.AbstractLinearOperator
+    damping: Inexact[Array, ""]
+    values: Inexact[Array, " m"]
+    vectors: Inexact[Array, "m m"]
+
+    def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
+        inner = matvec(self.vectors.T, flat_product(self.operator)(v))
+        back = flat_product(self.operator.transpose())
+        level = self.damping[None].astype(v.dtype)
+
+        def one(f: Scalar) -> Array:
+            return f(level) * v + back(matvec(self.vectors, self._slope(f, level) * inner))
+
+        return [one(f) for f in functions]
+
+    def measure(self) -> Measure:
+        n = self.operator.in_size()
+        values = jnp.append(self.values, 0) + self.damping.astype(self.values.dtype)
+        weights = jnp.ones_like(values).at[-1].set(n - self.values.size) / n
+        return values, weights
+
+    def _slope(self, f: Scalar, level: Array) -> Array:
+        # Eigenvalues below the rounding of A A^T are noise. There the slope of a smooth f is that
+        # at the noise level, and nothing is divided by noise: A^T W has norm sqrt(s), so that the
+        # cancellation in the difference costs no more than rounding.
+        noise = jnp.finfo(level.dtype).eps * self.values.size * jnp.max(jnp.abs(self.values))
+        s = jnp.maximum(self.values, jnp.where(noise > 0, noise, 1))
+        return (f(s + level) - f(level)) / s
+
+
+class KrylovSpectrum(eqx.Module):
+    """f(A) v from `products` products with A, by Lanczos; memory products x n.
+
+    Error: that of the best polynomial approximation of f of degree products - 1 on the spectrum
+    (Saad, SIAM J. Numer. Anal. 1992). All basis vectors are kept and reorthogonalized: they are
+    needed for f(A) v anyway, and without orthogonality converged eigenvalues come back as copies,
+    which spend products on nothing. No `measure`: see `probe`.
+    """
+
+    operator: lx.AbstractLinearOperator
+    products: int = eqx.field(static=True)
+
+    def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
+        basis, values, vectors = lanczos(flat_product(self.operator), v, self.products)
+        scale = jnp.linalg.norm(v) * vectors[0]
+        values = jnp.maximum(values, 0)
+        return [matvec(basis.T, matvec(vectors, f(values) * scale)) for f in functions]
+
+
+def lanczos(product: Scalar, v: Inexact[Array, " n"], steps: int) -> tuple[Array, Array, Array]:
+    """Orthonormal basis (steps, n) of the Krylov space of v; eigenpairs of A projected on it."""
+    norm = jnp.linalg.norm(v)
+    start = v / jnp.where(norm > 0, norm, 1)
+    eps = jnp.finfo(v.dtype).eps
+
+    def step(carry: tuple, i: Array) -> tuple[tuple, tuple[Array, Array]]:
+        basis, q, scale = carry
+        basis = basis.at[i].set(q)
+        w = product(q)
+        alpha = q @ w
+        for _ in range(2):  # once leaves the digits that cancelled; twice is enough
+            w = w - matvec(basis.T, matvec(basis, w))
+        beta = jnp.linalg.norm(w)
+        scale = jnp.maximum(scale, jnp.abs(alpha) + beta)
+        # An invariant space is exhausted: zero vectors follow, with weight zero in the result.
+        exhausted = beta <= 10 * eps * scale
+        beta = jnp.where(exhausted, 0, beta)
+        q = jnp.where(exhausted, 0, w / jnp.where(exhausted, 1, beta))
+        return (basis, q, scale), (alpha, beta)
+
+    empty = jnp.zeros((steps, v.size), v.dtype)
+    carry = empty, start, jnp.zeros((), v.dtype)
+    (basis, _, _), (alpha, beta) = jax.lax.scan(step, carry, jnp.arange(steps))
+    return basis, *_tridiagonal(alpha, beta)
+
+
+def probe(operator: lx.AbstractLinearOperator, products: int = 20) -> Measure:
+    """Gauss quadrature of the spectrum of A from one random vector (Golub and Meurant 1994).
+
+    A Lanczos process that keeps three vectors, so that memory is O(n). The extreme nodes lie
+    inside of the spectrum and approach its ends, much faster than power iteration does.
+    """
+    structure = operator.in_structure()
+    n, dtype = operator.in_size(), dtype_of(structure)
+    product = flat_product(operator)
+    start = jax.random.normal(jax.random.key(0), (n,), dtype)
+
+    def step(carry: tuple, _: None) -> tuple[tuple, tuple[Array, Array]]:
+        before, q, beta = carry
+        w = product(q) - beta * before
+        alpha = q @ w
+        w = w - alpha * q
+        following = jnp.linalg.norm(w)
+        exhausted = following <= 1e3 * jnp.finfo(dtype).eps * (jnp.abs(alpha) + beta)
+        following = jnp.where(exhausted, 0, following)
+        unit = jnp.where(exhausted, 0, w / jnp.where(exhausted, 1, following))
+        return (q, unit, following), (alpha, following)
+
+    carry = jnp.zeros_like(start), start / jnp.linalg.norm(start), jnp.zeros((), dtype)
+    steps = min(products, n)
+    values, vectors = _tridiagonal(*jax.lax.scan(step, carry, None, length=steps)[1])
+    weights = vectors[0] ** 2
+    # Nodes without weight stand for the zero vectors after an exhausted space.
+    seen = weights > 10 * jnp.finfo(dtype).eps ** 2
+    middle = jnp.sum(weights * values)
+    return jnp.where(seen, values, middle), jnp.where(seen, weights, 0)
+
+
+def _tridiagonal(alpha: Array, beta: Array) -> tuple[Array, Array]:
+    matrix = jnp.diag(alpha) + jnp.diag(beta[:-1], 1) + jnp.diag(beta[:-1], -1)
+    values, vectors = jnp.linalg.eigh(matrix)
+    return values, vectors
+
+
+def spectrum_of(operator: lx.AbstractLinearOperator) -> DenseSpectrum | LowRankSpectrum:
+    """The whole spectrum, from the m x m kernel matrix where the operator is a wide Gram matrix."""
+    factored = as_gram(operator)
+    if factored is not None and factored.operator.out_size() < factored.operator.in_size():
+        values, vectors = jnp.linalg.eigh(kernel_matrix(factored.operator))
+        values = jnp.maximum(values, 0)
+        return LowRankSpectrum(factored.operator, factored.damping, values, vectors)
+    matrix = operator.as_matrix()
+    return DenseSpectrum(*jnp.linalg.eigh((matrix + matrix.T) / 2))
+
+
+def as_gram(operator: lx.AbstractLinearOperator) -> Gram | None:
+    """A^T A + damping I where the operator is known to have this form, as in `lineax.Normal`."""
+    if isinstance(operator, lx.TaggedLinearOperator):
+        return as_gram(operator.operator)
+    if isinstance(operator, Gram):
+        return operator
+    if not isinstance(operator, lx.ComposedLinearOperator):
+        return None
+    # Two factors are known to be each other's transpose only if one holds the very other.
+    left, right = operator.operator1, operator.operator2
+    if not (isinstance(left, Transposed) and left.operator is right):
+        return None
+    return gram(right.operator, right.damping) if isinstance(right, Damped) else gram(right)
+
+
+def flat_product(operator: lx.AbstractLinearOperator) -> Scalar:
+    """v -> A v on flat vectors."""
+    if isinstance(operator, JacobianRows):
+        return lambda v: matvec(operator.matrix, v)
+    structure = operator.in_structure()
+    return lambda v: ravel(operator.mv(unravel(v, structure)), v.dtype)

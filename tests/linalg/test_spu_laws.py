@@ -1,0 +1,229 @@
+"""The statistics of the device against closed forms and against thermox.
+
+Keys are fixed; tolerances are five standard errors of the estimate where sampling is involved.
+"""
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.linalg
+
+from pinn_ngd.linalg import SPU, Device, gram
+from pinn_ngd.linalg.spu.filters import (
+    average_variance,
+    decay_mean,
+    end_variance,
+    joint_factor,
+    mean_settled,
+    settled,
+)
+from pinn_ngd.linalg.spu.spectra import DenseSpectrum, probe, spectrum_of
+
+SAMPLES = 4000
+VALUES = np.array([0.2, 0.9, 2.0, 5.0])
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    return np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+
+
+@pytest.fixture(scope="module")
+def matrix(vectors):
+    return (vectors * VALUES) @ vectors.T
+
+
+@pytest.fixture(scope="module")
+def draw(matrix):
+    operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
+    b = jnp.asarray([1.0, -2.0, 0.5, 3.0])
+
+    def samples(**arguments):
+        def one(key):
+            solution = lx.linear_solve(operator, b, SPU(**arguments), options={"key": key})
+            return solution.value, solution.stats["state"]
+
+        return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(7), SAMPLES))
+
+    return samples, np.asarray(b)
+
+
+def _agree(samples, mean, variances, vectors):
+    """Mean and covariance in the eigenbasis, to five standard errors."""
+    samples = np.asarray(samples) @ vectors
+    scale = np.sqrt(variances)
+    np.testing.assert_array_less(abs(samples.mean(0) - mean @ vectors), 5 * scale / SAMPLES**0.5)
+    covariance = np.cov(samples.T)
+    error = abs(covariance - np.diag(variances)) / np.outer(scale, scale)
+    np.testing.assert_array_less(error, 5 * np.sqrt((1 + np.eye(4)) / SAMPLES))
+
+
+def _mean(matrix, b, time):
+    solution = np.linalg.solve(matrix, b)
+    return solution + scipy.linalg.expm(-matrix * time) @ (b - solution)
+
+
+def _average_mean(matrix, b, start, stop):
+    solution, inverse = np.linalg.solve(matrix, b), np.linalg.inv(matrix)
+    decay = scipy.linalg.expm(-matrix * start) - scipy.linalg.expm(-matrix * stop)
+    return solution + inverse @ decay @ (b - solution) / (stop - start)
+
+
+@pytest.mark.parametrize("a", [1e-9, 1e-3, 0.3, 0.9, 1.2, 30.0])
+def test_filters_are_integrals_of_exponentials(a):
+    t, quad = 1.3, lambda f: scipy.integrate.quad(f, 0, 1.3, epsabs=0, epsrel=1e-12)[0]
+
+    def share(s):
+        return -np.expm1(-a * s) / a
+
+    modes = jnp.asarray([a])
+    np.testing.assert_allclose(settled(modes, t)[0], share(t), rtol=1e-14)
+    np.testing.assert_allclose(mean_settled(modes, t)[0], quad(share) / t, rtol=1e-13)
+    variance = quad(lambda s: 2 * share(s) ** 2) / t**2
+    np.testing.assert_allclose(average_variance(modes, t)[0], variance, rtol=1e-13)
+    end, shared, own = (x[0] for x in joint_factor(modes, t))
+    np.testing.assert_allclose(end**2, share(2 * t), rtol=1e-13)
+    np.testing.assert_allclose(end * shared, share(t) ** 2 / t, rtol=1e-13)
+    np.testing.assert_allclose(shared**2 + own**2, variance, rtol=1e-13)
+
+
+def test_filters_are_finite_at_zero():
+    zero = jnp.zeros(1)
+    assert decay_mean(zero)[0] == 1
+    assert settled(zero, 3.0)[0] == 3
+    assert end_variance(zero, 3.0)[0] == 6
+    np.testing.assert_allclose(mean_settled(zero, 3.0)[0], 1.5)
+    np.testing.assert_allclose(average_variance(zero, 3.0)[0], 2.0)
+
+
+def test_mean_and_covariance_are_those_of_thermox(matrix):
+    conditional = pytest.importorskip("thermox").conditional
+    b, temperature = jnp.asarray([1.0, -2.0, 0.5, 3.0]), 0.3
+    solution, start = jnp.linalg.solve(matrix, b), jnp.asarray([0.0, 1.0, 2.0, -1.0])
+    operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
+    diffusion = 2 * temperature * jnp.eye(4)
+    spectrum = spectrum_of(operator)
+    for time in (0.2, 3.0):
+        solver = SPU(time=time)
+        value = lx.linear_solve(operator, b, solver, options={"y0": start}).value
+        with jax.numpy_dtype_promotion("standard"):  # thermox mixes real and complex numbers
+            arguments = time, start, jnp.asarray(matrix), solution, diffusion
+            expected = conditional.mean(*arguments)
+            covariance = conditional.covariance(time, jnp.asarray(matrix), diffusion)
+        np.testing.assert_allclose(value, expected, rtol=1e-11)
+
+        def noise(z, time=time):
+            return spectrum.apply([lambda a: jnp.sqrt(temperature * end_variance(a, time))], z)[0]
+
+        root = jax.vmap(noise)(jnp.eye(4))
+        np.testing.assert_allclose(root @ root.T, covariance, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("simulation", ["exact", "lanczos"])
+def test_end_sample(draw, matrix, vectors, simulation):
+    samples, b = draw
+    values, state = samples(time=1.5, temperature=0.1, simulation=simulation)
+    _agree(values, _mean(matrix, b, 1.5), 0.1 * -np.expm1(-3 * VALUES) / VALUES, vectors)
+    np.testing.assert_array_equal(values, state)
+
+
+def test_time_average_and_end_have_their_joint_law(draw, matrix, vectors):
+    samples, b = draw
+    solver = {"time": 3.0, "burn_in": 1.0, "temperature": 0.1, "read_out": "average"}
+    values, ends = samples(**solver)
+    inherited = -np.expm1(-2 * VALUES) / VALUES * (-np.expm1(-2 * VALUES) / (2 * VALUES)) ** 2
+    fresh = np.asarray(average_variance(jnp.asarray(VALUES), 2.0))
+    _agree(values, _average_mean(matrix, b, 1.0, 3.0), 0.1 * (inherited + fresh), vectors)
+    _agree(ends, _mean(matrix, b, 3.0), 0.1 * -np.expm1(-6 * VALUES) / VALUES, vectors)
+    # E[(x(3) - mean)(average - mean)] by quadrature of the covariance of the process.
+    values, ends = np.asarray(values) @ vectors, np.asarray(ends) @ vectors
+    for a, x, y in zip(VALUES, values.T, ends.T, strict=True):
+        covariance = scipy.integrate.quad(
+            lambda s, a=a: (np.exp(-a * (3 - s)) - np.exp(-a * (3 + s))) / a, 1, 3
+        )[0]
+        expected, found = 0.1 * covariance / 2, np.cov(x, y)
+        assert abs(found[0, 1] - expected) < 5 * np.sqrt(2 * found[0, 0] * found[1, 1] / SAMPLES)
+
+
+def test_variance_of_a_long_average(draw, vectors):
+    """Started in equilibrium: 2 T / (w a^2) - 2 T (1 - exp(-a w)) / (w^2 a^3) over a window w."""
+    samples, _ = draw
+    values, _ = samples(time=140.0, burn_in=40.0, temperature=0.1, read_out="average")
+    w = 100.0
+    expected = 0.2 / (w * VALUES**2) + 0.2 * np.expm1(-VALUES * w) / (w**2 * VALUES**3)
+    found = np.var(np.asarray(values) @ vectors, axis=0)
+    np.testing.assert_allclose(found, expected, rtol=5 * np.sqrt(2 / SAMPLES))
+
+
+def test_euler_maruyama_has_its_discrete_law(draw, matrix, vectors):
+    """Mean x* + (I - h A)^n (b - x*) exactly, equilibrium covariance T A^-1 (I - h A / 2)^-1."""
+    samples, b = draw
+    step = {"time": 30.0, "dt": 0.3, "simulation": "euler-maruyama"}
+    values, _ = samples(temperature=0.1, **step)
+    solution = np.linalg.solve(matrix, b)
+    power = np.linalg.matrix_power(np.eye(4) - 0.3 * matrix, 100)
+    mean = solution + power @ (b - solution)
+    _agree(values, mean, 0.1 / VALUES / (1 - 0.15 * VALUES), vectors)
+    operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
+    exact = lx.linear_solve(operator, jnp.asarray(b), SPU(**step)).value
+    np.testing.assert_allclose(exact, mean, rtol=1e-12)
+
+
+def test_time_average_of_euler_maruyama(draw, matrix):
+    samples, b = draw
+    solver = {"time": 3.0, "burn_in": 1.0, "temperature": 0.1, "read_out": "average"}
+    values, _ = samples(simulation="euler-maruyama", dt=0.01, **solver)
+    found = np.asarray(values)
+    error = abs(found.mean(0) - _average_mean(matrix, b, 1.0, 3.0))
+    assert error.max() < 5 * found.std(0).max() / SAMPLES**0.5 + 0.01
+
+
+def test_colored_noise_warms_stiff_modes_less(draw, vectors):
+    """A force of correlation time c leaves the variance T / (a (1 + a c))."""
+    samples, _ = draw
+    device = Device(correlation_time=0.5)
+    values, _ = samples(
+        time=30.0, temperature=0.1, dt=0.02, simulation="euler-maruyama", device=device
+    )
+    found = np.var(np.asarray(values) @ vectors, axis=0)
+    expected = 0.1 / (VALUES * (1 + 0.5 * VALUES))
+    np.testing.assert_allclose(found, expected, rtol=5 * np.sqrt(2 / SAMPLES) + 0.05)
+
+
+def test_inertia_changes_the_way_but_not_the_equilibrium(draw, vectors):
+    pytest.importorskip("diffrax")
+    samples, _ = draw
+    device = Device(inertia=0.3)
+    arguments = {"temperature": 0.1, "dt": 0.05, "simulation": "diffrax", "device": device}
+    values, _ = samples(time=30.0, **arguments)
+    found = np.var(np.asarray(values) @ vectors, axis=0)
+    np.testing.assert_allclose(found, 0.1 / VALUES, rtol=5 * np.sqrt(2 / SAMPLES) + 0.01)
+
+
+def test_underdamped_mean(matrix):
+    pytest.importorskip("diffrax")
+    operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
+    b = np.array([1.0, -2.0, 0.5, 3.0])
+    solver = SPU(time=2.0, simulation="diffrax", device=Device(inertia=0.5))
+    value = lx.linear_solve(operator, jnp.asarray(b), solver).value
+    zero, eye = np.zeros((4, 4)), np.eye(4)
+    system = np.block([[zero, eye], [-matrix / 0.5, -eye / 0.5]])
+    solution = np.linalg.solve(matrix, b)
+    start = np.concatenate([b - solution, np.zeros(4)])
+    expected = solution + (scipy.linalg.expm(2.0 * system) @ start)[:4]
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_probe_finds_the_ends_and_the_trace(dense):
+    values = np.geomspace(1e-2, 10, 300)
+    vectors = np.linalg.qr(np.random.default_rng(1).normal(size=(300, 300)))[0]
+    rows = np.sqrt(values)[:, None] * vectors.T
+    nodes, weights = probe(gram(dense(jnp.asarray(rows))))
+    np.testing.assert_allclose(nodes.max(), 10, rtol=1e-3)
+    np.testing.assert_allclose(weights.sum(), 1, rtol=1e-12)
+    np.testing.assert_allclose(weights @ nodes, values.mean(), rtol=0.2)
+    nodes, weights = DenseSpectrum(jnp.asarray(values), jnp.asarray(vectors)).measure()
+    np.testing.assert_allclose(weights @ nodes, values.mean(), rtol=1e-12)
