@@ -31,9 +31,12 @@ from .objectives import ImplicitState as ImplicitState
 from .objectives import PointwiseState as PointwiseState
 from .objectives import Residual as Residual
 from .objectives import ResidualObjective as ResidualObjective
+from .objectives import SampleObjective as SampleObjective
 from .objectives import Shuffled as Shuffled
+from .objectives import Smoothness as Smoothness
 from .objectives import StateMisfit as StateMisfit
 from .objectives import StateObjective as StateObjective
+from .objectives import TotalVariation as TotalVariation
 from .optimizers import citation as citation
 from .problem import Problem as Problem
 from .problem import list_problems as list_problems

@@ -32,7 +32,9 @@ class Survey:
     """Geometry and time axis of an experiment.
 
     `shape` (nx, nz) cells of size `spacing`; `sources` and `receivers` are (x, z) cell indices;
-    `steps` time steps of length `time_step`; a Ricker wavelet of peak `frequency`; `absorbing`
+    `steps` time steps of length `time_step`; a Ricker wavelet of peak `frequency` in 1/s, or
+    several, with each of which every source is fired: low ones keep an inversion out of cycle
+    skipping, high ones resolve details; `absorbing`
     cells on every side; `fastest` the largest velocity that will occur; `batch` shots are simulated
     side by side (one at a time fits the cache of a CPU; a GPU wants all). Raises ValueError for a
     time step that violates the CFL condition and for sources or receivers outside of the grid.
@@ -44,7 +46,7 @@ class Survey:
     steps: int
     sources: tuple[tuple[int, int], ...]
     receivers: tuple[tuple[int, int], ...]
-    frequency: float = 10.0
+    frequency: float | tuple[float, ...] = 10.0
     absorbing: int = 40
     fastest: float = 3.5
     batch: int = 1
@@ -68,11 +70,20 @@ class Survey:
         """The region without its absorbing layers."""
         return Box((0.0, 0.0), tuple((n - 1) * self.spacing for n in self.shape))
 
-    def wavelet(self) -> Float[np.ndarray, " steps"]:
+    @property
+    def frequencies(self) -> tuple[float, ...]:
+        """All peak frequencies."""
+        return self.frequency if isinstance(self.frequency, tuple) else (self.frequency,)
+
+    @property
+    def shots(self) -> int:
+        """Number of simulations: sources times frequencies."""
+        return len(self.sources) * len(self.frequencies)
+
+    def wavelets(self) -> Float[np.ndarray, "frequencies steps"]:
         """Ricker: (1 - 2 a) exp(-a), a = (pi f (t - 1/f))^2."""
-        a = (
-            np.pi * self.frequency * (np.arange(self.steps) * self.time_step - 1 / self.frequency)
-        ) ** 2
+        f, t = np.asarray(self.frequencies)[:, None], np.arange(self.steps) * self.time_step
+        a = (np.pi * f * (t - 1 / f)) ** 2
         return (1 - 2 * a) * np.exp(-a)
 
     def absorption(self) -> Float[np.ndarray, "mx mz"]:
@@ -88,7 +99,8 @@ class Survey:
 
 
 class RecordedWaves(AbstractState):
-    """Seismograms (time, trace) of all shots, shot after shot; `velocity(model)` is c.
+    """Seismograms (time, trace), frequency after frequency and shot after shot; `velocity(model)`
+    is c.
 
     The adjoint recomputes the waves between about sqrt(steps) kept times
     (checkpointing), so its memory is O(sqrt(steps)) fields a shot. A product with Z or Z^T costs
@@ -103,7 +115,7 @@ class RecordedWaves(AbstractState):
     velocity: Callable[[PyTree], Velocity]
 
     def __init__(self, survey: Survey, velocity: Callable[[PyTree], Velocity]):
-        traces = len(survey.sources) * len(survey.receivers)
+        traces = survey.shots * len(survey.receivers)
         duration = survey.steps * survey.time_step
         box = Box((0.0, 0.0), (duration, float(traces)))
         self.grid = Grid(box, (survey.steps, traces), decoupled=(1,))
@@ -133,14 +145,19 @@ class RecordedWaves(AbstractState):
 
 def seismograms(survey: Survey, velocity: Velocity) -> Float[Array, "steps traces"]:
     """Pressure at the receivers, for all shots: `survey.batch` of them side by side."""
-    sources = jnp.asarray(np.asarray(survey.sources) + survey.absorbing)
-    batch = min(survey.batch, len(sources))
-    traces = jax.lax.map(lambda s: _one_shot(survey, velocity, s), sources, batch_size=batch)
+    places = np.asarray(survey.sources) + survey.absorbing
+    sources = jnp.asarray(np.tile(places, (len(survey.frequencies), 1)))
+    wavelets = jnp.asarray(np.repeat(survey.wavelets(), len(places), axis=0), velocity.dtype)
+    traces = jax.lax.map(
+        lambda shot: _one_shot(survey, velocity, *shot),
+        (sources, wavelets),
+        batch_size=min(survey.batch, survey.shots),
+    )
     return jnp.moveaxis(traces, 0, 1).reshape(survey.steps, -1)
 
 
 def _one_shot(
-    survey: Survey, velocity: Velocity, source: Int[Array, " 2"]
+    survey: Survey, velocity: Velocity, source: Int[Array, " 2"], wavelet: Float[Array, " steps"]
 ) -> Float[Array, "steps receivers"]:
     pad, dtype = survey.absorbing, velocity.dtype
     speed = jnp.pad(velocity, pad, mode="edge")
@@ -157,7 +174,7 @@ def _one_shot(
         return (now, after), after[receiver]
 
     rest = jnp.zeros_like(speed)
-    return _checkpointed_scan(step, (rest, rest), jnp.asarray(survey.wavelet(), dtype))
+    return _checkpointed_scan(step, (rest, rest), wavelet)
 
 
 def _laplacian(u: Float[Array, "mx mz"]) -> Float[Array, "mx mz"]:

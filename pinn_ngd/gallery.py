@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from .mixture_paths import landscapes
-from .plotting import plot_history, plot_paths, save
+from .plotting import plot_history, plot_paths, plot_spectra, save
 from .problem import Problem, load_problem
 from .runs import RUNS, compare_optimizers, run_problem, summarize
 from .training import read_history
 from .training.callbacks import to_json
 from .training.run_folder import environment
+from .update_spectra import update_spectra
 
 FOLDER = Path("figures")
 QUICK_FOLDER = RUNS / "figures-quick"
@@ -54,9 +55,9 @@ class Job:
         """The seeds 0, 1, ...; two of them where it has to be quick."""
         return range(min(count, 2) if self.quick else count)
 
-    def budget(self, seconds: float | None = None) -> dict[str, Any]:
+    def budget(self, seconds: float | None = None, steps: int | None = None) -> dict[str, Any]:
         """The budget of a run as arguments of `run_problem`; None is the problem's own."""
-        return {"steps": QUICK_STEPS} if self.quick else {"seconds": seconds}
+        return {"steps": QUICK_STEPS} if self.quick else {"seconds": seconds, "steps": steps}
 
     def problem(self, name: str) -> Problem:
         """The shipped problem of that name; tiny where it has to be quick."""
@@ -82,17 +83,24 @@ def one_run(problem: str, pictures: Sequence[str] = ("solution", "history"), see
     return make_pictures
 
 
-def comparison(problem: str, optimizers: Sequence[str], seeds: int, seconds: float) -> Any:
-    """An entry that compares optimizers, against seconds and against steps."""
+def comparison(
+    problem: str,
+    optimizers: Sequence[str],
+    seeds: int,
+    seconds: float | None = None,
+    steps: int | None = None,
+    against: Sequence[str] = ("seconds", "steps"),
+) -> Any:
+    """An entry that compares optimizers, against seconds, steps or solves."""
 
     def make_pictures(job: Job) -> Made:
         chosen = job.seeds(seeds)
         summary = compare_optimizers(
             job.problem(problem), optimizers, seeds=chosen, out=job.runs, resume=job.resume,
-            tell=job.tell, **job.budget(seconds),
+            tell=job.tell, **job.budget(seconds, steps),
         )  # fmt: skip
-        names = [f"{job.name}-{x}" for x in ("seconds", "steps")]
-        for x, name in zip(("seconds", "steps"), names, strict=True):
+        names = [f"{job.name}-{x}" for x in against]
+        for x, name in zip(against, names, strict=True):
             _copy(job.runs / f"error-vs-{x}", job.folder / name)
         shutil.copyfile(job.runs / "compare.md", job.folder / f"{job.name}.md")
         return _recorded(job, names, seeds=list(chosen), results=summary["rows"])
@@ -117,6 +125,15 @@ def mixture_paths(job: Job) -> Made:
     save(figure, job.folder / job.name)
     ends = {p.title: {k: v[-1].tolist() for k, v in p.paths.items()} for p in panels}
     return _recorded(job, [job.name], seeds=[], results=ends)
+
+
+def spectra_of_updates(job: Job) -> Made:
+    """What each metric changes first in a full waveform inversion."""
+    problem = job.problem("fwi-camembert")
+    spectra = update_spectra(problem, 2 if job.quick else 8, job.tell)
+    save(plot_spectra(spectra, xlabel="wavenumber in 1/km"), job.folder / job.name)
+    centers = {label: float((k * s).sum() / s.sum()) for label, (k, s) in spectra.items()}
+    return _recorded(job, [job.name], seeds=[], results={"mean wavenumber": centers})
 
 
 def results_table(job: Job) -> Made:
@@ -149,11 +166,31 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
     "mixture-paths": mixture_paths,
     "lorenz-63": one_run("lorenz-63"),
     "fwi-camembert": one_run("fwi-camembert"),
+    "fwi-layered": one_run("fwi-layered"),
+    "update-spectra": spectra_of_updates,
     "compare-state-metrics": comparison(
         "poisson-2d-icml23",
         ("engd-tr", "wngd:l2", "wngd:h1", "wngd:h-1", "wngd:fisher-rao", "wngd", "gd"),
         seeds=2,
         seconds=10.0,
+    ),
+    "poisson-state-metrics": comparison(
+        "poisson-state-metrics",
+        (
+            "engd-tr",
+            "wngd:l2",
+            "wngd:h1",
+            "wngd:h1-homogeneous",
+            "wngd:h2",
+            "wngd:h-1",
+            "wngd:fisher-rao",
+            "wngd:wasserstein",
+            "gd",
+            "lbfgs",
+        ),
+        seeds=1,
+        steps=120,
+        against=("seconds", "steps", "solves"),
     ),
     "results": results_table,
 }

@@ -54,6 +54,28 @@ def test_sources_and_receivers_can_be_exchanged():
     )
 
 
+def test_frequencies_are_shots_of_their_own():
+    velocity = jnp.full(SURVEY.shape, 2.0)
+    both = dataclasses.replace(SURVEY, frequency=(8.0, 5.0))
+    slow = dataclasses.replace(SURVEY, frequency=5.0)
+    expected = np.concatenate([seismograms(s, velocity) for s in (SURVEY, slow)], axis=1)
+    np.testing.assert_allclose(seismograms(both, velocity), expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.slow
+def test_layers_are_found_within_their_bounds():
+    """Three regularized steps on a coarse grid, seen from the surface at two frequencies."""
+    problem = load_problem("fwi-layered", cells=40, shots=2, absorbing=10, iterations=6)
+    model = problem.model(jax.random.key(0))
+    optimizer = optimizers.get("wngd", **problem.optimizer_settings)
+    result = train(problem.objective, model, optimizer, steps=3, key=jax.random.key(0))
+    assert result.loss < 0.3 * float(problem.objective.loss(model, ()))
+    assert 1.4 <= float(result.model.values.min()) <= float(result.model.values.max()) <= 3.6
+    assert result.solves["linearized_solves"] == 3 * 7
+    with pytest.raises(ValueError, match="`penalty`"):
+        load_problem("fwi-layered", penalty="none")
+
+
 def test_the_scheme_converges_at_second_order_in_time():
     velocity = jnp.full(SURVEY.shape, 2.0)
 

@@ -13,7 +13,17 @@ LAYERS = [
     ("metrics", "acoustics"),
     ("optimizers",),
     ("training", "evaluation", "problem", "verification", "data", "scores"),
-    ("runs", "classify", "plotting", "mixture_paths", "gallery", "cli", "__main__", "__init__"),
+    (
+        "runs",
+        "classify",
+        "plotting",
+        "mixture_paths",
+        "update_spectra",
+        "gallery",
+        "cli",
+        "__main__",
+        "__init__",
+    ),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted(PACKAGE.rglob("*.py"))

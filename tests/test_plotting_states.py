@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pinn_ngd import Box, Grid
-from pinn_ngd.plotting import Landscape, plot_paths, plot_state, save
+from pinn_ngd import Box, Grid, load_problem
+from pinn_ngd.plotting import Landscape, plot_paths, plot_spectra, plot_state, save
+from pinn_ngd.update_spectra import _radial, update_spectra
 
 
 @pytest.mark.parametrize(("dimension", "panels"), [(1, 1), (2, 3), (3, 3)])
@@ -19,6 +20,39 @@ def test_states_in_one_to_three_dimensions(dimension, panels, tmp_path):
         shown = images[0].images[0].get_array()
         np.testing.assert_allclose(shown, (state.sum(1) * 0.2).T)
     assert all(path.stat().st_size > 0 for path in save(figure, tmp_path / "state"))
+
+
+def test_depth_points_down():
+    grid = Grid(Box((0.0, 0.0), (2.0, 1.0)), (6, 5))
+    figure = plot_state(grid, np.ones(grid.shape), np.zeros(grid.shape), depth=True)
+    assert figure.axes[0].yaxis_inverted()
+    assert figure.axes[2].yaxis_inverted()
+    assert figure.axes[0].get_ylabel() == "depth"
+
+
+def test_spectra_of_known_waves():
+    """A wave of four periods has its power in the ring of four; shares are of the whole."""
+    spacing, n = 0.1, 40
+    x = np.arange(n) * spacing
+    field = np.cos(2 * np.pi * 4 * x / (n * spacing))[:, None] * np.ones(n)
+    waves, shares = _radial(field, spacing)
+    assert waves[shares.argmax()] == pytest.approx(4 / (n * spacing))
+    assert shares.max() == pytest.approx(1.0)
+    figure = plot_spectra(
+        {"one": (waves, shares + 1e-3), "two": (waves, shares + 1e-2)}, xlabel="k"
+    )
+    assert [line.get_label() for line in figure.axes[0].lines] == ["one", "two"]
+
+
+def test_update_spectra_of_a_small_inversion():
+    """H1 sees the high frequencies of the data, and changes shorter waves than H-1."""
+    problem = load_problem(
+        "fwi-camembert", cells=21, shots=1, duration=0.4, absorbing=8, frequency=4.0
+    )
+    spectra = update_spectra(problem, 3, lambda _: None)
+    centers = {label: (k * s).sum() / s.sum() for label, (k, s) in spectra.items()}
+    assert list(centers)[-1] == "gradient descent"
+    assert centers["$H^{-1}$"] < centers["$H^1$"]
 
 
 def test_four_dimensions_have_no_picture():

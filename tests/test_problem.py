@@ -14,6 +14,7 @@ from pinn_ngd.problem import settings_of
 SMALL = {
     "poisson-5d": dict(interior=64, boundary=20),
     "fwi-camembert": dict(cells=21, shots=2, duration=0.6, absorbing=10, frequency=4.0),
+    "fwi-layered": dict(cells=40, shots=2, absorbing=10),
     "darcy-inverse": dict(cells=30),
 }
 

@@ -166,6 +166,8 @@ def test_comparison_survives_an_optimizer_that_refuses(compared):
     assert written["rows"][0]["errors"] == adam["errors"]
     assert (out / "error-vs-seconds.png").is_file()
     assert (out / "error-vs-steps.pdf").is_file()
+    assert (out / "error-vs-solves.png").is_file()
+    assert written["runs"][0]["forward_solves"] == written["runs"][0]["adjoint_solves"] == 100
 
 
 def test_comparison_reuses_finished_runs(problem, compared):

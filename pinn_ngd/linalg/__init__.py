@@ -17,6 +17,7 @@ from .operators import damped_primal as damped_primal
 from .operators import gram as gram
 from .operators import kernel as kernel
 from .operators import register_operator as register_operator
+from .sketch import sketch as sketch
 from .solvers import CG as CG
 from .solvers import LSMR as LSMR
 from .solvers import QR as QR

@@ -268,6 +268,8 @@ def _merge(first: Solution, second: Solution) -> Solution:
     stats = dict(second.stats)
     if "fallback" in stats:
         stats["fallback"] = first.stats["fallback"] | stats["fallback"]
+    if "num_steps" in stats:
+        stats["num_steps"] = first.stats["num_steps"] + stats["num_steps"]
     return Solution(second.value, result, stats)
 
 

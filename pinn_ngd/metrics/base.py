@@ -28,6 +28,11 @@ class AbstractMetric(eqx.Module):
     ) -> LeastSquaresSystem:
         """The undamped system at one model."""
 
+    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
+        """Linearized and adjoint solves that stored rows take: here one reverse sweep."""
+        del objective, model
+        return 0, 1
+
     def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
         """Number of rows of the system, or a bound: what the choice of its form goes by."""
         right = eqx.filter_eval_shape(lambda m: objective.evaluate(m, batch).right_hand_side, model)

@@ -3,7 +3,7 @@
 from jaxtyping import PyTree
 
 from ..linalg import LeastSquaresSystem
-from ..objectives import AbstractObjective
+from ..objectives import AbstractObjective, StateObjective
 from .base import AbstractMetric
 
 
@@ -23,3 +23,8 @@ class EnergyMetric(AbstractMetric):
         matrix_free: bool = False,
     ) -> LeastSquaresSystem:
         return objective.system(model, batch, matrix_free=matrix_free)
+
+    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
+        if isinstance(objective, StateObjective):
+            return objective.state.jacobian_solves(model)
+        return super().row_solves(objective, model)

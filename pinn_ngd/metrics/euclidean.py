@@ -27,3 +27,7 @@ class Euclidean(AbstractMetric):
         gradient = jax.grad(lambda q: objective.loss(eqx.combine(q, static), batch))(params)
         operator = lx.IdentityLinearOperator(jax.eval_shape(lambda: params))
         return LeastSquaresSystem(operator, gradient=gradient)
+
+    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
+        del objective, model
+        return 0, 0

@@ -8,6 +8,7 @@ from .base import AbstractMetric
 from .energy import EnergyMetric
 from .euclidean import Euclidean
 from .fisher_rao import FisherRao
+from .kernel_wasserstein import KernelWasserstein
 from .sobolev import Sobolev
 from .wasserstein import Wasserstein
 
@@ -16,6 +17,7 @@ _METRICS: dict[str, tuple[Callable[..., AbstractMetric], str]] = {
     "euclidean": (Euclidean, "That of the parameters: gradient descent"),
     "l2": (Sobolev, "L2 of the state"),
     "h1": (lambda **k: Sobolev(order=1.0, **k), "H1 of the state"),
+    "h2": (lambda **k: Sobolev(order=2.0, **k), "H2 of the state: that of a second-order residual"),
     "h1-homogeneous": (
         lambda **k: Sobolev(order=1.0, homogeneous=True, **k),
         "Gradients of the state in L2, constants not seen",
@@ -31,9 +33,10 @@ _METRICS: dict[str, tuple[Callable[..., AbstractMetric], str]] = {
         lambda **k: Wasserstein(operator="central", **k),
         "The same with the central differences of Nurbekyan, Lei and Yang's code",
     ),
+    "wasserstein-kernel": (KernelWasserstein, "Wasserstein-2 of a density known by its samples"),
 }
 DENSITIES = ("fisher-rao", "wasserstein", "wasserstein-central")
-_WITHOUT_STATE = ("energy", "euclidean")
+_WITHOUT_STATE = ("energy", "euclidean", "wasserstein-kernel")
 
 
 def get(name: str, *, state: AbstractState | None = None, **settings: Any) -> AbstractMetric:

@@ -64,7 +64,8 @@ class AbstractStateMetric(AbstractMetric):
     ) -> LeastSquaresSystem:
         state = self.state_of(objective)
         rho, operator = self._operator(state, model, matrix_free)
-        if isinstance(objective, StateObjective) and self.has_covector(state.grid):
+        seen = isinstance(objective, StateObjective) and objective.only_of_state
+        if isinstance(objective, StateObjective) and seen and self.has_covector(state.grid):
             target = self.covector(state.grid, rho, objective.derivative(rho))
             return LeastSquaresSystem(operator, target=target)
         params, static = _tree.trainable(model)
@@ -83,6 +84,9 @@ class AbstractStateMetric(AbstractMetric):
             )
             raise ValueError(msg)
         return self.state
+
+    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
+        return self.state_of(objective).jacobian_solves(model)
 
     def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
         del model, batch
@@ -131,7 +135,7 @@ class AbstractStateMetric(AbstractMetric):
     def _rows(self, state: AbstractState, model: PyTree) -> tuple[Field, lx.AbstractLinearOperator]:
         """The matrix L Z."""
         params, _ = _tree.trainable(model)
-        rho, jacobian = state(model), state.jacobian(model)
+        rho, jacobian = state.jacobian(model)
         mass = jnp.linalg.norm(jnp.sum(jacobian, axis=0))
         size = jnp.linalg.norm(jnp.sum(jnp.abs(jacobian), axis=0))
         factor = self.factor(state.grid, self.admit(state.grid, rho, mass, size))

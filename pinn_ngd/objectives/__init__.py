@@ -13,11 +13,15 @@ from .losses import AbstractLoss as AbstractLoss
 from .losses import BinaryCrossEntropy as BinaryCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from .losses import SquaredError as SquaredError
+from .misfit import StateMisfit as StateMisfit
+from .penalty import AbstractPenalty as AbstractPenalty
+from .penalty import Smoothness as Smoothness
+from .penalty import TotalVariation as TotalVariation
 from .residual import Residual as Residual
 from .residual import ResidualObjective as ResidualObjective
+from .samples import SampleObjective as SampleObjective
 from .state import AbstractState as AbstractState
 from .state import ExplicitState as ExplicitState
 from .state import ImplicitState as ImplicitState
 from .state import PointwiseState as PointwiseState
-from .state import StateMisfit as StateMisfit
 from .state import StateObjective as StateObjective

@@ -11,11 +11,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
 from ..grids import Grid
-from ..linalg import JacobianRows, LeastSquaresSystem, ProductOperator
+from ..linalg import LeastSquaresSystem
 from ._rows import map_points, point_row
 from .base import AbstractObjective, Evaluation
 
@@ -31,12 +32,24 @@ class AbstractState(eqx.Module):
     def __call__(self, model: PyTree) -> Field:
         """The state of a model."""
 
-    def jacobian(self, model: PyTree) -> Float[Array, "n p"]:
-        """Z = d rho / d theta, its columns being the tangents: forward mode where p <= n."""
+    def jacobian(self, model: PyTree) -> tuple[Field, Float[Array, "n p"]]:
+        """rho and Z = d rho / d theta; columns are the tangents, by forward mode where p <= n."""
         fn, params = _of_parameters(self, model)
-        mode = jax.jacfwd if _tree.size(params) <= self.grid.size else jax.jacrev
-        leaves = [j.reshape(self.grid.size, -1) for j in jax.tree.leaves(mode(fn)(params))]
-        return jnp.concatenate(leaves, axis=1)
+        flat, unravel = ravel_pytree(params)
+        if self._is_tall(model):
+            rho, push = jax.linearize(lambda q: fn(unravel(q)), flat)
+            tangents = jax.vmap(push)(jnp.eye(flat.size, dtype=flat.dtype))
+            return rho, tangents.reshape(flat.size, -1).T
+        rho, pull = jax.vjp(lambda q: fn(unravel(q)), flat)
+        basis = jnp.eye(rho.size, dtype=rho.dtype).reshape(-1, *rho.shape)
+        return rho, jax.vmap(pull)(basis)[0]
+
+    def jacobian_solves(self, model: PyTree) -> tuple[int, int]:
+        """How many linearized and adjoint solves `jacobian` takes: one a column, or one a row."""
+        return (_tree.size(model), 0) if self._is_tall(model) else (0, self.grid.size)
+
+    def _is_tall(self, model: PyTree) -> bool:
+        return _tree.size(model) <= self.grid.size
 
     def linearize(
         self, model: PyTree
@@ -72,14 +85,21 @@ class PointwiseState(AbstractState):
         values = map_points(lambda x: self.fn(model, x), self.grid.points, self.chunk_size)
         return _shaped(values, self.grid)
 
-    def jacobian(self, model: PyTree) -> Float[Array, "n p"]:
+    def jacobian(self, model: PyTree) -> tuple[Field, Float[Array, "n p"]]:
         params, static = _tree.trainable(model)
 
         def value(q: PyTree, x: Array) -> tuple[Array, None]:
             return jnp.reshape(self.fn(eqx.combine(q, static), x), ()), None
 
-        points = self.grid.points
-        return map_points(lambda x: point_row(value, params, x)[1], points, self.chunk_size)
+        def row(x: Array) -> tuple[Array, Array]:
+            return point_row(value, params, x)[:2]
+
+        rho, rows = map_points(row, self.grid.points, self.chunk_size)
+        return _shaped(rho, self.grid), rows
+
+    def jacobian_solves(self, model: PyTree) -> tuple[int, int]:
+        del model
+        return 0, 1  # a sweep a point: together one over all points
 
 
 class ImplicitState(AbstractState):
@@ -146,6 +166,11 @@ class StateObjective(AbstractObjective):
         del key
         return ()
 
+    @property
+    def only_of_state(self) -> bool:
+        """Whether the loss depends on the parameters through the state only."""
+        return True
+
     def value(self, rho: Field) -> Scalar:
         """The functional at a state."""
         return self.functional(rho)
@@ -176,47 +201,6 @@ class StateObjective(AbstractObjective):
     def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
         del step
         return before.loss - after.loss
-
-
-class StateMisfit(StateObjective):
-    """1/2 |r(rho(theta))|^2, where `functional` returns the residual r, an array.
-
-    Its energy metric is Gauss-Newton: that of r(rho) = (rho - data) sqrt(cell volume) is the L2
-    natural gradient. Leave the volume out, and the L2 step is Gauss-Newton's divided by it.
-    """
-
-    def value(self, rho: Field) -> Scalar:
-        return 0.5 * jnp.sum(self.functional(rho) ** 2)
-
-    def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
-        del batch
-        residual = jnp.asarray(self.functional(self.state(model)))
-        return Evaluation(0.5 * jnp.sum(residual**2), residual)
-
-    def system(
-        self, model: PyTree, batch: PyTree, *, matrix_free: bool = False
-    ) -> LeastSquaresSystem:
-        del batch
-        params, _ = _tree.trainable(model)
-        if matrix_free:
-            return self._products(model, jax.eval_shape(lambda: params))
-        residual, push = jax.linearize(self.functional, self.state(model))
-        columns = self.state.jacobian(model).T.reshape(-1, *self.state.grid.shape)
-        rows = jax.vmap(push)(columns).reshape(columns.shape[0], -1).T
-        structures = jax.eval_shape(lambda: params), jax.eval_shape(lambda: residual)
-        return LeastSquaresSystem(JacobianRows(rows, *structures), target=residual)
-
-    def _products(self, model: PyTree, structure: PyTree) -> LeastSquaresSystem:
-        rho, push, pull = self.state.linearize(model)
-        residual, seen = jax.linearize(self.functional, rho)
-        back = jax.linear_transpose(seen, rho)
-        operator = ProductOperator(lambda v: seen(push(v)), lambda w: pull(back(w)[0]), structure)
-        return LeastSquaresSystem(operator, target=residual)
-
-    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
-        del step
-        b0, b1 = before.right_hand_side, after.right_hand_side
-        return 0.5 * jnp.sum((b0 - b1) * (b0 + b1))
 
 
 def _sound(tangent: Field) -> Field:

@@ -39,12 +39,21 @@ class AbstractAcceleration(eqx.Module):
     @abc.abstractmethod
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]: ...
 
+    @property
+    @abc.abstractmethod
+    def evaluations(self) -> int:
+        """Evaluations of the objective that one call makes."""
+
 
 class Plain(AbstractAcceleration):
     """No correction: Levenberg-Marquardt."""
 
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         return step, equation.evaluate(step)
+
+    @property
+    def evaluations(self) -> int:
+        return 1
 
 
 class Chord(AbstractAcceleration):
@@ -88,6 +97,10 @@ class Chord(AbstractAcceleration):
         start = (step, equation.evaluate(step))
         return jax.lax.fori_loop(0, self.iterations, iterate, start)
 
+    @property
+    def evaluations(self) -> int:
+        return 1 + self.iterations
+
 
 class Geodesic(AbstractAcceleration):
     """Geodesic acceleration (Transtrum and Sethna, arXiv:1201.5885).
@@ -113,3 +126,7 @@ class Geodesic(AbstractAcceleration):
         short = _tree.norm(correction) <= self.limit * _tree.norm(step)
         step = _tree.where(short, _tree.add(step, correction), step)
         return step, equation.evaluate(step)
+
+    @property
+    def evaluations(self) -> int:
+        return 4  # the second derivative costs about three

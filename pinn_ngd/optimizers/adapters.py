@@ -10,7 +10,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from .. import _tree
 from ..objectives import AbstractObjective
-from .base import GO_ON, AbstractOptimizer, StepInfo
+from .base import GO_ON, AbstractOptimizer, Solves, StepInfo
 
 
 class OptaxOptimizer(AbstractOptimizer):
@@ -66,8 +66,15 @@ class OptaxOptimizer(AbstractOptimizer):
             actual=zero,
             accepted=accepted,
             stop=jnp.asarray(GO_ON, jnp.int32),
+            solves=_solves(state),
         )
         return eqx.apply_updates(model, updates), state, info
+
+
+def _solves(state: PyTree) -> Solves:
+    """A loss and a gradient, and another pair for each trial of a line search."""
+    trials = optax.tree_utils.tree_get(state, "num_linesearch_steps", 0)
+    return Solves(forward=1 + trials, adjoint=1 + trials)
 
 
 class AsOptaxState(NamedTuple):

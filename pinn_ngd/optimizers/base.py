@@ -2,9 +2,10 @@
 
 import abc
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
@@ -32,13 +33,35 @@ STOP_REASONS: Mapping[int, str] = {
 }
 
 
+class Solves(eqx.Module):
+    """How often a step solved the state equation, and its linearized and adjoint equations.
+
+    Whatever the state, one of each costs about as much: an evaluation, a product with the Jacobian
+    and one with its transpose. The rows of a pointwise residual are one reverse sweep over all
+    points and count as one adjoint. Equal work is equal `total`.
+    """
+
+    forward: Int[Array, ""]
+    linearized: Int[Array, ""]
+    adjoint: Int[Array, ""]
+
+    def __init__(self, forward: Any = 0, linearized: Any = 0, adjoint: Any = 0):
+        counts = (jnp.asarray(count, jnp.int32) for count in (forward, linearized, adjoint))
+        self.forward, self.linearized, self.adjoint = counts
+
+    def __add__(self, other: "Solves") -> "Solves":
+        return jax.tree.map(jnp.add, self, other)
+
+
 class StepInfo(eqx.Module):
     """Scalars describing one step.
 
     `loss` belongs to the model that the step returned, except for first-order optimizers, which
     report the loss that their gradient was computed with. `predicted` and `actual` are the
     reductions of the loss by the linear model and in fact; `step_length` is the Euclidean norm of
-    the change of the parameters; `stop` is 0, or a key of `STOP_REASONS`.
+    the change of the parameters; `stop` is 0, or a key of `STOP_REASONS`. `solves` is None where an
+    optimizer does not count them; `rank` and `condition` are those of the system as its solver saw
+    it, None where that solver does not know.
     """
 
     loss: Float[Array, ""]
@@ -49,6 +72,9 @@ class StepInfo(eqx.Module):
     actual: Float[Array, ""]
     accepted: Bool[Array, ""]
     stop: Int[Array, ""]
+    solves: Solves | None = None
+    rank: Int[Array, ""] | None = None
+    condition: Float[Array, ""] | None = None
 
 
 class AbstractOptimizer(eqx.Module):
@@ -83,6 +109,4 @@ class AbstractOptimizer(eqx.Module):
 
 def scalar_type(model: PyTree):
     """The dtype of the model's parameters."""
-    import jax
-
     return jnp.result_type(*jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))

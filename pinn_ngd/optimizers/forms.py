@@ -12,6 +12,7 @@ from .. import _tree
 from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
+from .counting import POWER_ITERATIONS
 
 FORMS = get_args(Form)
 
@@ -33,18 +34,22 @@ def system_for(
     return metric.system(objective, model, batch, matrix_free=form == "matrix-free")
 
 
-def squared_norm(operator: lx.AbstractLinearOperator) -> Float[Array, ""]:
-    """|A|_F^2 of stored rows; |A|_2^2 by power iteration where A is never stored."""
+def squared_norm(operator: lx.AbstractLinearOperator, gradient: PyTree) -> Float[Array, ""]:
+    """|A|_F^2 of stored rows; an estimate of |A|_2^2 where A is never stored.
+
+    A few power iterations from the gradient: it is A^T b, rich in the leading directions, and only
+    the order of magnitude is wanted, at the price of two solves each.
+    """
     if isinstance(operator, JacobianRows):
         return jnp.sum(operator.matrix**2)
-    structure = operator.in_structure()
-    start = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), structure)
+    ones = jax.tree.map(jnp.ones_like, gradient)
+    start = _tree.where(_tree.norm(gradient) > 0, gradient, ones)
 
     def iterate(_, v):
         w = operator.T.mv(operator.mv(_tree.scale(1 / _tree.norm(v), v)))
         return cast(PyTree, w)
 
-    return _tree.norm(jax.lax.fori_loop(0, 10, iterate, start))
+    return _tree.norm(jax.lax.fori_loop(0, POWER_ITERATIONS, iterate, start))
 
 
 def gradient_of(system: LeastSquaresSystem) -> PyTree:

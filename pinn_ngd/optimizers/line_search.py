@@ -2,11 +2,21 @@
 
 import abc
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Found(NamedTuple):
+    """What a search found: t, the reduction there, whether it is accepted, and what it cost."""
+
+    step: Float[Array, ""]
+    gain: Float[Array, ""]
+    accepted: Bool[Array, ""]
+    evaluations: Int[Array, ""]
 
 
 class AbstractLineSearch(eqx.Module):
@@ -18,8 +28,8 @@ class AbstractLineSearch(eqx.Module):
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
-        """t, its reduction, and whether it is accepted.
+    ) -> Found:
+        """The step length along a direction.
 
         Of t the search knows `reduction(t)` = loss(theta) - loss(theta - t d), the `norm` |d| and
         what the gradient predicts, `predicted(t)` = t g.d (less where bounds cut the step back).
@@ -41,13 +51,13 @@ class GridLineSearch(AbstractLineSearch):
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+    ) -> Found:
         del predicted
         steps = self.largest * 0.5 ** jnp.arange(self.halvings + 1, dtype=norm.dtype)
         gains = jax.lax.map(reduction, steps, batch_size=8)
         gains = jnp.where(jnp.isfinite(gains), gains, -jnp.inf)
         best = jnp.argmax(gains)
-        return steps[best], gains[best], gains[best] > 0
+        return Found(steps[best], gains[best], gains[best] > 0, _count(len(steps)))
 
 
 class FixedStep(AbstractLineSearch):
@@ -61,13 +71,13 @@ class FixedStep(AbstractLineSearch):
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+    ) -> Found:
         del predicted
         rate = jnp.asarray(self.rate, norm.dtype)
         limit = jnp.asarray(self.norm_limit, norm.dtype)
         step = jnp.minimum(rate, limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
         gain = reduction(step)
-        return step, gain, jnp.isfinite(gain)
+        return Found(step, gain, jnp.isfinite(gain), _count(1))
 
 
 class Armijo(AbstractLineSearch):
@@ -90,7 +100,7 @@ class Armijo(AbstractLineSearch):
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
-    ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+    ) -> Found:
         limit = self.norm_limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
         start = jnp.minimum(jnp.asarray(self.initial, norm.dtype), limit)
 
@@ -106,24 +116,32 @@ class Armijo(AbstractLineSearch):
 
         zero = jnp.asarray(0, jnp.int32)
         t, gain, tries = jax.lax.while_loop(failing, halve, (start, reduction(start), zero))
+        evaluations = tries + 1
         if self.expand:
-            t, gain = self._expanded(reduction, enough, limit, (t, gain), tries == 0)
-        return t, gain, enough(t, gain)
+            found = (t, gain, evaluations)
+            t, gain, evaluations = self._expanded(reduction, enough, limit, found, tries == 0)
+        return Found(t, gain, enough(t, gain), evaluations)
 
     def _expanded(
         self,
         reduction: Callable[[Array], Array],
         enough: Callable[[Array, Array], Array],
         limit: Array,
-        found: tuple[Array, Array],
+        found: tuple[Array, Array, Array],
         wanted: Array,
-    ) -> tuple[Array, Array]:
-        def double(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            t, gain, _ = carry
+    ) -> tuple[Array, Array, Array]:
+        def double(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+            t, gain, evaluations, _ = carry
             longer = 2 * t
             there = reduction(longer)
             better = enough(longer, there) & (there > gain) & (longer <= limit)
-            return jnp.where(better, longer, t), jnp.where(better, there, gain), better
+            kept = jnp.where(better, longer, t), jnp.where(better, there, gain)
+            return *kept, evaluations + 1, better
 
-        t, gain, _ = jax.lax.while_loop(lambda c: c[2], double, (*found, wanted & enough(*found)))
-        return t, gain
+        begin = (*found, wanted & enough(*found[:2]))
+        t, gain, evaluations, _ = jax.lax.while_loop(lambda carry: carry[3], double, begin)
+        return t, gain, evaluations
+
+
+def _count(evaluations: int) -> Int[Array, ""]:
+    return jnp.asarray(evaluations, jnp.int32)

@@ -7,10 +7,19 @@ import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
-from ..linalg import Form, LeastSquaresSystem, Spectral, prepare
+from ..linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
-from .base import GO_ON, NO_STEP_HELPS, STATIONARY, AbstractOptimizer, StepInfo, scalar_type
+from . import counting
+from .base import (
+    GO_ON,
+    NO_STEP_HELPS,
+    STATIONARY,
+    AbstractOptimizer,
+    Solves,
+    StepInfo,
+    scalar_type,
+)
 from .forms import gradient_of, masked, squared_norm, system_for
 from .line_search import AbstractLineSearch, GridLineSearch
 
@@ -73,9 +82,10 @@ class NaturalGradient(AbstractOptimizer):
         system = self._without_active(system, model)
         damping = jnp.asarray(self.damping, scalar_type(model))
         if self.relative and self.damping:
-            damping = damping * squared_norm(system.operator)
+            damping = damping * squared_norm(system.operator, gradient_of(system))
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
-        phi, gradient = self._direction(prepared, system, state, damping)
+        solution, gradient = self._direction(prepared, system, state, damping)
+        phi = self._with_drift(solution.value, state)
         count = state.count + 1
         correction = self._bias_correction(count, damping.dtype)
         direction = _tree.scale(correction, phi)
@@ -92,7 +102,7 @@ class NaturalGradient(AbstractOptimizer):
         def predicted(t):
             return _tree.dot(gradient, step_of(t))
 
-        t, gain, accepted = self.search(reduction, _tree.norm(direction), predicted)
+        t, gain, accepted, evaluations = self.search(reduction, _tree.norm(direction), predicted)
         step = _tree.where(accepted, step_of(t), _tree.zeros_like(direction))
         hopeless = ~accepted & (state.count == 0) & (not objective.resampled)
         gradient_norm = _tree.norm(gradient)
@@ -107,6 +117,9 @@ class NaturalGradient(AbstractOptimizer):
             actual=jnp.where(accepted, gain, 0 * gain),
             accepted=accepted,
             stop=stop.astype(jnp.int32),
+            solves=self._solves(objective, model, system, solution, evaluations),
+            rank=counting.statistic(solution, "rank"),
+            condition=counting.statistic(solution, "condition"),
         )
         return _tree.move(model, step), self._remember(phi, count, accepted), info
 
@@ -115,14 +128,33 @@ class NaturalGradient(AbstractOptimizer):
             if self.momentum:
                 msg = "`momentum` needs a least-squares objective; set it to 0 for energies."
                 raise ValueError(msg)
-            phi = prepared.solve(damping=damping, gradient=system.gradient).value
-            return phi, system.gradient
+            return prepared.solve(damping=damping, gradient=system.gradient), system.gradient
         gradient = gradient_of(system)
         if not self.momentum:
-            return prepared.solve(damping=damping, target=system.target).value, gradient
+            return prepared.solve(damping=damping, target=system.target), gradient
         drift = _tree.scale(self.momentum, state.direction)
         target = _tree.subtract(system.target, system.operator.mv(drift))
-        return _tree.add(prepared.solve(damping=damping, target=target).value, drift), gradient
+        return prepared.solve(damping=damping, target=target), gradient
+
+    def _with_drift(self, direction: PyTree, state: NaturalGradientState) -> PyTree:
+        if not self.momentum:
+            return direction
+        return _tree.add(direction, _tree.scale(self.momentum, state.direction))
+
+    def _solves(
+        self,
+        objective: AbstractObjective,
+        model: PyTree,
+        system: LeastSquaresSystem,
+        solution: Solution,
+        evaluations: Int[Array, ""],
+    ) -> Solves:
+        powers = counting.POWER_ITERATIONS if self.relative and self.damping else 0
+        count = counting.products(system.operator, powers + bool(self.momentum), powers)
+        count += counting.assembly(self.metric, objective, model, system.operator)
+        count += counting.solution(system.operator, solution)
+        count += counting.gradient(system)
+        return count + Solves(forward=1 + evaluations)
 
     def _without_active(self, system: LeastSquaresSystem, model: PyTree) -> LeastSquaresSystem:
         """The system of the parameters that no bound stops.

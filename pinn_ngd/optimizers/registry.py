@@ -9,7 +9,7 @@ import optax
 
 from .. import metrics
 from ..linalg import Form, Spectral, get_solver
-from ..metrics import AbstractMetric, EnergyMetric, Euclidean
+from ..metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from . import minibatch_presets
 from .acceleration import AbstractAcceleration, Chord, Geodesic, Plain
 from .adapters import OptaxOptimizer
@@ -96,6 +96,7 @@ def wngd(
     metric: str | AbstractMetric = "wasserstein",
     solver: Any = None,
     form: Form = "auto",
+    sketch: int | None = None,
     damping: float = 1e-5,
     search: str = "armijo",
     rate: float | None = None,
@@ -104,14 +105,15 @@ def wngd(
 ) -> AbstractOptimizer:
     """Natural gradient in a metric of the state (default: Wasserstein), Armijo line search.
 
-    `damping` is relative to |Y|_F^2. `search` is "armijo", "grid" or "fixed", `rate` its first (or
-    only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters.
+    `damping` is relative to |Y|_F^2. `sketch` is the number of adjoint solves of Hutchinson's
+    estimate of the metric, none by default. `search` is "armijo", "grid" or "fixed", `rate` its
+    first (or only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters.
     """
     if search not in SEARCHES:
         msg = f"`search` is {search!r}; it must be one of {', '.join(SEARCHES)}."
         raise ValueError(msg)
     return NaturalGradient(
-        metric=_metric(metric),
+        metric=_metric(metric) if sketch is None else Sketched(_metric(metric), sketch),
         solver=_solver(solver, Spectral()),
         search=SEARCHES[search](rate, norm_limit),
         damping=damping,

@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 
 from .. import _tree
 from ..objectives import AbstractObjective
-from .base import GO_ON, NO_STEP_HELPS, AbstractOptimizer, StepInfo
+from .base import GO_ON, NO_STEP_HELPS, AbstractOptimizer, Solves, StepInfo
 
 
 class ScipyLevenbergMarquardt(AbstractOptimizer):
@@ -81,6 +81,7 @@ class ScipyLevenbergMarquardt(AbstractOptimizer):
             actual=jnp.asarray(max(gain, 0.0)),
             accepted=jnp.asarray(accepted),
             stop=jnp.asarray(GO_ON if accepted else NO_STEP_HELPS, jnp.int32),
+            solves=Solves(forward=1 + result.nfev, adjoint=result.njev),
         )
         return eqx.combine(unravel(new if accepted else theta), static), None, info
 

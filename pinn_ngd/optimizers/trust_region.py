@@ -7,9 +7,10 @@ import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
-from ..linalg import Form, LeastSquaresSystem, Spectral, prepare
+from ..linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
+from . import counting
 from .acceleration import AbstractAcceleration, Chord, Plain, StepEquation
 from .base import (
     GO_ON,
@@ -17,6 +18,7 @@ from .base import (
     STALLED,
     STATIONARY,
     AbstractOptimizer,
+    Solves,
     StepInfo,
     scalar_type,
 )
@@ -81,7 +83,7 @@ class TrustRegion(AbstractOptimizer):
         right_hand_side = system.target if system.gradient is None else system.gradient
         before = objective.evaluate(model, batch)
         gradient = gradient_of(system)
-        size = squared_norm(system.operator)
+        size = squared_norm(system.operator, gradient)
         damping = jnp.where(state.damping > 0, state.damping, INITIAL_DAMPING * size)
         dampings = damping * self._factors(damping.dtype)
         # The cheaper Gram route is judged by the grid's center: smaller dampings, for which it may
@@ -90,7 +92,7 @@ class TrustRegion(AbstractOptimizer):
 
         def candidate(damping):
             def solve(rhs, relative_damping=1.0):
-                return _solve(prepared, system, rhs, relative_damping * damping)
+                return _solve(prepared, system, rhs, relative_damping * damping).value
 
             equation = StepEquation(
                 objective,
@@ -99,16 +101,13 @@ class TrustRegion(AbstractOptimizer):
                 lambda d: _linear(system, d),
                 lambda d: objective.evaluate(_tree.move(model, d), batch),
             )
-            plain = solve(right_hand_side)
+            found = _solve(prepared, system, right_hand_side, damping)
+            plain = found.value
             step, after = self.acceleration(equation, plain)
-            return (
-                step,
-                after.loss,
-                _predicted(system, plain),
-                objective.reduction(before, after, step),
-            )
+            reduction = objective.reduction(before, after, step)
+            return step, after.loss, _predicted(system, plain), reduction, found
 
-        steps, losses, predicted, actual = jax.vmap(candidate)(dampings)
+        steps, losses, predicted, actual, found = jax.vmap(candidate)(dampings)
         enough = actual >= self.acceptance * jnp.abs(predicted)  # rounding can make it negative
         good = enough & (actual > 0) & jnp.isfinite(losses)
         accepted, best = jnp.any(good), jnp.argmax(good)
@@ -123,12 +122,32 @@ class TrustRegion(AbstractOptimizer):
             actual=jnp.where(accepted, actual[best], 0 * loss),
             accepted=accepted,
             stop=jnp.asarray(GO_ON, jnp.int32),
+            solves=self._solves(objective, model, system, found),
+            rank=counting.statistic(found, "rank", best),
+            condition=counting.statistic(found, "condition", best),
         )
         progress = _progress(system, state, info, before.loss)
         patience = STALL_STEPS if system.gradient is None else ENERGY_STALL_STEPS
         state, stop = _next(state, info, progress, size, objective.resampled, patience)
         info = eqx.tree_at(lambda i: i.stop, info, stop)
         return _tree.move(model, step), state, info
+
+    def _solves(
+        self,
+        objective: AbstractObjective,
+        model: PyTree,
+        system: LeastSquaresSystem,
+        found: Solution,
+    ) -> Solves | None:
+        """None where a matrix-free solver corrects its steps, with solves that nobody counts."""
+        stored = counting.is_stored(system.operator)
+        if not stored and not isinstance(self.acceleration, Plain):
+            return None
+        candidates, powers = self.grid[2], counting.POWER_ITERATIONS
+        count = counting.assembly(self.metric, objective, model, system.operator)
+        count += counting.products(system.operator, candidates + powers, powers)
+        count += counting.solution(system.operator, found) + counting.gradient(system)
+        return count + Solves(forward=1 + candidates * self.acceleration.evaluations)
 
     def _check_acceleration(self) -> None:
         if not isinstance(self.metric, EnergyMetric) and not isinstance(self.acceleration, Plain):
@@ -143,10 +162,10 @@ class TrustRegion(AbstractOptimizer):
         return jnp.logspace(jnp.log10(low), jnp.log10(high), count, dtype=dtype)
 
 
-def _solve(prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array) -> PyTree:
+def _solve(prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array) -> Solution:
     if system.gradient is not None:
-        return prepared.solve(damping=damping, gradient=rhs).value
-    return prepared.solve(damping=damping, target=rhs).value
+        return prepared.solve(damping=damping, gradient=rhs)
+    return prepared.solve(damping=damping, target=rhs)
 
 
 def _linear(system: LeastSquaresSystem, step: PyTree) -> PyTree:

@@ -9,6 +9,7 @@ from .linear_algebra import plot_errors as plot_errors
 from .paths import Landscape as Landscape
 from .paths import plot_paths as plot_paths
 from .solution import plot_solution as plot_solution
+from .spectra import plot_spectra as plot_spectra
 from .state import plot_state as plot_state
 from .style import COLUMN_WIDTH as COLUMN_WIDTH
 from .style import FULL_WIDTH as FULL_WIDTH

@@ -1,4 +1,4 @@
-"""Errors of several optimizers, over several seeds, against seconds or steps."""
+"""Errors of several optimizers, over several seeds, against seconds, steps or solves."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 Runs = Mapping[str, Sequence[Sequence[Record]]]
 GRID_POINTS = 300
-LABELS = {"seconds": "training time in seconds", "step": "step"}
+LABELS = {
+    "seconds": "training time in seconds",
+    "step": "step",
+    "solves": "forward, linearized and adjoint solves",
+}
 MEASURES = {"relative_l2": "relative L2 error", "test_error": "test error", "loss": "loss"}
 _MATH = {"relative_l2": "relative $L^2$ error"}
+SOLVES = ("forward_solves", "linearized_solves", "adjoint_solves")
 
 
 class Band(NamedTuple):
@@ -35,7 +40,7 @@ def plot_comparison(
     y: str = "relative_l2",
     width: float = look.COLUMN_WIDTH,
 ) -> "matplotlib.figure.Figure":
-    """Error against seconds or steps, both on log axes: median over the seeds, band from the
+    """Error against seconds, steps or solves, on log axes: median over the seeds, band from the
     best to the worst seed.
 
     `runs` gives for every label (an optimizer's name) the histories of its seeds. Between two
@@ -76,9 +81,15 @@ def band(histories: Sequence[Sequence[Record]], x: str, y: str = "relative_l2") 
 
 
 def _curve(history: Sequence[Record], x: str, y: str) -> tuple[np.ndarray, np.ndarray] | None:
-    xs, ys = column(history, x), column(history, y)
+    xs = _solves(history) if x == "solves" else column(history, x)
+    ys = column(history, y)
     good = np.isfinite(xs) & np.isfinite(ys) & (xs > 0) & (ys > 0)
     return (xs[good], ys[good]) if good.any() else None
+
+
+def _solves(history: Sequence[Record]) -> np.ndarray:
+    """All solves up to each line; not a number where an optimizer does not count them."""
+    return np.sum([column(history, name) for name in SOLVES], axis=0)
 
 
 def _interpolate(grid: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:

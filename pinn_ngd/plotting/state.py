@@ -20,10 +20,12 @@ def plot_state(
     data: Array | np.ndarray,
     *,
     titles: tuple[str, str, str] = ("state", "data", "misfit"),
+    depth: bool = False,
 ) -> "matplotlib.figure.Figure":
     """State, data and misfit on a grid: curves in one dimension, images in two.
 
-    In three dimensions all are integrated over the middle axis. Raises ValueError beyond.
+    In three dimensions all are integrated over the middle axis. With `depth` the second axis points
+    down. Raises ValueError beyond.
     """
     u, v = (np.asarray(field, dtype=float).reshape(grid.shape) for field in (state, data))
     lower, upper, ylabel = grid.domain.lower, grid.domain.upper, None
@@ -34,7 +36,10 @@ def plot_state(
         lower, upper, ylabel = lower[::2], upper[::2], "$z$"
     elif len(grid.shape) > 3:
         raise ValueError(f"a state in {len(grid.shape)} dimensions has no picture; give a slice.")
-    return image_panels(u, v, Box(lower, upper), titles, ylabel=ylabel)
+    figure = image_panels(u, v, Box(lower, upper), titles, ylabel="depth" if depth else ylabel)
+    if depth:
+        figure.axes[0].invert_yaxis()  # which all panels share
+    return figure
 
 
 def _curves(grid: Grid, state: np.ndarray, data: np.ndarray) -> "matplotlib.figure.Figure":

@@ -13,6 +13,8 @@ from ..training import read_history
 from ..training.callbacks import to_json
 from .single import run_problem
 
+AGAINST = {"seconds": "error-vs-seconds", "step": "error-vs-steps", "solves": "error-vs-solves"}
+
 
 def _silence(text: str) -> None:
     del text
@@ -34,8 +36,8 @@ def compare_optimizers(
 
     A name is that of an optimizer, or `optimizer:metric`, such as "wngd:h1".
     Writes `compare.json` and `compare.md`, anew after every run, so that what has been run is not
-    lost, and in the end the error against seconds and steps (`.png`, `.pdf`); each run lies in
-    `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
+    lost, and in the end the error against seconds, steps and solves (`.png`, `.pdf`); each run lies
+    in `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
     that an optimizer refuses (ValueError, such as SciPy's Levenberg-Marquardt with fewer rows than
     parameters) counts as failed. `tell` gets a line before and after every run.
     """
@@ -153,11 +155,11 @@ def _draw_comparison(summary: Mapping[str, Any], out: Path, metric: str) -> None
         path = out / run["folder"] / "history.jsonl"
         if path.is_file():
             histories.setdefault(run["optimizer"], []).append(read_history(path))
-    for x, name in (("seconds", "error-vs-seconds"), ("step", "error-vs-steps")):
+    for x, name in AGAINST.items():
         try:
             figure = plotting.plot_comparison(histories, x, y=metric)
-        except ValueError:  # no run got far enough to have an error
-            return
+        except ValueError:  # no run got far enough to have an error, or none counts its solves
+            continue
         plotting.save(figure, out / name)
 
 

@@ -9,6 +9,7 @@ from ..objectives import PointwiseState, StateObjective
 from ..problem import Problem
 
 POINTS = {1: 200, 2: 48, 3: 16}  # per axis
+BLIND = ("h1-homogeneous", "h-1-homogeneous", "wasserstein", "wasserstein-central")
 SHIFT = 3.0  # as in the PINN experiments of Nurbekyan, Lei and Yang, whose solutions exceed -2
 
 
@@ -16,8 +17,9 @@ def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) ->
     """Settings of that optimizer with the name of a metric replaced by the problem's metric.
 
     For PINN and Ritz problems the state is the network on a uniform grid. Densities are the network
-    plus 3, and Wasserstein flows stay inside the domain. Raises ValueError in more than three
-    dimensions, where such a grid is too large.
+    plus 3. The mass of a network is free to change: metrics that would be blind to constants on a
+    closed grid get an open one (Dirichlet). Raises ValueError in more than three dimensions, where
+    such a grid is too large.
     """
     name = {**optimizers.settings(optimizer), **settings}.get("metric")
     if not isinstance(name, str) or not _wants_state(name, problem):
@@ -29,11 +31,9 @@ def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) ->
             " use the energy metric, or pass a metric with a `state` of your own."
         )
         raise ValueError(msg)
-    boundary = "dirichlet" if name == "wasserstein-central" else "neumann"
+    boundary = "dirichlet" if name in BLIND else "neumann"
     grid = Grid(problem.domain, (POINTS[dimension],) * dimension, boundary)
     own: dict[str, Any] = {"shift": SHIFT} if name in metrics.DENSITIES else {}
-    if name == "wasserstein":
-        own["mass"] = "project"
     return {**settings, "metric": metrics.get(name, state=PointwiseState(grid), **own)}
 
 

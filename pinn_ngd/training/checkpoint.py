@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,7 +34,7 @@ class Snapshot:
     """Everything that a run needs to go on bit by bit.
 
     `key` is the typed key of the whole run (keys of steps are folded from it), `lines` how many
-    history lines were written before the snapshot.
+    history lines were written before the snapshot, `solves` the totals of solves.
     """
 
     model: PyTree
@@ -43,6 +44,7 @@ class Snapshot:
     key: PRNGKeyArray
     compile_seconds: float = 0.0
     lines: int = 0
+    solves: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def save_checkpoint(path: str | os.PathLike, snapshot: Snapshot) -> None:
@@ -81,6 +83,7 @@ def load_checkpoint(path: str | os.PathLike, *, like: tuple[PyTree, PyTree]) -> 
         key=jax.random.wrap_key_data(data, impl=header["key_impl"]),
         compile_seconds=header["compile_seconds"],
         lines=header["lines"],
+        solves=header.get("solves", {}),
     )
 
 
@@ -98,6 +101,7 @@ def _write(file: BinaryIO, snapshot: Snapshot) -> None:
         "seconds": snapshot.seconds,
         "compile_seconds": snapshot.compile_seconds,
         "lines": snapshot.lines,
+        "solves": dict(snapshot.solves),
         "key_data": np.asarray(jax.random.key_data(snapshot.key)).tolist(),
         "key_impl": str(jax.random.key_impl(snapshot.key)),
         "model": _describe(snapshot.model),

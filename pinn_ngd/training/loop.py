@@ -18,6 +18,7 @@ from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
 from .clock import Evaluate, EvaluationClock
 from .result import Budget, Ending, Record, Run, TrainResult
 
+SOLVES = ("forward", "linearized", "adjoint")
 INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results so far are kept")
 
 
@@ -84,6 +85,7 @@ class _Loop:
         self.history: list[Record] = []
         self.step, self.lines = 0, 0
         self.seconds, self.compile_seconds = 0.0, 0.0
+        self.solves: dict[str, int] = {}
         self.saved_at = time.monotonic()
         self.ready = False
 
@@ -128,6 +130,7 @@ class _Loop:
         self._set_key(snapshot.key)
         self.step, self.lines = snapshot.step, snapshot.lines
         self.seconds, self.compile_seconds = snapshot.seconds, snapshot.compile_seconds
+        self.solves = dict(snapshot.solves)
         self.carry = Carry(snapshot.model, snapshot.model, snapshot.state)
 
     def _tell_the_start(self, resumed: bool) -> None:
@@ -174,7 +177,9 @@ class _Loop:
         ending = self._ending(progress, infos)
         verdict = None
         if progress.count > 0:
-            verdict = self._note(_record(infos, int(progress.count) - 1), last=ending is not None)
+            self._count(infos, int(progress.count))
+            numbers = _record(infos, int(progress.count) - 1) | self.solves
+            verdict = self._note(numbers, last=ending is not None)
         if ending is None and self._checkpoint_due():
             self._save()
         return ending if progress.failed else verdict or ending
@@ -190,6 +195,15 @@ class _Loop:
         self.carry, self.step = carry, self.step + int(progress.count)
         self.seconds += time.perf_counter() - begun
         return progress, infos
+
+    def _count(self, infos: Any, steps: int) -> None:
+        """Add the solves of a call to the totals of the run."""
+        counts = getattr(infos, "solves", None)
+        if counts is None:
+            return
+        for name in SOLVES:
+            new = int(np.sum(getattr(counts, name)[:steps], dtype=np.int64))
+            self.solves[f"{name}_solves"] = self.solves.get(f"{name}_solves", 0) + new
 
     def _ending(self, progress: Any, infos: Any) -> Ending | None:
         if progress.failed:
@@ -245,6 +259,7 @@ class _Loop:
             key=self.key,
             compile_seconds=self.compile_seconds,
             lines=self.lines + len(self.history),
+            solves=self.solves,
         )
         save_checkpoint(self.checkpoint.path, snapshot)
         self.saved_at = time.monotonic()
@@ -267,6 +282,7 @@ class _Loop:
             compile_seconds=self.compile_seconds,
             loss=self.history[-1]["loss"] if self.history else float("nan"),
             metrics=self.evaluation.latest,
+            solves=self.solves,
         )
         for callback in self.started:
             callback.on_end(result)
@@ -299,6 +315,9 @@ def _warn_about_precision(model: PyTree, optimizer: Any) -> None:
 def _record(infos: Any, index: int) -> Record:
     names = ("loss", "gradient_norm", "damping", "step_length", "predicted", "actual")
     numbers: Record = {name: float(getattr(infos, name)[index]) for name in names}
+    for name in ("rank", "condition"):
+        if getattr(infos, name, None) is not None:
+            numbers[name] = float(getattr(infos, name)[index])
     return numbers | {"accepted": bool(infos.accepted[index])}
 
 

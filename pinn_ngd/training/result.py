@@ -78,7 +78,8 @@ class TrainResult:
     the part of the run before a resumed checkpoint; `seconds` is training only: neither
     compilation nor evaluation, callbacks and checkpoints. `history` has one dict per compiled call
     of this process. `loss` is what the last step reported; `metrics` are the values of `evaluate`
-    at the returned model, empty where nothing was evaluated.
+    at the returned model, empty where nothing was evaluated. `solves` counts forward, linearized
+    and adjoint solves of the whole run, as each history line does up to its step.
     """
 
     model: PyTree
@@ -91,3 +92,4 @@ class TrainResult:
     compile_seconds: float
     loss: float
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    solves: dict[str, int] = dataclasses.field(default_factory=dict)

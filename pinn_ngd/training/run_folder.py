@@ -70,7 +70,7 @@ class RunFolder:
         fields = ("steps", "seconds", "compile_seconds", "loss", "status", "message")
         head = ("problem", "optimizer", "solver", "seed", "parameters")
         values = dict.fromkeys(head) | {name: getattr(result, name) for name in fields}
-        values = self._portable(plain(values | known | description))
+        values = self._portable(plain(values | result.solves | known | description))
         self.path.mkdir(parents=True, exist_ok=True)
         self.result_path.write_text(to_json(values, indent=2) + "\n", encoding="utf-8")
         return values

@@ -128,13 +128,13 @@ def test_step_that_does_not_help_is_refused_and_reported():
 @pytest.mark.parametrize(("slope", "expected"), [(0.25, 0.125), (16.0, 8.0), (1.5, 1.0)])
 def test_armijo_halves_or_doubles_to_the_scale_of_the_problem(slope, expected):
     slope, norm = jnp.asarray(slope), jnp.asarray(2.0)
-    t, gain, accepted = Armijo()(lambda t: slope * t - t**2, norm, lambda t: slope * t)
+    t, gain, accepted, _ = Armijo()(lambda t: slope * t - t**2, norm, lambda t: slope * t)
     assert float(t) == expected
     assert float(gain) == pytest.approx(float(slope) * expected - expected**2)
     assert accepted
-    t, _, _ = Armijo(norm_limit=0.1)(lambda t: slope * t - t**2, norm, lambda t: slope * t)
+    t, *_ = Armijo(norm_limit=0.1)(lambda t: slope * t - t**2, norm, lambda t: slope * t)
     assert float(t) <= 0.05
-    _, _, accepted = Armijo()(lambda t: -t, norm, lambda t: slope * t)
+    _, _, accepted, _ = Armijo()(lambda t: -t, norm, lambda t: slope * t)
     assert not accepted
 
 
@@ -171,7 +171,7 @@ def test_bounds_do_not_stop_at_a_point_that_is_not_critical():
 
 def test_grid_line_search_finds_the_best_halving():
     one, slope = jnp.asarray(1.0), jnp.asarray(0.25)
-    t, gain, accepted = GridLineSearch()(lambda t: slope * t - t**2, one, lambda t: slope * t)
+    t, gain, accepted, _ = GridLineSearch()(lambda t: slope * t - t**2, one, lambda t: slope * t)
     assert float(t) == 0.125
     assert float(gain) == pytest.approx(0.125 * 0.25 - 0.125**2)
     assert bool(accepted)

@@ -1,0 +1,47 @@
+"""Any metric, seen through a few random adjoint solves."""
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
+
+from ..linalg import LeastSquaresSystem, sketch
+from ..objectives import AbstractObjective
+from .base import AbstractMetric
+
+
+class Sketched(AbstractMetric):
+    """Hutchinson's estimate of a metric from `samples` adjoint solves (`linalg.sketch`).
+
+    For states whose Jacobian is expensive in both directions, and few parameters or a damping. All
+    steps use the same random directions, drawn from `seed`: the metric is then a fixed function of
+    the parameters. Raises ValueError for fewer than one sample.
+    """
+
+    metric: AbstractMetric
+    samples: int = eqx.field(static=True)
+    seed: int = eqx.field(static=True, default=0)
+
+    def __check_init__(self):
+        if self.samples < 1:
+            msg = f"`samples` is {self.samples}; a sketch needs one or more."
+            raise ValueError(msg)
+
+    def system(
+        self,
+        objective: AbstractObjective,
+        model: PyTree,
+        batch: PyTree,
+        *,
+        matrix_free: bool = False,
+    ) -> LeastSquaresSystem:
+        del matrix_free
+        whole = self.metric.system(objective, model, batch, matrix_free=True)
+        return sketch(whole, self.samples, jax.random.key(self.seed))
+
+    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
+        del objective, model
+        return 0, self.samples
+
+    def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
+        del objective, model, batch
+        return self.samples

@@ -1,0 +1,60 @@
+"""Functionals of samples: f(x_1, ..., x_N), x_i = sampler(model, z_i), for implicit densities."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
+
+from .. import _tree
+from ..linalg import LeastSquaresSystem
+from .base import AbstractObjective, Evaluation
+
+
+class SampleObjective(AbstractObjective):
+    """A scalar of the samples that a model makes of noise, such as a distance to data.
+
+    `sampler(model, z)` maps noise of one sample (k,) to a sample (d,); `noise` is an array (N, k),
+    or a function of a key that draws one for every step; `functional` maps samples (N, d) to a
+    scalar. The density need not be known: `metrics.KernelWasserstein` measures it by its samples.
+    """
+
+    sampler: Callable[[PyTree, Float[Array, " k"]], Float[Array, " d"]]
+    noise: Float[Array, "n k"] | Callable[[PRNGKeyArray], Float[Array, "n k"]]
+    functional: Callable[[Float[Array, "n d"]], Scalar]
+
+    @property
+    def resampled(self) -> bool:
+        return callable(self.noise)
+
+    def batch(self, key: Any = None) -> Float[Array, "n k"]:
+        if not callable(self.noise):
+            return self.noise
+        return self.noise(jax.random.key(0) if key is None else key)
+
+    def samples(self, model: PyTree, batch: PyTree) -> Float[Array, "n d"]:
+        """The samples that a model makes of a batch of noise."""
+        return jax.vmap(lambda z: self.sampler(model, z))(batch)
+
+    def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
+        params, static = _tree.trainable(model)
+
+        def loss(q: PyTree) -> Scalar:
+            return self.functional(self.samples(eqx.combine(q, static), batch))
+
+        return Evaluation(*jax.value_and_grad(loss)(params))
+
+    def system(
+        self, model: PyTree, batch: PyTree, *, matrix_free: bool = False
+    ) -> LeastSquaresSystem:
+        del model, batch, matrix_free
+        msg = (
+            "a functional of samples has no energy metric of its own: choose"
+            " metric='wasserstein-kernel', or 'euclidean' for gradient descent."
+        )
+        raise ValueError(msg)
+
+    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
+        del step
+        return before.loss - after.loss

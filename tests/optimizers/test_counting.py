@@ -1,0 +1,88 @@
+"""The counts of a step against calls that are really made."""
+
+import collections
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinn_ngd import optimizers
+from pinn_ngd.domains import Interval
+from pinn_ngd.grids import Grid
+from pinn_ngd.linalg import LSMR
+from pinn_ngd.metrics import Sobolev
+from pinn_ngd.objectives import ImplicitState, StateMisfit
+from pinn_ngd.optimizers import Armijo, NaturalGradient
+from pinn_ngd.training import train
+
+CELLS = 12
+GRID = Grid(Interval(0.0, 1.0), (CELLS,))
+MATRIX = 2 * np.eye(CELLS) + 0.3 * np.eye(CELLS, k=1) - 0.2 * np.eye(CELLS, k=-1)
+SOURCES = np.random.default_rng(0).standard_normal((CELLS, 5))
+DATA = jnp.asarray(np.random.default_rng(1).standard_normal(CELLS))
+
+
+def counted_misfit():
+    """A linear state equation whose solves are called on the host, and counted there."""
+    calls = collections.Counter()
+
+    def solver(name, matrix):
+        def on_host(b):
+            calls[name] += 1
+            return np.linalg.solve(matrix, b)
+
+        return lambda b: jax.pure_callback(
+            on_host, jax.ShapeDtypeStruct(b.shape, b.dtype), b, vmap_method="sequential"
+        )
+
+    forward = solver("forward", MATRIX)
+    state = ImplicitState(
+        GRID,
+        residual=lambda rho, theta: jnp.asarray(MATRIX) @ rho - jnp.asarray(SOURCES) @ theta,
+        solve=lambda theta: forward(jnp.asarray(SOURCES) @ theta),
+        inverses=lambda _, __: (solver("linearized", MATRIX), solver("adjoint", MATRIX.T)),
+    )
+    return StateMisfit(state, lambda rho: rho - DATA), calls
+
+
+@pytest.mark.parametrize("matrix_free", [False, True])
+def test_counts_are_those_of_the_solves_that_were_made(matrix_free):
+    objective, calls = counted_misfit()
+    optimizer = NaturalGradient(
+        metric=Sobolev(1.0),
+        search=Armijo(),
+        damping=1e-3,
+        relative=True,
+        **({"solver": LSMR(rtol=1e-3, atol=1e-3), "form": "matrix-free"} if matrix_free else {}),
+    )
+    theta = jnp.ones(5)
+    state = optimizer.init(theta, objective, ())
+    step = eqx.filter_jit(optimizer.step)
+    _, _, info = jax.block_until_ready(step(theta, state, objective, (), key=jax.random.key(0)))
+    assert int(info.solves.linearized) == calls["linearized"]
+    assert int(info.solves.adjoint) == calls["adjoint"]
+
+    assert int(info.solves.forward) == calls["forward"]
+    assert calls["linearized"] >= 5
+
+
+def test_history_has_the_totals_and_rank_and_condition():
+    objective, _ = counted_misfit()
+    optimizer = optimizers.get("wngd", metric="l2")
+    result = train(objective, jnp.ones(5), optimizer, steps=3, key=jax.random.key(0))
+    lines = result.history
+    assert [line["linearized_solves"] for line in lines] == [5, 10, 15]
+    assert result.solves["linearized_solves"] == 15
+    singular = np.linalg.svd(np.linalg.solve(MATRIX, SOURCES), compute_uv=False)
+    assert lines[0]["rank"] == 5
+    assert lines[0]["condition"] == pytest.approx(singular[0] / singular[-1], rel=1e-8)
+
+
+def test_first_order_methods_count_their_trials():
+    objective, _ = counted_misfit()
+    adam = train(objective, jnp.ones(5), optimizers.get("adam"), steps=4, key=jax.random.key(0))
+    assert adam.solves == {"forward_solves": 4, "linearized_solves": 0, "adjoint_solves": 4}
+    lbfgs = train(objective, jnp.ones(5), optimizers.get("lbfgs"), steps=4, key=jax.random.key(0))
+    assert lbfgs.solves["forward_solves"] > 4
