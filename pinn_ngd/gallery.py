@@ -89,6 +89,7 @@ def comparison(
     seeds: int,
     seconds: float | None = None,
     steps: int | None = None,
+    settings: Mapping[str, Any] | None = None,
     against: Sequence[str] = ("seconds", "steps"),
 ) -> Any:
     """An entry that compares optimizers, against seconds, steps or solves."""
@@ -96,8 +97,8 @@ def comparison(
     def make_pictures(job: Job) -> Made:
         chosen = job.seeds(seeds)
         summary = compare_optimizers(
-            job.problem(problem), optimizers, seeds=chosen, out=job.runs, resume=job.resume,
-            tell=job.tell, **job.budget(seconds, steps),
+            job.problem(problem), optimizers, seeds=chosen, out=job.runs, settings=settings,
+            resume=job.resume, tell=job.tell, **job.budget(seconds, steps),
         )  # fmt: skip
         names = [f"{job.name}-{x}" for x in against]
         for x, name in zip(against, names, strict=True):

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import optax
 
-from ..linalg import SPU, Cholesky, Normal, get_solver
+from ..linalg import SPU, Cholesky, Device, Normal, get_solver
 from .adapters import OptaxOptimizer
 from .base import AbstractOptimizer
 from .damping import damping_rule
@@ -84,8 +84,15 @@ def _device(
     delay: float,
     carry: bool,
     noise: float,
+    bits: int | None,
+    mismatch: float,
 ) -> AbstractDirection:
-    device: Any = SPU(time=time, temperature=temperature, simulation=cast(Any, simulation))
+    device: Any = SPU(
+        time=time,
+        temperature=temperature,
+        simulation=cast(Any, simulation),
+        device=Device(bits=bits, input_bits=bits, read_out_bits=bits, mismatch=mismatch),
+    )
     direction = Thermodynamic(device, delay, carry)
     return RelativeNoise(direction, noise) if noise else direction
 
@@ -98,6 +105,8 @@ def tngd(
     delay: float = 0.0,
     carry: bool = False,
     noise: float = 0.0,
+    bits: int | None = None,
+    mismatch: float = 0.0,
     rate: float = 0.1,
     momentum: float = 0.9,
     damping: float = 1.0,
@@ -107,9 +116,10 @@ def tngd(
 ) -> AbstractOptimizer:
     """Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD.
 
-    `noise` is relative to the direction's norm, `temperature` absolute.
+    `noise` is relative to the direction's norm, `temperature` absolute. `bits` are those of arrays,
+    input and read-out; a `mismatch` of the arrays needs simulation="euler-maruyama".
     """
-    direction = _device(time, temperature, simulation, delay, carry, noise)
+    direction = _device(time, temperature, simulation, delay, carry, noise, bits, mismatch)
     transformation = descent(rate, momentum, schedule, decay_steps)
     return _natural(direction, transformation, damping, adaption)
 
@@ -122,6 +132,8 @@ def tngd_adam(
     delay: float = 0.0,
     carry: bool = False,
     noise: float = 0.0,
+    bits: int | None = None,
+    mismatch: float = 0.0,
     rate: float = 1e-3,
     beta1: float = 0.9,
     beta2: float = 0.999,
@@ -131,7 +143,7 @@ def tngd_adam(
     decay_steps: int = 1000,
 ) -> AbstractOptimizer:
     """Thermodynamic natural gradient handed to Adam; with both betas zero, its sign."""
-    direction = _device(time, temperature, simulation, delay, carry, noise)
+    direction = _device(time, temperature, simulation, delay, carry, noise, bits, mismatch)
     adam = optax.adam(rate_of(schedule, rate, decay_steps), b1=beta1, b2=beta2)
     return _natural(direction, adam, damping, adaption)
 

@@ -1,5 +1,6 @@
 """Several optimizers on one problem, from several seeds, and a table and pictures of it."""
 
+import ast
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,16 +29,18 @@ def compare_optimizers(
     out: str | os.PathLike,
     steps: int | None = None,
     seconds: float | None = None,
+    settings: Mapping[str, Any] | None = None,
     resume: bool = False,
     tell: Callable[[str], None] = _silence,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Run every optimizer from every seed and leave table and pictures in `out`.
 
-    A name is that of an optimizer, or `optimizer:metric`, such as "wngd:h1".
-    Writes `compare.json` and `compare.md`, anew after every run, so that what has been run is not
-    lost, and in the end the error against seconds, steps and solves (`.png`, `.pdf`); each run lies
-    in `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
+    A name is that of an optimizer, with a metric as in "wngd:h1" or settings of its own as in
+    "tngd:time=5:damping=0.1"; `settings` go to every optimizer that has them. Writes `compare.json`
+    and `compare.md`, anew after every run, so that what has been run is not lost, and in the end
+    the error against seconds, steps and solves (`.png`, `.pdf`); each run lies in
+    `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
     that an optimizer refuses (ValueError, such as SciPy's Levenberg-Marquardt with fewer rows than
     parameters) counts as failed. `tell` gets a line before and after every run.
     """
@@ -48,8 +51,9 @@ def compare_optimizers(
     for number, (name, seed) in enumerate(((n, s) for n in names for s in seeds), start=1):
         tell(f"[{number}/{total}] {name}, seed {seed}")
         result = _one_of_many(
-            problem, name, seed=seed, steps=steps, seconds=seconds, resume=resume,
-            out=out / f"{name.replace(':', '-')}-{seed}", progress=progress, pictures=False,
+            problem, name, dict(settings or {}), seed=seed, steps=steps, seconds=seconds,
+            resume=resume, out=out / f"{_folder_name(name)}-{seed}", progress=progress,
+            pictures=False,
         )  # fmt: skip
         results.append(result)
         error = _number(_error(result, problem.measure))
@@ -61,16 +65,37 @@ def compare_optimizers(
     return summary
 
 
-def split_label(label: str) -> tuple[str, dict[str, str]]:
-    """Optimizer and settings of "optimizer" or "optimizer:metric"; ValueError for unknown ones."""
-    name, colon, metric = label.partition(":")
-    settings = {"metric": metric} if colon else {}
+def split_label(label: str) -> tuple[str, dict[str, Any]]:
+    """Optimizer and settings of "optimizer", "optimizer:metric" or "optimizer:key=value:...".
+
+    Values are Python literals, or else text. Raises ValueError for unknown names and settings.
+    """
+    name, *parts = label.split(":")
+    settings: dict[str, Any] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        settings |= {key: _literal(value)} if equals else {"metric": key}
     optimizers.get(name, **settings)
     return name, settings
 
 
-def _one_of_many(problem: Problem, label: str, **arguments: Any) -> dict[str, Any]:
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _folder_name(label: str) -> str:
+    return label.replace(":", "-").replace("=", "-")
+
+
+def _one_of_many(
+    problem: Problem, label: str, common: Mapping[str, Any], **arguments: Any
+) -> dict[str, Any]:
     name, settings = split_label(label)
+    known = optimizers.settings(name)
+    settings = {key: value for key, value in common.items() if key in known} | settings
     try:
         result = run_problem(problem, name, settings=settings, **arguments)
         return result | {"optimizer": label}
