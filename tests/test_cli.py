@@ -231,17 +231,19 @@ def test_assign_sends_each_key_to_its_owner():
 def tiny_gallery(file, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        gallery, "load_problem", lambda _, **settings: load_problem(file, **settings)
+        gallery.job, "load_problem", lambda _, **settings: load_problem(file, **settings)
     )
-    monkeypatch.setattr(gallery, "TABLE_PROBLEMS", ("tiny",))
-    monkeypatch.setattr(gallery, "TABLE_SEEDS", range(1))
+    monkeypatch.setattr(gallery.results, "TABLE_PROBLEMS", ("tiny",))
+    monkeypatch.setattr(gallery.results, "TABLE_SEEDS", range(1))
     entry = gallery.comparison("tiny", ["adam"], seeds=1, seconds=1.0)
     monkeypatch.setitem(gallery.FIGURES, "compare-tiny", entry)
     return tmp_path
 
 
 def test_figures_leave_their_command_beside_them(tiny_gallery):
-    (tiny_gallery / "README.md").write_text(f"a\n{gallery.BEGIN}\nold\n{gallery.END}\nb\n")
+    (tiny_gallery / "README.md").write_text(
+        f"a\n{gallery.results.BEGIN}\nold\n{gallery.results.END}\nb\n"
+    )
     out = tiny_gallery / "figures"
     names = ("ritz-1d", "compare-tiny", "results")
     result = _run("figures", "--quick", *names, "--out", out)
@@ -264,11 +266,11 @@ def test_figures_leave_their_command_beside_them(tiny_gallery):
 
 
 def test_table_goes_between_the_marks():
-    text = f"before\n{gallery.BEGIN}\nold\n{gallery.END}\nafter\n"
-    new = gallery.with_table(text, "new\n")
-    assert new == f"before\n{gallery.BEGIN}\nnew\n{gallery.END}\nafter\n"
-    assert gallery.with_table(new, "new\n") == new
-    assert gallery.with_table("no marks\n", "new\n") == "no marks\n"
+    text = f"before\n{gallery.results.BEGIN}\nold\n{gallery.results.END}\nafter\n"
+    new = gallery.results.with_table(text, "new\n")
+    assert new == f"before\n{gallery.results.BEGIN}\nnew\n{gallery.results.END}\nafter\n"
+    assert gallery.results.with_table(new, "new\n") == new
+    assert gallery.results.with_table("no marks\n", "new\n") == "no marks\n"
 
 
 def test_main_runs_with_one_blas_thread(monkeypatch):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pinn_ngd import Box, Grid, load_problem
-from pinn_ngd.plotting import Landscape, plot_paths, plot_spectra, plot_state, save
-from pinn_ngd.update_spectra import _radial, update_spectra
+from pinn_ngd.plotting import Curves, Landscape, plot_curves, plot_paths, plot_state, save
+from pinn_ngd.studies.update_spectra import _radial, update_spectra
 
 
 @pytest.mark.parametrize(("dimension", "panels"), [(1, 1), (2, 3), (3, 3)])
@@ -38,10 +38,10 @@ def test_spectra_of_known_waves():
     waves, shares = _radial(field, spacing)
     assert waves[shares.argmax()] == pytest.approx(4 / (n * spacing))
     assert shares.max() == pytest.approx(1.0)
-    figure = plot_spectra(
-        {"one": (waves, shares + 1e-3), "two": (waves, shares + 1e-2)}, xlabel="k"
-    )
-    assert [line.get_label() for line in figure.axes[0].lines] == ["one", "two"]
+    panel = Curves({"one": (waves, shares + 1e-3), "two": (waves, shares + 1e-2)}, "k", "share")
+    figure = plot_curves([panel, panel])
+    assert [line.get_label() for line in figure.axes[1].lines] == ["one", "two"]
+    assert len(figure.legends[0].get_texts()) == 2
 
 
 def test_update_spectra_of_a_small_inversion():

@@ -4,12 +4,13 @@ from .classification import plot_confusion as plot_confusion
 from .classification import plot_learning as plot_learning
 from .comparison import MEASURES as MEASURES
 from .comparison import plot_comparison as plot_comparison
+from .curves import Curves as Curves
+from .curves import plot_curves as plot_curves
 from .history import plot_history as plot_history
 from .linear_algebra import plot_errors as plot_errors
 from .paths import Landscape as Landscape
 from .paths import plot_paths as plot_paths
 from .solution import plot_solution as plot_solution
-from .spectra import plot_spectra as plot_spectra
 from .state import plot_state as plot_state
 from .style import COLUMN_WIDTH as COLUMN_WIDTH
 from .style import FULL_WIDTH as FULL_WIDTH

@@ -7,9 +7,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from . import metrics
-from .linalg import LSMR, solve
-from .problem import Problem
+from .. import metrics
+from ..linalg import LSMR, solve
+from ..problem import Problem
 
 METRICS = {"$H^{-1}$": "h-1", "$L^2$": "l2", "$H^1$": "h1"}
 DESCENT = "gradient descent"

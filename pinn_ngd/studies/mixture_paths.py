@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import optimizers
-from .plotting import Landscape
-from .problem import load_problem
-from .training import AbstractCallback, train
+from .. import optimizers
+from ..plotting import Landscape
+from ..problem import load_problem
+from ..training import AbstractCallback, train
 
 METRICS = {
     "gradient descent": "euclidean", "$L^2$": "l2", "Fisher-Rao": "fisher-rao", "$H^1$": "h1",

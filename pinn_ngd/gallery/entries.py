@@ -1,0 +1,101 @@
+"""Kinds of entries: one run, a comparison, and what a study of its own draws."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..plotting import Curves, plot_curves, plot_history, plot_paths, save
+from ..runs import compare_optimizers
+from ..studies.mixture_paths import landscapes
+from ..studies.step_times import Size, step_times
+from ..studies.update_spectra import update_spectra
+from ..training import read_history
+from .job import Job, Made, copy, recorded, run
+
+OUTPUTS = (2, 5, 10, 20, 50, 100)
+
+
+def one_run(problem: str, pictures: Sequence[str] = ("solution", "history"), seed: int = 0) -> Any:
+    """An entry that trains a problem with its defaults and keeps some of the run's pictures."""
+
+    def make_pictures(job: Job) -> Made:
+        out = job.runs / str(seed)
+        result = run(job, problem, seed, out, pictures=True)
+        names = [f"{job.name}-{picture}" for picture in pictures]
+        for picture, name in zip(pictures, names, strict=True):
+            copy(out / picture, job.folder / name)
+        return recorded(job, names, seeds=[seed], results=[result])
+
+    return make_pictures
+
+
+def comparison(
+    problem: str,
+    optimizers: Sequence[str],
+    seeds: int,
+    seconds: float | None = None,
+    steps: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    against: Sequence[str] = ("seconds", "steps"),
+) -> Any:
+    """An entry that compares optimizers, against seconds, steps or solves."""
+
+    def make_pictures(job: Job) -> Made:
+        chosen = job.seeds(seeds)
+        summary = compare_optimizers(
+            job.problem(problem), optimizers, seeds=chosen, out=job.runs, settings=settings,
+            resume=job.resume, tell=job.tell, **job.budget(seconds, steps),
+        )  # fmt: skip
+        names = [f"{job.name}-{x}" for x in against]
+        for x, name in zip(against, names, strict=True):
+            copy(job.runs / f"error-vs-{x}", job.folder / name)
+        shutil.copyfile(job.runs / "compare.md", job.folder / f"{job.name}.md")
+        return recorded(job, names, seeds=list(chosen), results=summary["rows"])
+
+    return make_pictures
+
+
+def rejected_steps(job: Job) -> Made:
+    """Loss, error and damping of a run in which steps are rejected: the first steps, enlarged."""
+    seed, shown = 0, 25
+    result = run(job, "ritz-1d", seed, job.runs / str(seed))
+    history = [line for line in read_history(job.runs / str(seed)) if line["step"] <= shown]
+    rejected = [line["step"] for line in history if not line["accepted"]]
+    save(plot_history(history), job.folder / job.name)
+    return recorded(job, [job.name], seeds=[seed], results=[result], rejected_steps=rejected)
+
+
+def mixture_paths(job: Job) -> Made:
+    """Eight metrics on the level sets of the mixture whose first mean is free."""
+    panels = landscapes(3 if job.quick else 400, 8 if job.quick else 81, job.tell)
+    figure = plot_paths(panels, ("$\\mu_{1,x}$", "$\\mu_{1,y}$"), minimum=(2.3996, 1.8417))
+    save(figure, job.folder / job.name)
+    ends = {p.title: {k: v[-1].tolist() for k, v in p.paths.items()} for p in panels}
+    return recorded(job, [job.name], seeds=[], results=ends)
+
+
+def spectra_of_updates(job: Job) -> Made:
+    """What each metric changes first in a full waveform inversion."""
+    problem = job.problem("fwi-camembert")
+    spectra = update_spectra(problem, 2 if job.quick else 8, job.tell)
+    panel = Curves(spectra, "wavenumber in 1/km", "share of the update")
+    save(plot_curves([panel], marker=""), job.folder / job.name)
+    centers = {label: float((k * s).sum() / s.sum()) for label, (k, s) in spectra.items()}
+    return recorded(job, [job.name], seeds=[], results={"mean wavenumber": centers})
+
+
+def times_of_steps(job: Job) -> Made:
+    """Milliseconds of a step by parameters and by outputs."""
+    widths, outputs = ((12, 120), (2, 5)) if job.quick else ((12, 38, 125, 400, 1250), OUTPUTS)
+    repeats = 2 if job.quick else 5
+    by_size = step_times([Size(width, 20) for width in widths], repeats, job.tell)
+    by_outputs = step_times([Size(125, k) for k in outputs], repeats, job.tell)
+    panels = []
+    for found, x, xlabel in (
+        (by_size, by_size["parameters"], "parameters (20 outputs)"),
+        (by_outputs, outputs, "outputs (about 100,000 parameters)"),
+    ):
+        curves = {name: (x, y) for name, y in found.items() if name != "parameters"}
+        panels.append(Curves(curves, xlabel, "milliseconds a step"))
+    save(plot_curves(panels), job.folder / job.name)
+    return recorded(job, [job.name], seeds=[], results={"size": by_size, "outputs": by_outputs})

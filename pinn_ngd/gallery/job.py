@@ -1,0 +1,76 @@
+"""What an entry of the manifest is given, and how it records what it made."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..problem import Problem, load_problem
+from ..runs import RUNS, run_problem
+from ..training.callbacks import to_json
+from .provenance import provenance
+
+QUICK_STEPS = 5
+QUICK_SETTINGS = {
+    "width": 6, "points": 8, "interior": 64, "boundary": 32, "cells": 21, "shots": 2,
+    "absorbing": 8, "duration": 0.3,
+}  # fmt: skip
+
+Made = list[Path]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where an entry of the manifest puts its files, and how much it may spend."""
+
+    name: str
+    folder: Path
+    quick: bool = False
+    resume: bool = False
+    tell: Callable[[str], None] = print
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the runs behind the pictures."""
+        return RUNS / ("gallery-quick" if self.quick else "gallery") / self.name
+
+    def seeds(self, count: int) -> range:
+        """The seeds 0, 1, ...; two of them where it has to be quick."""
+        return range(min(count, 2) if self.quick else count)
+
+    def budget(self, seconds: float | None = None, steps: int | None = None) -> dict[str, Any]:
+        """The budget of a run as arguments of `run_problem`; None is the problem's own."""
+        return {"steps": QUICK_STEPS} if self.quick else {"seconds": seconds, "steps": steps}
+
+    def problem(self, name: str) -> Problem:
+        """The shipped problem of that name; tiny where it has to be quick."""
+        problem = load_problem(name)
+        small = {key: value for key, value in QUICK_SETTINGS.items() if key in problem.settings}
+        return load_problem(name, **small) if self.quick else problem
+
+
+def run(job: Job, name: str, seed: int, out: Path, *, pictures: bool = False) -> dict[str, Any]:
+    job.tell(f"{name}, seed {seed}")
+    result = run_problem(
+        job.problem(name), seed=seed, out=out, resume=job.resume, pictures=pictures, **job.budget()
+    )
+    return {**result, "folder": out.name}
+
+
+def copy(source: Path, target: Path) -> None:
+    for kind in (".png", ".pdf"):
+        shutil.copyfile(source.with_name(source.name + kind), target.with_name(target.name + kind))
+
+
+def recorded(job: Job, names: Sequence[str], *, pictures: bool = True, **facts: Any) -> Made:
+    """Write the .json beside each picture, and list all that belongs to them."""
+    written = []
+    for name in names:
+        record = job.folder / f"{name}.json"
+        record.write_text(
+            to_json(provenance(job.name, job.quick, **facts), indent=2) + "\n", encoding="utf-8"
+        )
+        kinds = (".png", ".pdf") if pictures else ()
+        written += [*(job.folder / f"{name}{kind}" for kind in kinds), record]
+    return written

@@ -1,0 +1,54 @@
+"""Panels of a few labeled curves each."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import style as look
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+
+
+class Curves(NamedTuple):
+    """One panel: curves (x, y), or (x, y, low, high) with a band, by label."""
+
+    curves: Mapping[str, tuple[Any, ...]]
+    xlabel: str
+    ylabel: str
+    title: str = ""
+    xscale: str = "log"
+    yscale: str = "log"
+
+
+def plot_curves(panels: Sequence[Curves], *, marker: str = "o") -> "matplotlib.figure.Figure":
+    """Panels side by side with one legend below; a label has the same color in all of them."""
+    labels = list(dict.fromkeys(label for panel in panels for label in panel.curves))
+    colors = dict(zip(labels, look.cycle(len(labels)), strict=True))
+    with look.style():
+        width = look.COLUMN_WIDTH if len(panels) == 1 else look.FULL_WIDTH
+        figure = look.new_figure(width, 3.0)
+        axes = np.atleast_1d(figure.subplots(1, len(panels)))
+        for ax, panel in zip(axes, panels, strict=True):
+            _draw(ax, panel, colors, marker)
+        shown = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
+        columns = min(len(labels), 3 if len(panels) == 1 else 6)
+        figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=columns,
+                      columnspacing=1.2, handlelength=1.4)  # fmt: skip
+        return figure
+
+
+def _draw(
+    ax: "matplotlib.axes.Axes", panel: Curves, colors: Mapping[str, str], marker: str
+) -> None:
+    for label, (x, y, *band) in panel.curves.items():
+        ax.plot(x, y, marker=marker, markersize=3, color=colors[label], label=label)
+        if band:
+            ax.fill_between(x, *band, color=colors[label], alpha=0.18, linewidth=0)
+    ax.set(xscale=panel.xscale, yscale=panel.yscale, xlabel=panel.xlabel, ylabel=panel.ylabel,
+           title=panel.title)  # fmt: skip
+    for axis, scale in ((ax.xaxis, panel.xscale), (ax.yaxis, panel.yscale)):
+        if scale == "log":
+            look.decades(axis)
