@@ -7,7 +7,7 @@ time. Lengths are in kilometers, times in seconds, velocities in kilometers per 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -46,12 +46,14 @@ class Survey:
     steps: int
     sources: tuple[tuple[int, int], ...]
     receivers: tuple[tuple[int, int], ...]
-    frequency: float | tuple[float, ...] = 10.0
+    frequency: float | Sequence[float] = 10.0
     absorbing: int = 40
     fastest: float = 3.5
     batch: int = 1
 
     def __post_init__(self):
+        if not isinstance(self.frequency, int | float):
+            object.__setattr__(self, "frequency", tuple(float(f) for f in self.frequency))
         largest = CFL * self.spacing / self.fastest
         if self.time_step > largest:
             msg = (
@@ -73,7 +75,9 @@ class Survey:
     @property
     def frequencies(self) -> tuple[float, ...]:
         """All peak frequencies."""
-        return self.frequency if isinstance(self.frequency, tuple) else (self.frequency,)
+        if isinstance(self.frequency, int | float):
+            return (float(self.frequency),)
+        return tuple(self.frequency)
 
     @property
     def shots(self) -> int:

@@ -4,9 +4,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..data import digits
 from ..plotting import Curves, plot_curves, plot_history, plot_paths, save
 from ..runs import compare_optimizers
 from ..studies.mixture_paths import landscapes
+from ..studies.posterior import posterior_scores
+from ..studies.rounding import rounding_errors
 from ..studies.step_times import Size, step_times
 from ..studies.update_spectra import update_spectra
 from ..training import read_history
@@ -82,6 +87,31 @@ def spectra_of_updates(job: Job) -> Made:
     save(plot_curves([panel], marker=""), job.folder / job.name)
     centers = {label: float((k * s).sum() / s.sum()) for label, (k, s) in spectra.items()}
     return recorded(job, [job.name], seeds=[], results={"mean wavenumber": centers})
+
+
+def rounding(job: Job) -> Made:
+    """Ensembles of rounded devices against digital refinement."""
+    panels = []
+    for bits in (8, 12):
+        curves = rounding_errors(bits, 4 if job.quick else 32)
+        panels.append(Curves(curves, "solves", "relative error", f"{bits} bits"))
+    save(plot_curves(panels), job.folder / job.name)
+    results = {panel.title: panel.curves for panel in panels}
+    return recorded(job, [job.name], seeds=[0], results=results)
+
+
+def posterior(job: Job) -> Made:
+    """Calibration of samples that a device's noise draws: a table."""
+    temperatures, samples = ((0.0, 1.0), 2) if job.quick else ((0.0, 0.01, 0.1, 1.0), 40)
+    problem, seeds = job.problem("classify-digits"), job.seeds(5)
+    found = posterior_scores(problem, digits(), seeds, temperatures, samples, job.tell)
+    heads = ("error", "nll", "ece")
+    lines = ["| method | error | NLL | calibration error |", "|---|---:|---:|---:|"]
+    for name, scores in found.items():
+        medians = [float(np.median([score[head] for score in scores])) for head in heads]
+        lines.append(f"| {name} | " + " | ".join(f"{x:.4f}" for x in medians) + " |")
+    (job.folder / f"{job.name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return recorded(job, [job.name], seeds=list(seeds), results=found, pictures=False)
 
 
 def times_of_steps(job: Job) -> Made:

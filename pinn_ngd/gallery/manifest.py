@@ -9,7 +9,9 @@ from .entries import (
     comparison,
     mixture_paths,
     one_run,
+    posterior,
     rejected_steps,
+    rounding,
     spectra_of_updates,
     times_of_steps,
 )
@@ -93,6 +95,8 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
         settings={**PAPER, "time": 20.0},
     ),
     "step-times": times_of_steps,
+    "spu-rounding": rounding,
+    "tngd-posterior": posterior,
     "results": results_table,
 }
 

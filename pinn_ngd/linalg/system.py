@@ -269,7 +269,7 @@ def _merge(first: Solution, second: Solution) -> Solution:
     if "fallback" in stats:
         stats["fallback"] = first.stats["fallback"] | stats["fallback"]
     if "num_steps" in stats:
-        stats["num_steps"] = first.stats["num_steps"] + stats["num_steps"]
+        stats["num_steps"] = first.stats["num_steps"] + stats["num_steps"] + 1  # a start each
     return Solution(second.value, result, stats)
 
 

@@ -28,10 +28,15 @@ class AbstractMetric(eqx.Module):
     ) -> LeastSquaresSystem:
         """The undamped system at one model."""
 
-    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
-        """Linearized and adjoint solves that stored rows take: here one reverse sweep."""
+    def assembly(
+        self, objective: AbstractObjective, model: PyTree, *, stored: bool
+    ) -> tuple[int, int, int]:
+        """Forward, linearized and adjoint solves that `system` takes, the gradient's adjoint aside.
+
+        Here stored rows are one reverse sweep.
+        """
         del objective, model
-        return 0, 1
+        return 1, 0, int(stored)
 
     def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
         """Number of rows of the system, or a bound: what the choice of its form goes by."""

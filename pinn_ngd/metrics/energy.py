@@ -24,7 +24,9 @@ class EnergyMetric(AbstractMetric):
     ) -> LeastSquaresSystem:
         return objective.system(model, batch, matrix_free=matrix_free)
 
-    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
-        if isinstance(objective, StateObjective):
-            return objective.state.jacobian_solves(model)
-        return super().row_solves(objective, model)
+    def assembly(
+        self, objective: AbstractObjective, model: PyTree, *, stored: bool
+    ) -> tuple[int, int, int]:
+        if stored and isinstance(objective, StateObjective):
+            return 1, *objective.state.jacobian_solves(model)
+        return super().assembly(objective, model, stored=stored)

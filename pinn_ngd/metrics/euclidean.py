@@ -28,6 +28,8 @@ class Euclidean(AbstractMetric):
         operator = lx.IdentityLinearOperator(jax.eval_shape(lambda: params))
         return LeastSquaresSystem(operator, gradient=gradient)
 
-    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
-        del objective, model
-        return 0, 0
+    def assembly(
+        self, objective: AbstractObjective, model: PyTree, *, stored: bool
+    ) -> tuple[int, int, int]:
+        del objective, model, stored
+        return 1, 0, 0

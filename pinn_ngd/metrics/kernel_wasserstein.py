@@ -27,8 +27,8 @@ class KernelWasserstein(AbstractMetric):
     and G is never formed. `bandwidth` is that of the kernel, by default the median distance of the
     chosen samples. The basis is drawn from `seed`, the same in every step.
 
-    For a `SampleObjective`. Raises ValueError for another objective, for an empty basis and for
-    settings that are not positive.
+    For a `SampleObjective`. Raises ValueError for another objective, for settings that are not
+    positive, and for a basis of one function without a `bandwidth`.
     """
 
     basis: int = eqx.field(static=True, default=100)
@@ -42,6 +42,9 @@ class KernelWasserstein(AbstractMetric):
             if value is not None and not value > 0:
                 msg = f"`{name}` is {value}; it must be positive."
                 raise ValueError(msg)
+        if self.basis == 1 and self.bandwidth is None:
+            msg = "`basis` is 1: no two samples tell a `bandwidth`; pass one, or more functions."
+            raise ValueError(msg)
 
     def system(
         self,
@@ -83,8 +86,8 @@ class KernelWasserstein(AbstractMetric):
     def _bandwidth(self, centers: Points) -> Float[Array, ""]:
         if self.bandwidth is not None:
             return jnp.asarray(self.bandwidth, centers.dtype)
-        distances = jnp.sqrt(jnp.sum((centers[:, None] - centers[None]) ** 2, axis=-1))
-        return jnp.maximum(jnp.median(distances), jnp.finfo(centers.dtype).tiny ** 0.5)
+        first, second = jnp.triu_indices(len(centers), 1)
+        return jnp.median(jnp.linalg.norm(centers[first] - centers[second], axis=1))
 
 
 class _Features(eqx.Module):

@@ -38,9 +38,12 @@ class Sketched(AbstractMetric):
         whole = self.metric.system(objective, model, batch, matrix_free=True)
         return sketch(whole, self.samples, jax.random.key(self.seed))
 
-    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
-        del objective, model
-        return 0, self.samples
+    def assembly(
+        self, objective: AbstractObjective, model: PyTree, *, stored: bool
+    ) -> tuple[int, int, int]:
+        del stored
+        forward, linearized, adjoint = self.metric.assembly(objective, model, stored=False)
+        return forward, linearized, adjoint + self.samples
 
     def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
         del objective, model, batch

@@ -64,8 +64,7 @@ class AbstractStateMetric(AbstractMetric):
     ) -> LeastSquaresSystem:
         state = self.state_of(objective)
         rho, operator = self._operator(state, model, matrix_free)
-        seen = isinstance(objective, StateObjective) and objective.only_of_state
-        if isinstance(objective, StateObjective) and seen and self.has_covector(state.grid):
+        if isinstance(objective, StateObjective) and self._gives_target(objective, state.grid):
             target = self.covector(state.grid, rho, objective.derivative(rho))
             return LeastSquaresSystem(operator, target=target)
         params, static = _tree.trainable(model)
@@ -85,8 +84,18 @@ class AbstractStateMetric(AbstractMetric):
             raise ValueError(msg)
         return self.state
 
-    def row_solves(self, objective: AbstractObjective, model: PyTree) -> tuple[int, int]:
-        return self.state_of(objective).jacobian_solves(model)
+    def assembly(
+        self, objective: AbstractObjective, model: PyTree, *, stored: bool
+    ) -> tuple[int, int, int]:
+        state = self.state_of(objective)
+        forward = 1 if self._gives_target(objective, state.grid) else 2  # one for the gradient
+        if stored:
+            return forward, *state.jacobian_solves(model)
+        return forward, 0, 2 * self.admits_some
+
+    def _gives_target(self, objective: AbstractObjective, grid: Grid) -> bool:
+        of_state = isinstance(objective, StateObjective) and objective.only_of_state
+        return of_state and self.has_covector(grid)
 
     def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
         del model, batch

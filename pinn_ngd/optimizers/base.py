@@ -60,8 +60,8 @@ class StepInfo(eqx.Module):
     report the loss that their gradient was computed with. `predicted` and `actual` are the
     reductions of the loss by the linear model and in fact; `step_length` is the Euclidean norm of
     the change of the parameters; `stop` is 0, or a key of `STOP_REASONS`. `solves` is None where an
-    optimizer does not count them; `rank` and `condition` are those of the system as its solver saw
-    it, None where that solver does not know.
+    optimizer does not count them; `rank` and `condition` are what the solver says of its own
+    matrix (A for a factorization, A^T A + damping for a device), None where it does not know.
     """
 
     loss: Float[Array, ""]

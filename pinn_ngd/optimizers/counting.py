@@ -18,10 +18,7 @@ def assembly(
     metric: AbstractMetric, objective: AbstractObjective, model: PyTree, operator: Any
 ) -> Solves:
     """Of forming a system: the state, and its rows where they are stored."""
-    if not is_stored(operator):
-        return Solves(forward=1)
-    linearized, adjoint = metric.row_solves(objective, model)
-    return Solves(1, linearized, adjoint)
+    return Solves(*metric.assembly(objective, model, stored=is_stored(operator)))
 
 
 def products(operator: lx.AbstractLinearOperator, linearized: Any = 0, adjoint: Any = 0) -> Solves:
@@ -30,9 +27,15 @@ def products(operator: lx.AbstractLinearOperator, linearized: Any = 0, adjoint: 
 
 
 def solution(operator: lx.AbstractLinearOperator, found: Solution) -> Solves:
-    """Of a linear solve: A and its transpose once in each iteration, and once to begin with."""
-    steps = jnp.ravel(jnp.asarray(found.stats.get("num_steps", -1)))  # of all candidates
-    count = jnp.sum(steps + 1)
+    """Of a linear solve: A and its transpose once in each iteration, and once to begin with.
+
+    A solver that counts its products itself says so in `stats["products"]`.
+    """
+    if "products" in found.stats:
+        count = jnp.sum(jnp.asarray(found.stats["products"]))
+    else:
+        steps = jnp.ravel(jnp.asarray(found.stats.get("num_steps", -1)))  # of all candidates
+        count = jnp.sum(steps + 1)
     return products(operator, count, count)
 
 

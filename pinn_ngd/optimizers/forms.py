@@ -1,15 +1,16 @@
 """Choosing how a system is represented."""
 
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import jax
 import jax.numpy as jnp
 import lineax as lx
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .. import _tree
 from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form
+from ..linalg.solvers import is_device
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
 from .counting import POWER_ITERATIONS
@@ -50,6 +51,11 @@ def squared_norm(operator: lx.AbstractLinearOperator, gradient: PyTree) -> Float
         return cast(PyTree, w)
 
     return _tree.norm(jax.lax.fori_loop(0, POWER_ITERATIONS, iterate, start))
+
+
+def options_for(solver: lx.AbstractLinearSolver, key: PRNGKeyArray) -> dict[str, Any]:
+    """What a solver is told in a step: a key, where it is a device and has noise."""
+    return {"key": key} if is_device(solver) else {}
 
 
 def gradient_of(system: LeastSquaresSystem) -> PyTree:

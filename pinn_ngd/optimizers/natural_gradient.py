@@ -20,7 +20,7 @@ from .base import (
     StepInfo,
     scalar_type,
 )
-from .forms import gradient_of, masked, squared_norm, system_for
+from .forms import gradient_of, masked, options_for, squared_norm, system_for
 from .line_search import AbstractLineSearch, GridLineSearch
 
 
@@ -77,14 +77,13 @@ class NaturalGradient(AbstractOptimizer):
         *,
         key: PRNGKeyArray,
     ) -> tuple[PyTree, NaturalGradientState, StepInfo]:
-        del key
         system = system_for(self.metric, objective, model, batch, form=self.form)
         system = self._without_active(system, model)
         damping = jnp.asarray(self.damping, scalar_type(model))
         if self.relative and self.damping:
             damping = damping * squared_norm(system.operator, gradient_of(system))
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
-        solution, gradient = self._direction(prepared, system, state, damping)
+        solution, gradient = self._direction(prepared, system, state, damping, key)
         phi = self._with_drift(solution.value, state)
         count = state.count + 1
         correction = self._bias_correction(count, damping.dtype)
@@ -123,18 +122,21 @@ class NaturalGradient(AbstractOptimizer):
         )
         return _tree.move(model, step), self._remember(phi, count, accepted), info
 
-    def _direction(self, prepared, system: LeastSquaresSystem, state, damping):
+    def _direction(self, prepared, system: LeastSquaresSystem, state, damping, key):
+        options = options_for(self.solver, key)
         if system.gradient is not None:
             if self.momentum:
                 msg = "`momentum` needs a least-squares objective; set it to 0 for energies."
                 raise ValueError(msg)
-            return prepared.solve(damping=damping, gradient=system.gradient), system.gradient
+            solution = prepared.solve(damping=damping, gradient=system.gradient, options=options)
+            return solution, system.gradient
         gradient = gradient_of(system)
         if not self.momentum:
-            return prepared.solve(damping=damping, target=system.target), gradient
+            solution = prepared.solve(damping=damping, target=system.target, options=options)
+            return solution, gradient
         drift = _tree.scale(self.momentum, state.direction)
         target = _tree.subtract(system.target, system.operator.mv(drift))
-        return prepared.solve(damping=damping, target=target), gradient
+        return prepared.solve(damping=damping, target=target, options=options), gradient
 
     def _with_drift(self, direction: PyTree, state: NaturalGradientState) -> PyTree:
         if not self.momentum:

@@ -1,5 +1,7 @@
 """`engd-tr`: natural gradient with ratio-controlled damping and accelerated candidates."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ from .base import (
     StepInfo,
     scalar_type,
 )
-from .forms import gradient_of, squared_norm, system_for
+from .forms import gradient_of, options_for, squared_norm, system_for
 
 INITIAL_DAMPING = 1e-3  # relative to |A|_F^2
 REJECTED_GROWTH = 1e4  # the grid spans five decades: this leaves one decade of overlap
@@ -77,7 +79,6 @@ class TrustRegion(AbstractOptimizer):
         *,
         key: PRNGKeyArray,
     ) -> tuple[PyTree, TrustRegionState, StepInfo]:
-        del key
         self._check_acceleration()
         system = system_for(self.metric, objective, model, batch, form=self.form)
         right_hand_side = system.target if system.gradient is None else system.gradient
@@ -90,9 +91,11 @@ class TrustRegion(AbstractOptimizer):
         # be inaccurate, prove themselves by the loss like every other candidate.
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
 
+        options = options_for(self.solver, key)  # all candidates share a device's noise
+
         def candidate(damping):
             def solve(rhs, relative_damping=1.0):
-                return _solve(prepared, system, rhs, relative_damping * damping).value
+                return _solve(prepared, system, rhs, relative_damping * damping, options).value
 
             equation = StepEquation(
                 objective,
@@ -101,7 +104,7 @@ class TrustRegion(AbstractOptimizer):
                 lambda d: _linear(system, d),
                 lambda d: objective.evaluate(_tree.move(model, d), batch),
             )
-            found = _solve(prepared, system, right_hand_side, damping)
+            found = _solve(prepared, system, right_hand_side, damping, options)
             plain = found.value
             step, after = self.acceleration(equation, plain)
             reduction = objective.reduction(before, after, step)
@@ -162,10 +165,12 @@ class TrustRegion(AbstractOptimizer):
         return jnp.logspace(jnp.log10(low), jnp.log10(high), count, dtype=dtype)
 
 
-def _solve(prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array) -> Solution:
+def _solve(
+    prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array, options: dict[str, Any]
+) -> Solution:
     if system.gradient is not None:
-        return prepared.solve(damping=damping, gradient=rhs)
-    return prepared.solve(damping=damping, target=rhs)
+        return prepared.solve(damping=damping, gradient=rhs, options=options)
+    return prepared.solve(damping=damping, target=rhs, options=options)
 
 
 def _linear(system: LeastSquaresSystem, step: PyTree) -> PyTree:
