@@ -73,6 +73,7 @@ def problem(
         exact=exact,
         optimizer="wngd",
         optimizer_settings={"metric": "h1", "solver": "cholesky"},
+        compared="loss",
         seconds=seconds,
         settings=dict(widths=widths, points=points, seconds=seconds),
     )

@@ -90,8 +90,8 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
     ),
     "tngd-bits": comparison(
         "classify-digits",
-        ("tngd", *(f"tngd:bits={bits}" for bits in (2, 3, 4, 6, 8))),
-        seeds=5,
+        ("tngd", *(f"tngd:bits={bits}" for bits in (2, 3, 4, 8))),
+        seeds=2,
         settings={**PAPER, "time": 20.0},
     ),
     "step-times": times_of_steps,

@@ -32,7 +32,7 @@ def rounding_errors(
         return jnp.linalg.norm(x - exact) / jnp.linalg.norm(exact)
 
     answers = jax.lax.map(lambda key: _on_device(rounded(matrix, bits, key), right), keys)
-    means = jnp.cumsum(answers, axis=0) / jnp.arange(1, solves + 1)[:, None]
+    means = jnp.cumsum(answers, axis=0) / jnp.arange(1.0, solves + 1.0)[:, None]
     device = rounded(matrix, bits, keys[0])
 
     def refine(x: Array, _: None) -> tuple[Array, Array]:
