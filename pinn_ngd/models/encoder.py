@@ -140,8 +140,11 @@ def random_encoder(config: EncoderConfig, *, key: PRNGKeyArray, dtype: Any = Non
 def _random_embedding(config: EncoderConfig, key: PRNGKeyArray, dtype: Any) -> Embedding:
     rows = (config.vocabulary, config.positions, config.types)
     keys = jax.random.split(key, 3)
-    tables = [jax.random.normal(k, (n, config.width), dtype) for k, n in zip(keys, rows, strict=True)]
-    return Embedding(*tables, norm=_unit_norm(config, dtype))
+    tables = [
+        jax.random.normal(k, (n, config.width), dtype) for k, n in zip(keys, rows, strict=True)
+    ]
+    words, positions, types = tables
+    return Embedding(words, positions, types, _unit_norm(config, dtype))
 
 
 def _random_block(config: EncoderConfig, key: PRNGKeyArray, dtype: Any) -> Block:

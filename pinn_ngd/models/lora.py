@@ -47,8 +47,12 @@ def add_adapters(
         msg = "`encoder` has adapters already: merge them first (`merge_adapters`)."
         raise ValueError(msg)
     keys = jax.random.split(key, len(_projections(encoder)))
-    adapted = [_adapter(*pair, rank, alpha) for pair in zip(_projections(encoder), keys, strict=True)]
-    others = freeze(encoder, lambda e: [e.embedding, *(part for b in e.blocks for part in _rest(b))])
+    adapted = [
+        _adapter(*pair, rank, alpha) for pair in zip(_projections(encoder), keys, strict=True)
+    ]
+    others = freeze(
+        encoder, lambda e: [e.embedding, *(part for b in e.blocks for part in _rest(b))]
+    )
     return eqx.tree_at(_projections, others, adapted)
 
 

@@ -98,7 +98,8 @@ def encoder_from(
 def _embedding(take: Callable[..., Array], config: EncoderConfig) -> Embedding:
     rows = {"word": config.vocabulary, "position": config.positions, "token_type": config.types}
     tables = [take(f"embeddings.{k}_embeddings.weight", n, config.width) for k, n in rows.items()]
-    return Embedding(*tables, norm=_norm(take, "embeddings.LayerNorm", config))
+    words, positions, types = tables
+    return Embedding(words, positions, types, _norm(take, "embeddings.LayerNorm", config))
 
 
 def _block(take: Callable[..., Array], name: str, config: EncoderConfig) -> Block:

@@ -24,12 +24,15 @@ class Tokens(NamedTuple):
     def within(self, most: int) -> tuple["Tokens", np.ndarray]:
         """The texts of at most so many tokens, padded no further than that; and their places.
 
+        Of texts with the same tokens only the first stays, so that none is learned and tested on.
         Raises ValueError where no text is so short.
         """
-        places = np.flatnonzero(self.lengths <= most)
-        if len(places) == 0:
-            msg = f"`max_tokens` {most} is less than any text has; the shortest: {min(self.lengths)}."
+        short = np.flatnonzero(self.lengths <= most)
+        if len(short) == 0:
+            msg = f"`max_tokens` is {most}, but the shortest text has {min(self.lengths)} tokens."
             raise ValueError(msg)
+        _, first = np.unique(self.ids[short, :most], axis=0, return_index=True)
+        places = short[np.sort(first)]
         return Tokens(self.ids[places, :most], self.offsets[places, :most]), places
 
 
