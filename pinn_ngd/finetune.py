@@ -62,7 +62,7 @@ def sentiment_problem(
         recipe,
         scores=classifier_scores(unseen, labels[test]),
         picture=lambda model: plot_wrong_texts(
-            np.asarray(logits_of(model, unseen)), labels[test], [texts[i] for i in test.tolist()]
+            np.asarray(logits_of(model, unseen)), labels[test], [texts[int(i)] for i in test]
         ),
     )
 
@@ -91,7 +91,7 @@ def span_problem(
     def picture(model: Any) -> Any:
         found = np.asarray(best_spans(logits_of(model, unseen)))
         return plot_found_words(
-            [texts[i] for i in test.tolist()], tokens.offsets[test], found, spans[test]
+            [texts[int(i)] for i in test], tokens.offsets[test], found, spans[test]
         )
 
     return _problem(

@@ -151,9 +151,12 @@ def _random_block(config: EncoderConfig, key: PRNGKeyArray, dtype: Any) -> Block
     width, hidden = config.width, config.hidden
     sizes = [(width, width)] * 4 + [(hidden, width), (width, hidden)]
     keys = jax.random.split(key, len(sizes))
-    *attention, inner, outer = map(_random_dense, keys, sizes, [dtype] * len(sizes))
+    dense = [_random_dense(k, size, dtype) for k, size in zip(keys, sizes, strict=True)]
+    query, to_key, value, out, inner, outer = dense
     norms = _unit_norm(config, dtype), _unit_norm(config, dtype)
-    return Block(Attention(*attention, config.heads), norms[0], inner, outer, norms[1])
+    return Block(
+        Attention(query, to_key, value, out, config.heads), norms[0], inner, outer, norms[1]
+    )
 
 
 def _random_dense(key: PRNGKeyArray, size: tuple[int, int], dtype: Any) -> Dense:

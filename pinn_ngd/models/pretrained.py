@@ -105,9 +105,11 @@ def _embedding(take: Callable[..., Array], config: EncoderConfig) -> Embedding:
 def _block(take: Callable[..., Array], name: str, config: EncoderConfig) -> Block:
     width, hidden = config.width, config.hidden
     places = ("self.query", "self.key", "self.value", "output.dense")
-    dense = [_dense(take, f"{name}attention.{place}", width, width) for place in places]
+    query, key, value, out = (
+        _dense(take, f"{name}attention.{place}", width, width) for place in places
+    )
     return Block(
-        Attention(*dense, config.heads),
+        Attention(query, key, value, out, config.heads),
         _norm(take, f"{name}attention.output.LayerNorm", config),
         _dense(take, f"{name}intermediate.dense", hidden, width),
         _dense(take, f"{name}output.dense", width, hidden),
