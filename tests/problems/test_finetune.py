@@ -53,12 +53,12 @@ def test_a_run_leaves_accuracy_and_pictures(encoder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["adam", "tngd", "tngd-adam", "ngd-cg"])
-def test_every_optimizer_lowers_the_loss_and_leaves_the_encoder(encoder, optimizer, key):
+@pytest.mark.parametrize("optimizer", ["tngd-adam", "ngd-cg"])
+def test_optimizers_lower_the_loss(encoder, optimizer, key, tmp_path):
     problem = sentiment(encoder, Recipe(batch_size=16, steps=15, test=10, optimizer=optimizer))
     start = problem.model(key)
     assert _tree.size(start) == 4 * 2 * 32 + 2 * 16 + 2
-    result = run_problem(problem, pictures=False, seed=1)
+    result = run_problem(problem, out=tmp_path, pictures=False, seed=1)
     assert result["test_nll"] < problem.evaluator()(start)["test_nll"]
 
 
