@@ -61,7 +61,7 @@ def calibration_error(
 
 
 @eqx.filter_jit
-def logits_of(model: PyTree, inputs: PyTree) -> Float[Array, "n k"]:
+def logits_of(model: PyTree, inputs: PyTree) -> Float[Array, "n *k"]:
     """The outputs of a model for every example, a thousand at once."""
     size = jax.tree.leaves(inputs)[0].shape[0]
     return jax.lax.map(model, inputs, batch_size=min(CHUNK, size))

@@ -1,11 +1,13 @@
 """Every test runs in float64, with strict promotion, without a display."""
 
+import json
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax
+import numpy as np
 import pytest
 
 jax.config.update("jax_enable_x64", True)
@@ -15,3 +17,56 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly", "the", "and", "was", "wonder"]
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """A folder with random weights of a two-layer BERT, its config.json and its tokenizer.json."""
+    arrays = pytest.importorskip("safetensors.numpy")
+    pytest.importorskip("tokenizers")
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    config = {
+        "vocab_size": len(WORDS), "max_position_embeddings": 24, "type_vocab_size": 2,
+        "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12,
+        "num_hidden_layers": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    arrays.save_file(_tiny_weights(config), folder / "model.safetensors")
+    _tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def _tiny_weights(config):
+    """Standard names and shapes; every array random, norms and biases too."""
+    d, h = config["hidden_size"], config["intermediate_size"]
+    rows = {"word": config["vocab_size"], "position": 24, "token_type": 2}
+    shapes = {f"embeddings.{name}_embeddings.weight": (n, d) for name, n in rows.items()}
+    dense, norms = {}, ["embeddings.LayerNorm"]
+    for i in range(config["num_hidden_layers"]):
+        layer = f"encoder.layer.{i}."
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            dense[f"{layer}attention.{part}"] = (d, d)
+        dense |= {f"{layer}intermediate.dense": (h, d), f"{layer}output.dense": (d, h)}
+        norms += [f"{layer}attention.output.LayerNorm", f"{layer}output.LayerNorm"]
+    for name, shape in dense.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    for name in norms:
+        shapes |= {f"{name}.weight": (d,), f"{name}.bias": (d,)}
+    rng = np.random.default_rng(0)
+    return {name: 0.5 * rng.standard_normal(shape) for name, shape in shapes.items()}
+
+
+def _tiny_tokenizer():
+    import tokenizers as t
+
+    vocabulary = {word: i for i, word in enumerate(WORDS)}
+    tokenizer = t.Tokenizer(t.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = t.normalizers.Lowercase()
+    tokenizer.pre_tokenizer = t.pre_tokenizers.BertPreTokenizer()
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = t.processors.TemplateProcessing("[CLS] $A [SEP]", None, ends)
+    tokenizer.enable_truncation(max_length=5)  # as published ones have it; it must not matter
+    return tokenizer

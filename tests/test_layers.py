@@ -12,10 +12,11 @@ LAYERS = [
     ("objectives",),
     ("metrics", "acoustics"),
     ("optimizers",),
-    ("training", "evaluation", "problem", "verification", "data", "scores"),
+    ("training", "evaluation", "problem", "verification", "data", "scores", "text"),
     (
         "runs",
         "classify",
+        "finetune",
         "plotting",
         "studies",
         "gallery",

@@ -20,6 +20,7 @@ from .penalty import TotalVariation as TotalVariation
 from .residual import Residual as Residual
 from .residual import ResidualObjective as ResidualObjective
 from .samples import SampleObjective as SampleObjective
+from .span import SpanCrossEntropy as SpanCrossEntropy
 from .state import AbstractState as AbstractState
 from .state import ExplicitState as ExplicitState
 from .state import ImplicitState as ImplicitState

@@ -8,6 +8,8 @@ from .curves import Curves as Curves
 from .curves import plot_curves as plot_curves
 from .history import plot_history as plot_history
 from .linear_algebra import plot_errors as plot_errors
+from .mistakes import plot_found_words as plot_found_words
+from .mistakes import plot_wrong_texts as plot_wrong_texts
 from .paths import Landscape as Landscape
 from .paths import plot_paths as plot_paths
 from .solution import plot_solution as plot_solution
