@@ -56,4 +56,5 @@ def rounded(matrix: Float[Array, "n n"], bits: int, key: PRNGKeyArray) -> Float[
 
 def _on_device(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Array, " n"]:
     operator = lx.MatrixLinearOperator(matrix, lx.positive_semidefinite_tag)
-    return lx.linear_solve(operator, right, SPU(time=TIME)).value
+    device = SPU(time=TIME)
+    return device.compute(device.init(operator, {}), right, {})[0]
