@@ -22,7 +22,7 @@ import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
 from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem
-from pinn_ngd.gallery import TABLE_SEEDS
+from pinn_ngd.gallery.results import TABLE_SEEDS
 from pinn_ngd.runs import run_problem
 from pinn_ngd.training import read_history
 
