@@ -18,7 +18,10 @@ from .checkpoint import Checkpoint
 from .result import TrainResult
 
 PACKAGES = ("pinn_ngd", "jax", "jaxlib", "equinox", "lineax", "optax", "numpy", "scipy")
-METRICS = ("relative_l2", "relative_h1", "test_accuracy", "test_error", "test_nll", "test_ece")
+METRICS = (
+    "relative_l2", "relative_h1",
+    "test_accuracy", "test_error", "test_score", "test_nll", "test_ece",
+)  # fmt: skip
 
 
 class RunFolder:
