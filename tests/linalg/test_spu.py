@@ -174,7 +174,7 @@ def test_damped_systems(dense, shape, wrap, relative_error):
     solver = wrap(SPU(time=2.0))
     system = LeastSquaresSystem(operator, jnp.asarray(target), damping=0.1)
     gradient = rows.T @ target
-    for form in ("auto", "primal", "matrix-free"):
+    for form in ("auto", "primal", "dual"):
         expected = _mean(square + 0.1 * np.eye(shape[1]), gradient, gradient, 2.0)
         assert relative_error(solve(system, solver, form=form).value, expected) < 1e-12
     again = prepare(system, solver).solve(damping=0.7, gradient=jnp.asarray(2 * gradient)).value
@@ -182,12 +182,37 @@ def test_damped_systems(dense, shape, wrap, relative_error):
     assert relative_error(again, expected) < 1e-12
 
 
-def test_the_library_knows_its_kind():
-    for solver in (SPU(time=1.0), Normal(SPU(time=1.0))):
+def test_the_library_knows_its_kind(dense):
+    for wrap in (lambda s: s, Normal):
+        solver = wrap(SPU(time=1.0))
         assert is_device(solver)
         assert is_semidefinite(solver)
-        assert is_iterative(solver)
+        assert not is_iterative(solver)  # it has the eigenvalues of a matrix
+        assert is_iterative(wrap(SPU(time=1.0, simulation="lanczos")))
+        euler = {"time": 1.0, "simulation": "euler-maruyama"}
+        assert is_iterative(wrap(SPU(**euler, device=Device(input_bits=8))))
+        for stored in (Device(bits=8), Device(mismatch=0.1)):
+            assert not is_iterative(wrap(SPU(**euler, device=stored)))
     assert not is_device(Normal(lx.CG(rtol=1e-3, atol=1e-3)))
+    system = LeastSquaresSystem(dense(jnp.ones((2, 3))), jnp.ones(2), damping=0.1)
+    with pytest.raises(ValueError, match="`solver` SPU needs the matrix"):
+        solve(system, SPU(time=1.0), form="matrix-free")
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12)])
+def test_prepared_eigenvalues_serve_every_damping(dense, shape, monkeypatch):
+    rows = np.random.default_rng(5).normal(size=shape)
+    operator, target = dense(jnp.asarray(rows)), jnp.ones(shape[0])
+    solver = SPU(time=2.0)
+    kept = prepare(LeastSquaresSystem(operator, target, damping=0.1), solver)
+    dampings = (0.0, 1e-3, 5.0)
+    fresh = [solve(LeastSquaresSystem(operator, target, damping=d), solver) for d in dampings]
+    monkeypatch.setattr(jnp.linalg, "eigh", None)  # nothing is decomposed again
+    for damping, expected in zip(dampings, fresh, strict=True):
+        found = kept.solve(damping=damping)
+        np.testing.assert_allclose(found.value, expected.value, rtol=1e-14)
+        for name, value in expected.stats.items():
+            np.testing.assert_allclose(found.stats[name], value, rtol=1e-14)
 
 
 def test_state_carries_over(operator, b, relative_error):
@@ -254,6 +279,7 @@ def test_memory_of_a_million_parameters():
         ({"time": 1.0, "burn_in": 0.5}, "only read_out='average'"),
         ({"time": 1.0, "dt": 0.0}, "`dt` is 0.0"),
         ({"time": 1.0, "products": 0}, "`products` is 0"),
+        ({"time": 1.0, "products": 2.5}, "`products` is 2.5"),
         ({"time": 1.0, "device": Device(mismatch=0.1)}, "`mismatch` needs simulation="),
         ({"time": 1.0, "device": Device(inertia=0.1)}, "`inertia` needs simulation='diffrax'"),
         (
@@ -271,17 +297,87 @@ def test_bad_arguments(arguments, match):
         SPU(**arguments)
 
 
-def test_bad_operators(b):
+UNSOUND = {
+    "indefinite": jnp.diag(jnp.linspace(-1.0, 1.0, 30)),
+    "unsymmetric": jnp.eye(30) + 0.01 * jnp.eye(30, k=1),
+}
+
+
+def test_untagged_operators(b):
     with pytest.raises(ValueError, match="`operator` is not known to be positive semidefinite"):
         lx.linear_solve(lx.MatrixLinearOperator(jnp.eye(30)), b, SPU(time=1.0))
-    indefinite = lx.MatrixLinearOperator(jnp.diag(jnp.linspace(-1.0, 1.0, 30)), PSD)
-    skew = lx.MatrixLinearOperator(jnp.eye(30) + 0.01 * jnp.eye(30, k=1), PSD)
-    for simulation in ("exact", "lanczos", "euler-maruyama"):
-        solver = SPU(time=1.0, simulation=simulation)
-        with pytest.raises(RUNTIME, match="`operator` is indefinite"):
-            jax.block_until_ready(lx.linear_solve(indefinite, b, solver).value)
-        with pytest.raises(RUNTIME, match="`operator` is unsymmetric"):
-            jax.block_until_ready(lx.linear_solve(skew, b, solver).value)
+
+
+@pytest.mark.parametrize("simulation", EVERY)
+@pytest.mark.parametrize("kind", ["indefinite", "unsymmetric"])
+@pytest.mark.parametrize("compile", [lambda f: f, jax.jit])
+def test_bad_operators(b, simulation, kind, compile):
+    """Also where the value alone is used, so that the compiler drops what feeds the stats."""
+    if simulation == "diffrax":
+        pytest.importorskip("diffrax")
+    operator, solver = lx.MatrixLinearOperator(UNSOUND[kind], PSD), SPU(1.0, simulation=simulation)
+    run = compile(lambda b: lx.linear_solve(operator, b, solver).value)
+    with pytest.raises(RUNTIME, match=f"`operator` is {kind}"):
+        jax.block_until_ready(run(b))
+
+
+def test_a_slightly_indefinite_matrix_is_reported(b):
+    values = jnp.linspace(0.0, 1.0, 30).at[0].set(-1e-9)
+    operator = lx.MatrixLinearOperator(jnp.diag(values), PSD)
+    with pytest.raises(RUNTIME, match="`operator` is indefinite"):
+        jax.block_until_ready(lx.linear_solve(operator, b, SPU(time=1.0)).value)
+
+
+@pytest.mark.parametrize(
+    ("traced", "match"),
+    [
+        ({"time": -1.0}, "`time` is -1.0"),
+        ({"time": float("nan")}, "`time` is nan"),
+        ({"temperature": -0.5}, "`temperature` is -0.5"),
+        ({"burn_in": 3.0}, "`burn_in` is 3.0 and `time` 2.0"),
+    ],
+)
+def test_traced_arguments_are_checked(operator, b, traced, match):
+    read_out = "average" if "burn_in" in traced else "end"
+
+    @jax.jit
+    def run(traced):
+        solver = SPU(**{"time": 2.0, **traced}, read_out=read_out)
+        return lx.linear_solve(operator, b, solver, options={"key": jax.random.key(0)}).value
+
+    with pytest.raises(RUNTIME, match=match):
+        jax.block_until_ready(run({name: jnp.asarray(x) for name, x in traced.items()}))
+
+
+def test_a_start_of_another_shape(operator, b):
+    for start in (jnp.ones(29), jnp.ones((30, 1)), [b]):
+        with pytest.raises(ValueError, match="`options` hold a 'y0' of shapes"):
+            lx.linear_solve(operator, b, SPU(time=1.0), options={"y0": start})
+
+
+@pytest.mark.parametrize("simulation", ["exact", "lanczos", "euler-maruyama"])
+def test_an_operator_of_zeros(simulation):
+    """The force integrates: x(t) = b + t b."""
+    zero = lx.MatrixLinearOperator(jnp.zeros((4, 4)), PSD)
+    found = lx.linear_solve(zero, jnp.ones(4), SPU(time=3.0, simulation=simulation))
+    np.testing.assert_allclose(found.value, 4.0, rtol=1e-14)
+    assert found.stats["condition"] == np.inf
+
+
+def test_products_are_counted(operator, b):
+    def count(operator, options=None, **arguments):
+        solution = lx.linear_solve(operator, b, SPU(time=4.0, **arguments), options=options)
+        return int(solution.stats["products"])
+
+    assert count(operator) == 0
+    # 20 for the estimate of the spectrum, 2 for the check of symmetry.
+    assert count(operator, simulation="lanczos", products=7) == 22 + 7
+    start = {"y0": 2 * b, "key": jax.random.key(0)}
+    noisy = {"simulation": "lanczos", "products": 7, "temperature": 0.1}
+    assert count(operator, start, **noisy) == 22 + 3 * 7
+    average = {**noisy, "read_out": "average", "burn_in": 1.0}
+    assert count(operator, start, **average) == 22 + 5 * 7
+    assert count(operator, simulation="euler-maruyama", dt=0.1) == 22 + 40
 
 
 def test_a_step_over_the_limit_is_named(operator, b):

@@ -143,6 +143,9 @@ def test_normal_equations_are_recognised_as_a_gram_matrix(dense, rows):
         ({"read_out_bits": 0}, "`read_out_bits` is 0"),
         ({"mismatch": -0.1}, "`mismatch` is -0.1"),
         ({"saturation": -1.0}, "`saturation` is -1.0"),
+        ({"saturation": 0.0}, "`saturation` is 0.0"),
+        ({"bits": 8.5}, "`bits` is 8.5"),
+        ({"read_out_bits": True}, "`read_out_bits` is True"),
     ],
 )
 def test_bad_devices(arguments, match):
