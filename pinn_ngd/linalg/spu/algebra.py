@@ -137,8 +137,9 @@ def log_determinant(
     trace is the mean of x.(A - c I) x on the device A_s at temperature 1. The integral is taken
     with `nodes` devices of `samples` read-outs each by Gauss-Legendre, in the variable of
     `path_rule`: a systematic error beside the standard error, of about r^(-2 nodes) n with
-    r = x + sqrt(1 + x^2), x = 2 pi / log(condition number). With 12 nodes it was at most 4e-11 n
-    for condition numbers up to 50 and 2e-7 n up to 1e4. Raises ValueError for a singular operator.
+    r = x + sqrt(1 + x^2), x = 2 pi / log(condition number). With 12 nodes and the worst of some
+    thousand spectra it was 5e-13 n for a condition number of 50, 2e-8 n for 1e3, 2e-6 n for 1e4.
+    Raises ValueError for a singular operator.
     """
     _check_read_outs(samples, spacing, burn_in)
     matrix = operator.as_matrix()

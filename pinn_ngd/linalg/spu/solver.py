@@ -72,22 +72,29 @@ class SPU(lx.AbstractLinearSolver[_State]):
 
     Options: `key`, needed where temperature > 0 (under `vmap` pass a key each, or all share their
     noise), and `y0`, the start x(0), shaped like the solution: state carries over as
-    `options={"y0": solution.stats["state"]}`.
+    `options={"y0": solution.stats["state"]}`. In `lineax.Normal` of a wide operator the device
+    solves for the dual unknown y, x = A^T y: `y0`, "state" and "standard_error" are those of y.
+    Use `linalg.solve`, which works in the space of x, for a start or a noise of x.
 
     `stats`: "time", "relaxation_time" (1 / lambda_min), "settled" (1 - exp(-time lambda_min), the
-    progress of the slowest mode; far below one, the result is not the solution), "condition",
-    "standard_error" (root mean square of the read-out's noise per coordinate, of the perfect
-    device), "dt_limit", "num_steps" (zero for the filters), "device_seconds", "device_joules" and
+    progress of the slowest mode; far below one, the result is not the solution), "condition" (of
+    the operator that was given, damping and all; infinite if singular), "standard_error" (root mean
+    square of the read-out's noise per coordinate, of the perfect device), "dt_limit", "num_steps"
+    (zero for the filters), "products" (made with the operator: 0 for "exact", which works on stored
+    eigenvalues, -1 for "diffrax", which does not tell), "device_seconds", "device_joules" and
     "state" (x at the end). Where the spectrum is not computed, 20 Lanczos products estimate it, and
     lambda_min is then an overestimate.
 
-    The result is `singular` where the voltages are not finite. A derivative of the solution is
-    another solve on the device, with the same noise.
+    The result is `singular` where the voltages are not finite. A derivative is another solve on the
+    device with the same options. In b it is right at any time where the device is noiseless, starts
+    at b and has none of input or read-out bits, mismatch, offset and saturation; NotImplementedError
+    otherwise in reverse mode, but silently *wrong* in forward mode. In the operator it is that of
+    A^-1 b, and an error unless the device has settled.
 
-    Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments
-    and a missing key. While it runs, a `ValueError` (JAX may
-    make it a `JaxRuntimeError`) tells of an operator that is
-    unsymmetric or indefinite after all (quantized too coarsely, say), and of a `dt` over the limit,
+    Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments, a
+    `y0` of another shape and a missing key. While it runs, a `ValueError` (JAX may make it a
+    `JaxRuntimeError`) tells of an operator that is unsymmetric or indefinite after all (quantized
+    too coarsely, say), of traced arguments that are out of range, and of a `dt` over the limit,
     which its message names.
 
     Donatella et al., Thermodynamic Natural Gradient Descent, arXiv:2405.13817, eqs. 13-19; Aifer et
