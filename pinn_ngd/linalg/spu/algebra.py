@@ -24,7 +24,7 @@ from .checks import check_covariance, check_regular, check_tagged, soundness
 from .device import check_at_least
 from .filters import end_variance
 from .processes import Schedule, SpectralProcess
-from .spectra import as_gram, spectrum_of
+from .spectra import DenseSpectrum, as_gram, spectrum_of
 
 BATCHES = 20
 
@@ -97,8 +97,8 @@ def lyapunov(
     cells. Raises ValueError where it is not.
     """
     _check_read_outs(samples, spacing, burn_in)
-    process, sound = _process(operator, dense=True)
-    a, v = jnp.maximum(process.spectrum.values, 0), process.spectrum.vectors
+    a, v, sound = _eigenpairs(operator)
+    a = jnp.maximum(a, 0)
     sound = check_covariance(noise.astype(a.dtype), sound)
     rates = a[:, None] + a[None, :]
     rotated = v.T @ noise.astype(a.dtype) @ v
@@ -143,8 +143,7 @@ def log_determinant(
     """
     _check_read_outs(samples, spacing, burn_in)
     matrix = operator.as_matrix()
-    process, sound = _process(operator, dense=True)
-    eigenvalues = process.spectrum.values
+    eigenvalues, _, sound = _eigenpairs(operator)
     sound = check_regular(eigenvalues, sound)
     n = matrix.shape[0]
     level = jnp.trace(matrix) / n
@@ -210,15 +209,22 @@ def matrix_exponential(
     return _mean(sound * jax.vmap(jax.vmap(column, out_axes=1), (None, 0))(eye, keys))
 
 
-def _process(
-    operator: lx.AbstractLinearOperator, dense: bool = False
-) -> tuple[SpectralProcess, Array]:
+def _process(operator: lx.AbstractLinearOperator) -> tuple[SpectralProcess, Array]:
     """The process, and the one that multiplies results (see `soundness`)."""
     check_tagged(operator)
-    if dense or as_gram(operator) is None:
+    if as_gram(operator) is None:
         operator = lx.MatrixLinearOperator(operator.as_matrix(), lx.positive_semidefinite_tag)
     spectrum = spectrum_of(operator)
     return SpectralProcess(spectrum), soundness(operator, spectrum.measure(), exact=True)
+
+
+def _eigenpairs(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Array]:
+    """Eigenvalues, eigenvectors and the one that multiplies results."""
+    check_tagged(operator)
+    dense = lx.MatrixLinearOperator(operator.as_matrix(), lx.positive_semidefinite_tag)
+    values, vectors = jnp.linalg.eigh((dense.matrix + dense.matrix.T) / 2)
+    measure = DenseSpectrum(values, vectors).measure()
+    return values, vectors, soundness(dense, measure, exact=True)
 
 
 def _moments(x: Float[Array, "samples n"], n: int) -> Estimate:

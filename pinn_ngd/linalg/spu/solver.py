@@ -87,8 +87,8 @@ class SPU(lx.AbstractLinearSolver[_State]):
 
     The result is `singular` where the voltages are not finite. A derivative is another solve on the
     device with the same options. In b it is right at any time where the device is noiseless, starts
-    at b and has none of input or read-out bits, mismatch, offset and saturation; NotImplementedError
-    otherwise in reverse mode, but silently *wrong* in forward mode. In the operator it is that of
+    at b and has none of input or read-out bits, mismatch, offset and saturation; else reverse mode
+    raises NotImplementedError, but forward mode is silently *wrong*. In the operator it is that of
     A^-1 b, and an error unless the device has settled.
 
     Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments, a
