@@ -97,6 +97,8 @@ def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
         return is_iterative(solver.inner_solver)
     if isinstance(solver, Fallback):
         return is_iterative(solver.primary) and is_iterative(solver.secondary)
+    if isinstance(solver, SPU):
+        return solver.simulation != "exact" and not solver.device.needs_arrays
     direct = (Spectral, QR, SVD, Cholesky, lx.LU, lx.AutoLinearSolver)
     return not isinstance(solver, direct)
 

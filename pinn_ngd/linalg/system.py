@@ -13,6 +13,7 @@ from ._ravel import dtype_of, freeze, ravel, thaw, unravel
 from .operators import damped_dual, damped_primal, gram
 from .solvers import all_finite, inner, is_device, is_iterative, is_semidefinite, rectangular
 from .spectral import Spectral, is_zero
+from .spu.least_squares import prepare_device, solve_on_device
 
 Form = Literal["auto", "primal", "dual", "matrix-free"]
 
@@ -102,14 +103,17 @@ def prepare(
     """Do the work that dampings and right-hand sides share.
 
     `Spectral` factors the rows; tell it the `smallest_damping` to come, and `method="auto"` may
-    take the cheaper Gram route. For other direct solvers the rows are formed once, and each call
-    of `Prepared.solve` factors anew; iterative solvers prepare nothing.
+    take the cheaper Gram route. `SPU` with "exact" keeps the eigenvalues of the smaller of A A^T
+    and A^T A. For other direct solvers the rows are formed once, and each call of `Prepared.solve`
+    factors anew; iterative solvers prepare nothing.
     """
     _check_form(form, solver)
     state = None
     if isinstance(solver, Spectral):
         options = {} if smallest_damping is None else {"smallest_damping": smallest_damping}
         state = solver.init(system.operator, options)
+    elif is_device(solver):
+        state = prepare_device(system.operator, system.damping, inner(solver))
     elif not is_iterative(solver):
         dense = lx.materialise(system.operator)
         system = eqx.tree_at(lambda s: s.operator, system, dense)
@@ -146,13 +150,15 @@ def solve(
 
     `SPU`, bare or in `Normal`, always runs in the space of the parameters, where its start and its
     noise belong: it solves (A^T A + damping I) x = A^T b (or g) in any form, and nothing is scaled.
+    With "exact" and a target of a wide A it stays in the row space of A, which a small damping
+    needs: pass the target, not its gradient, where it is known.
     """
     _check_form(form, solver)
     options = dict(options or {})
     if isinstance(solver, Spectral):
         return _solve_spectral(system, solver, options, state)
     if is_device(solver):
-        return _solve_on_device(system, solver, options)
+        return Solution(*solve_on_device(system, inner(solver), options, state))
     if is_iterative(solver):
         return _scaled(system, solver, _resolve(form, system.operator), options, state)
     return _solve(system, solver, _resolve(form, system.operator), options, state)
@@ -170,15 +176,6 @@ def _solve_spectral(
     value = factor.solve_gradient(flat, options["damping"], **keywords)
     value = unravel(value, system.operator.in_structure())
     return Solution(value, _judge(value), solver.stats(factor))
-
-
-def _solve_on_device(
-    system: LeastSquaresSystem, solver: lx.AbstractLinearSolver, options: dict[str, Any]
-) -> Solution:
-    operator, gradient = system.operator, system.gradient
-    if system.target is not None:
-        gradient = operator.transpose().mv(system.target)
-    return _call(gram(operator, system.damping), gradient, inner(solver), options, None)
 
 
 def _scaled(system: LeastSquaresSystem, *args: Any) -> Solution:

@@ -51,18 +51,19 @@ class Thermodynamic(AbstractDirection):
         self, system: LeastSquaresSystem, state: DeviceState, key: PRNGKeyArray
     ) -> tuple[PyTree, DeviceState]:
         first, second = jax.random.split(key)
-        start = state.voltages if self.carry else gradient_of(system)
+        start = state.voltages if self.carry else None
         if self.delay:
-            start = state.voltages if self.carry else gradient_of(state.loaded)
             start = self._settle(state.loaded, self.delay, start, first)
         voltages = self._settle(system, self.device.time - self.delay, start, second)
         return voltages, DeviceState(voltages, self._kept(system))
 
     def _settle(
-        self, system: LeastSquaresSystem, time: Any, start: PyTree, key: PRNGKeyArray
+        self, system: LeastSquaresSystem, time: Any, start: PyTree | None, key: PRNGKeyArray
     ) -> PyTree:
+        """From `start`, or from the gradient, which `solve` knows to be A^T target, for None."""
         device = eqx.tree_at(lambda d: d.time, self.device, time)
-        return solve(system, device, options={"y0": start, "key": key}).value
+        given = {} if start is None else {"y0": start}
+        return solve(system, device, options={"key": key, **given}).value
 
     def _kept(self, system: LeastSquaresSystem) -> PyTree:
         """The system as strongly typed arrays, where a delay will need it again."""

@@ -19,7 +19,6 @@ from pinn_ngd.linalg import (
 from pinn_ngd.linalg.solvers import is_device, is_iterative, is_semidefinite
 
 EVERY = ("exact", "lanczos", "euler-maruyama", "diffrax")
-RUNTIME = (ValueError, jax.errors.JaxRuntimeError)
 PSD = lx.positive_semidefinite_tag
 
 
@@ -174,7 +173,7 @@ def test_damped_systems(dense, shape, wrap, relative_error):
     solver = wrap(SPU(time=2.0))
     system = LeastSquaresSystem(operator, jnp.asarray(target), damping=0.1)
     gradient = rows.T @ target
-    for form in ("auto", "primal", "matrix-free"):
+    for form in ("auto", "primal", "dual"):
         expected = _mean(square + 0.1 * np.eye(shape[1]), gradient, gradient, 2.0)
         assert relative_error(solve(system, solver, form=form).value, expected) < 1e-12
     again = prepare(system, solver).solve(damping=0.7, gradient=jnp.asarray(2 * gradient)).value
@@ -182,12 +181,37 @@ def test_damped_systems(dense, shape, wrap, relative_error):
     assert relative_error(again, expected) < 1e-12
 
 
-def test_the_library_knows_its_kind():
-    for solver in (SPU(time=1.0), Normal(SPU(time=1.0))):
+def test_the_library_knows_its_kind(dense):
+    for wrap in (lambda s: s, Normal):
+        solver = wrap(SPU(time=1.0))
         assert is_device(solver)
         assert is_semidefinite(solver)
-        assert is_iterative(solver)
+        assert not is_iterative(solver)  # it has the eigenvalues of a matrix
+        assert is_iterative(wrap(SPU(time=1.0, simulation="lanczos")))
+        euler = {"time": 1.0, "simulation": "euler-maruyama"}
+        assert is_iterative(wrap(SPU(**euler, device=Device(input_bits=8))))
+        for stored in (Device(bits=8), Device(mismatch=0.1)):
+            assert not is_iterative(wrap(SPU(**euler, device=stored)))
     assert not is_device(Normal(lx.CG(rtol=1e-3, atol=1e-3)))
+    system = LeastSquaresSystem(dense(jnp.ones((2, 3))), jnp.ones(2), damping=0.1)
+    with pytest.raises(ValueError, match="`solver` SPU needs the matrix"):
+        solve(system, SPU(time=1.0), form="matrix-free")
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12)])
+def test_prepared_eigenvalues_serve_every_damping(dense, shape, monkeypatch):
+    rows = np.random.default_rng(5).normal(size=shape)
+    operator, target = dense(jnp.asarray(rows)), jnp.ones(shape[0])
+    solver = SPU(time=2.0)
+    kept = prepare(LeastSquaresSystem(operator, target, damping=0.1), solver)
+    dampings = (0.0, 1e-3, 5.0)
+    fresh = [solve(LeastSquaresSystem(operator, target, damping=d), solver) for d in dampings]
+    monkeypatch.setattr(jnp.linalg, "eigh", None)  # nothing is decomposed again
+    for damping, expected in zip(dampings, fresh, strict=True):
+        found = kept.solve(damping=damping)
+        np.testing.assert_allclose(found.value, expected.value, rtol=1e-14)
+        for name, value in expected.stats.items():
+            np.testing.assert_allclose(found.stats[name], value, rtol=1e-14)
 
 
 def test_state_carries_over(operator, b, relative_error):
@@ -240,57 +264,3 @@ def test_memory_of_a_million_parameters():
     vector = jax.ShapeDtypeStruct((n,), np.float32)
     memory = jax.jit(run).lower(vector, vector).compile().memory_analysis()
     assert memory.temp_size_in_bytes < 30 * 4 * n  # 200 products, and nothing of 200 x n
-
-
-@pytest.mark.parametrize(
-    ("arguments", "match"),
-    [
-        ({"time": -1.0}, "`time` is -1.0"),
-        ({"time": float("nan")}, "`time` is nan"),
-        ({"time": 1.0, "temperature": -0.1}, "`temperature` is -0.1"),
-        ({"time": 1.0, "simulation": "magic"}, "`simulation` is 'magic'; choose one of 'exact'"),
-        ({"time": 1.0, "read_out": "middle"}, "`read_out` is 'middle'"),
-        ({"time": 1.0, "read_out": "average", "burn_in": 1.0}, "`burn_in` is 1.0 and `time` 1.0"),
-        ({"time": 1.0, "burn_in": 0.5}, "only read_out='average'"),
-        ({"time": 1.0, "dt": 0.0}, "`dt` is 0.0"),
-        ({"time": 1.0, "products": 0}, "`products` is 0"),
-        ({"time": 1.0, "device": Device(mismatch=0.1)}, "`mismatch` needs simulation="),
-        ({"time": 1.0, "device": Device(inertia=0.1)}, "`inertia` needs simulation='diffrax'"),
-        (
-            {
-                "time": 1.0,
-                "device": Device(correlation_time=0.1),
-                "simulation": "euler-maruyama",
-            },
-            "`temperature` is 0, but `device` has colored noise",
-        ),
-    ],
-)
-def test_bad_arguments(arguments, match):
-    with pytest.raises(ValueError, match=match):
-        SPU(**arguments)
-
-
-def test_bad_operators(b):
-    with pytest.raises(ValueError, match="`operator` is not known to be positive semidefinite"):
-        lx.linear_solve(lx.MatrixLinearOperator(jnp.eye(30)), b, SPU(time=1.0))
-    indefinite = lx.MatrixLinearOperator(jnp.diag(jnp.linspace(-1.0, 1.0, 30)), PSD)
-    skew = lx.MatrixLinearOperator(jnp.eye(30) + 0.01 * jnp.eye(30, k=1), PSD)
-    for simulation in ("exact", "lanczos", "euler-maruyama"):
-        solver = SPU(time=1.0, simulation=simulation)
-        with pytest.raises(RUNTIME, match="`operator` is indefinite"):
-            jax.block_until_ready(lx.linear_solve(indefinite, b, solver).value)
-        with pytest.raises(RUNTIME, match="`operator` is unsymmetric"):
-            jax.block_until_ready(lx.linear_solve(skew, b, solver).value)
-
-
-def test_a_step_over_the_limit_is_named(operator, b):
-    solver = SPU(time=20.0, simulation="euler-maruyama", dt=0.5)
-    limit = r"`dt` is 0.5, over the stability limit 2 / lambda_max = 0.4"
-    with pytest.raises(RUNTIME, match=limit):
-        jax.block_until_ready(lx.linear_solve(operator, b, solver).value)
-
-
-def test_noise_needs_a_key(operator, b):
-    with pytest.raises(ValueError, match=r"no 'key', but `temperature` is 0.1"):
-        lx.linear_solve(operator, b, SPU(time=1.0, temperature=0.1))

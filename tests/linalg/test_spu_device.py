@@ -11,6 +11,7 @@ import scipy.linalg
 
 from pinn_ngd.linalg import SPU, Device, DeviceCost, damped_primal, gram
 from pinn_ngd.linalg.spu import quantize
+from pinn_ngd.linalg.spu.device import check_count
 from pinn_ngd.linalg.spu.spectra import as_gram
 
 PSD = lx.positive_semidefinite_tag
@@ -143,11 +144,18 @@ def test_normal_equations_are_recognised_as_a_gram_matrix(dense, rows):
         ({"read_out_bits": 0}, "`read_out_bits` is 0"),
         ({"mismatch": -0.1}, "`mismatch` is -0.1"),
         ({"saturation": -1.0}, "`saturation` is -1.0"),
+        ({"saturation": 0.0}, "`saturation` is 0.0"),
     ],
 )
 def test_bad_devices(arguments, match):
     with pytest.raises(ValueError, match=match):
         Device(**arguments)
+
+
+def test_counts_are_integers():
+    for value in (8.5, 8.0, True, 0):
+        with pytest.raises(ValueError, match=f"`bits` is {value}"):
+            check_count("bits", value, "a number of bits")
 
 
 def test_cost_model():

@@ -18,6 +18,7 @@ from pinn_ngd.linalg.spu.filters import (
     end_variance,
     joint_factor,
     mean_settled,
+    read_out_variance,
     settled,
 )
 from pinn_ngd.linalg.spu.spectra import DenseSpectrum, probe, spectrum_of
@@ -172,25 +173,39 @@ def test_euler_maruyama_has_its_discrete_law(draw, matrix, vectors):
     np.testing.assert_allclose(exact, mean, rtol=1e-12)
 
 
-def test_time_average_of_euler_maruyama(draw, matrix):
+def test_time_average_of_euler_maruyama(draw, matrix, vectors):
     samples, b = draw
-    solver = {"time": 3.0, "burn_in": 1.0, "temperature": 0.1, "read_out": "average"}
-    values, _ = samples(simulation="euler-maruyama", dt=0.01, **solver)
-    found = np.asarray(values)
-    error = abs(found.mean(0) - _average_mean(matrix, b, 1.0, 3.0))
-    assert error.max() < 5 * found.std(0).max() / SAMPLES**0.5 + 0.01
+    solver = {"time": 3.0, "burn_in": 1.0, "read_out": "average", "simulation": "euler-maruyama"}
+    values, _ = samples(temperature=0.1, dt=0.01, **solver)
+    operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
+
+    def noiseless(dt):
+        return lx.linear_solve(operator, jnp.asarray(b), SPU(dt=dt, **solver)).value
+
+    # Noise has mean zero in the scheme too; its own error is of first order in the step.
+    found, mean = np.asarray(values) @ vectors, np.asarray(noiseless(0.01)) @ vectors
+    np.testing.assert_array_less(abs(found.mean(0) - mean), 5 * found.std(0, ddof=1) / SAMPLES**0.5)
+    errors = [np.abs(noiseless(h) - _average_mean(matrix, b, 1.0, 3.0)) for h in (0.01, 0.005)]
+    np.testing.assert_allclose(errors[0] / errors[1], 2.0, rtol=0.05)
+    variance = 0.1 * read_out_variance(jnp.asarray(VALUES), 3.0, 1.0, True)
+    np.testing.assert_allclose(found.var(0), variance, rtol=5 * np.sqrt(2 / SAMPLES))
 
 
 def test_colored_noise_warms_stiff_modes_less(draw, vectors):
-    """A force of correlation time c leaves the variance T / (a (1 + a c))."""
+    """A force of correlation time c leaves the variance T / (a (1 + a c)), here of finite steps."""
     samples, _ = draw
-    device = Device(correlation_time=0.5)
+    device, h = Device(correlation_time=0.5), 0.02
     values, _ = samples(
-        time=30.0, temperature=0.1, dt=0.02, simulation="euler-maruyama", device=device
+        time=30.0, temperature=0.1, dt=h, simulation="euler-maruyama", device=device
     )
     found = np.var(np.asarray(values) @ vectors, axis=0)
-    expected = 0.1 / (VALUES * (1 + 0.5 * VALUES))
-    np.testing.assert_allclose(found, expected, rtol=5 * np.sqrt(2 / SAMPLES) + 0.05)
+    # x' = (1 - h a) x + h f, f' = keep f + ..., in equilibrium, with f of variance T / c.
+    move, keep, force = 1 - h * VALUES, np.exp(-h / 0.5), 0.1 / 0.5
+    shared = keep * h * force / (1 - keep * move)
+    expected = (h**2 * force + 2 * move * h * shared) / (1 - move**2)
+    np.testing.assert_allclose(found, expected, rtol=5 * np.sqrt(2 / SAMPLES))
+    limit = 0.1 / (VALUES * (1 + 0.5 * VALUES))
+    np.testing.assert_array_less(abs(expected / limit - 1), h * VALUES)
 
 
 def test_inertia_changes_the_way_but_not_the_equilibrium(draw, vectors):
@@ -200,7 +215,7 @@ def test_inertia_changes_the_way_but_not_the_equilibrium(draw, vectors):
     arguments = {"temperature": 0.1, "dt": 0.05, "simulation": "diffrax", "device": device}
     values, _ = samples(time=30.0, **arguments)
     found = np.var(np.asarray(values) @ vectors, axis=0)
-    np.testing.assert_allclose(found, 0.1 / VALUES, rtol=5 * np.sqrt(2 / SAMPLES) + 0.01)
+    np.testing.assert_allclose(found, 0.1 / VALUES, rtol=5 * np.sqrt(2 / SAMPLES))
 
 
 def test_underdamped_mean(matrix):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
-from jaxtyping import Array, Bool, Inexact
+from jaxtyping import Array, Bool, Inexact, PyTree
 
 from .._ravel import dtype_of
 from .spectra import Measure, as_gram, flat_product
@@ -25,11 +25,18 @@ def check_tagged(operator: lx.AbstractLinearOperator) -> None:
     raise ValueError(msg)
 
 
-def check_definite(operator: lx.AbstractLinearOperator, measure: Measure) -> Measure:
-    """The measure, unless the operator shows to be unsymmetric or indefinite."""
-    values, weights = measure
+def soundness(
+    operator: lx.AbstractLinearOperator, measure: Measure, *, exact: bool
+) -> Inexact[Array, ""]:
+    """One, or an error where the operator shows to be indefinite or unsymmetric.
+
+    Multiply a result by it: what does not reach a result is removed under jit, check and all.
+    `exact` tells that the measure has all eigenvalues, up to the rounding of an eigensolver.
+    """
+    values, _ = measure
     smallest, largest = jnp.min(values), jnp.max(values)
-    root = float(jnp.finfo(values.dtype).eps) ** 0.5
+    eps = float(jnp.finfo(values.dtype).eps)
+    tolerance = 10 * operator.in_size() * eps if exact else eps**0.5
 
     def indefinite(smallest: Any, largest: Any) -> str:
         return (
@@ -38,10 +45,10 @@ def check_definite(operator: lx.AbstractLinearOperator, measure: Measure) -> Mea
             " the arrays of its factor are rounded."
         )
 
-    bad = smallest < -root * jnp.abs(largest)
-    values = fail_if(bad, values, indefinite, smallest, largest)
+    bad = smallest < -tolerance * jnp.abs(largest)
+    one = fail_if(bad, jnp.ones((), values.dtype), indefinite, smallest, largest)
     if as_gram(operator) is not None:
-        return values, weights
+        return one
     asymmetry = _asymmetry(operator)
 
     def unsymmetric(asymmetry: Any) -> str:
@@ -50,7 +57,7 @@ def check_definite(operator: lx.AbstractLinearOperator, measure: Measure) -> Mea
             " the normal equations with lineax.Normal(SPU(...))."
         )
 
-    return fail_if(asymmetry > root, values, unsymmetric, asymmetry), weights
+    return fail_if(asymmetry > eps**0.5, one, unsymmetric, asymmetry)
 
 
 def check_step(dt: Inexact[Array, ""], limit: Inexact[Array, ""]) -> Inexact[Array, ""]:
@@ -65,6 +72,91 @@ def check_step(dt: Inexact[Array, ""], limit: Inexact[Array, ""]) -> Inexact[Arr
     return fail_if(dt > limit, dt, unstable, dt, limit)
 
 
+def check_start(start: PyTree[Array], structure: PyTree) -> None:
+    """ValueError unless the start has the tree and the shapes of what the device solves for."""
+    shapes = [
+        (jax.tree.structure(x), [leaf.shape for leaf in jax.tree.leaves(x)])
+        for x in (start, structure)
+    ]
+    if shapes[0] != shapes[1]:
+        msg = (
+            f"`options` hold a 'y0' of shapes {shapes[0][1]}, but the unknown of the device has"
+            f" {shapes[1][1]}: pass a PyTree like the solution; lineax.Normal of a wide operator"
+            " solves for the dual unknown, linalg.solve for the parameters."
+        )
+        raise ValueError(msg)
+
+
+def check_settled(measure: Measure, time: Any, sound: Array) -> Array:
+    """`sound`, or an error where the slowest mode has not settled to half of the digits."""
+    values = measure[0]
+    smallest = jnp.maximum(jnp.min(values), 0)
+    left = jnp.exp(-jnp.asarray(time, values.dtype) * smallest)
+
+    def unsettled(left: Any) -> str:
+        return (
+            "The derivative in `operator` is that of A^-1 b, but the slowest mode is still"
+            f" {left:.1e} of its way from there: pass a longer `time`, or differentiate a digital"
+            " solver."
+        )
+
+    return fail_if(left > float(jnp.finfo(values.dtype).eps) ** 0.5, sound, unsettled, left)
+
+
+def check_regular(values: Inexact[Array, " n"], sound: Array) -> Array:
+    """`sound`, or an error where the smallest of all eigenvalues is lost in rounding."""
+    smallest, largest = jnp.min(values), jnp.max(values)
+
+    def singular(smallest: Any, largest: Any) -> str:
+        return (
+            f"`operator` is singular: its eigenvalues are between {smallest:.3g} and"
+            f" {largest:.3g}, and its log determinant is minus infinity. Add damping."
+        )
+
+    tolerance = 10 * values.size * float(jnp.finfo(values.dtype).eps)
+    return fail_if(smallest <= tolerance * largest, sound, singular, smallest, largest)
+
+
+def check_covariance(noise: Inexact[Array, "n n"], sound: Array) -> Array:
+    """`sound`, or an error unless the noise is symmetric positive semidefinite."""
+    scale = jnp.max(jnp.abs(noise))
+    tolerance = 10 * noise.shape[0] * float(jnp.finfo(noise.dtype).eps)
+    asymmetry = jnp.max(jnp.abs(noise - noise.T))
+    smallest = jnp.linalg.eigvalsh((noise + noise.T) / 2)[0]
+
+    def wrong(asymmetry: Any, smallest: Any) -> str:
+        return (
+            f"`noise` is no covariance: it differs from its transpose by {asymmetry:.1e} and its"
+            f" smallest eigenvalue is {smallest:.3g}; pass a symmetric positive semidefinite"
+            " matrix."
+        )
+
+    bad = (asymmetry > tolerance * scale) | (smallest < -tolerance * noise.shape[0] * scale)
+    return fail_if(bad, sound, wrong, asymmetry, smallest)
+
+
+def check_not_negative(name: str, value: Array, sound: Array) -> Array:
+    """`sound`, or an error where a traced scalar is negative or not a number."""
+
+    def negative(value: Any) -> str:
+        return f"`{name}` is {value}; pass a scalar that is not negative (at least 0)."
+
+    return fail_if(~(value >= 0), sound, negative, value)
+
+
+def check_window(burn_in: Any, time: Any, sound: Array) -> Array:
+    """`sound`, or an error where a traced burn-in leaves no window before a time."""
+
+    def empty(burn_in: Any, time: Any) -> str:
+        return (
+            f"`burn_in` is {burn_in} and `time` {time}: a time average needs a window; pass a"
+            " burn_in below the time, or read_out='end'."
+        )
+
+    burn_in, time = jnp.asarray(burn_in), jnp.asarray(time)
+    return fail_if(~(burn_in < time), sound, empty, burn_in, time)
+
+
 def fail_if(
     bad: Bool[Array, ""], value: Array, message: Callable[..., str], *numbers: Array
 ) -> Array:
@@ -76,6 +168,7 @@ def fail_if(
         return np.asarray(value)
 
     shape = jax.ShapeDtypeStruct(value.shape, value.dtype)
+    bad, numbers = jax.lax.stop_gradient((bad, numbers))  # a callback has no derivative
 
     def call() -> Array:
         return jax.pure_callback(judge, shape, bad, value, *numbers, vmap_method="sequential")

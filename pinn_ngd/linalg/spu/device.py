@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact, Real
 
@@ -35,8 +36,8 @@ class Device(eqx.Module):
     `bits` leaves it positive semidefinite; any other operator as one dense array, which may become
     indefinite. Either is stored while it is simulated. Bits and `offset` work with every
     simulation, `mismatch` and `correlation_time` with "euler-maruyama" and "diffrax", `saturation`
-    with the former, `inertia` with the latter only. Raises ValueError for fewer than
-    one bit and for negative amounts.
+    with the former, `inertia` with the latter only. Raises ValueError for bits that are not a
+    positive integer, for negative amounts and a saturation that is not positive.
     """
 
     bits: int | None = eqx.field(static=True, default=None)
@@ -51,9 +52,13 @@ class Device(eqx.Module):
 
     def __check_init__(self):
         for name in ("bits", "input_bits", "read_out_bits"):
-            check_at_least(name, getattr(self, name), 1, "a number of bits, or None")
-        for name in ("mismatch", "offset", "correlation_time", "inertia", "saturation"):
+            check_count(name, getattr(self, name), "a number of bits, or None")
+        for name in ("mismatch", "offset", "correlation_time", "inertia"):
             check_at_least(name, getattr(self, name), 0, "an amount that is not negative")
+        limit: Any = self.saturation
+        if limit is not None and not isinstance(limit, Tracer) and not limit > 0:
+            msg = f"`saturation` is {limit}; pass a positive voltage, or None for no limit."
+            raise ValueError(msg)
 
     def program(self, operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
         """The operator with the precision of the arrays, symmetric still."""
@@ -121,6 +126,16 @@ class Device(eqx.Module):
             return x
         return quantize(self.clip(x), self.read_out_bits, self.saturation)
 
+    @property
+    def needs_arrays(self) -> bool:
+        """Whether the arrays must be stored to be rounded or to err."""
+        return self.bits is not None or not is_absent(self.mismatch)
+
+    def falsifies(self) -> str | None:
+        """The name of a non-ideality that makes what is read no symmetric linear map of b."""
+        names = ("input_bits", "read_out_bits", "mismatch", "offset", "saturation")
+        return next((f"`{name}`" for name in names if not is_absent(getattr(self, name))), None)
+
     def unsupported(self, simulation: str) -> str | None:
         """The name of a non-ideality that a simulation cannot represent."""
         amounts = {
@@ -171,6 +186,16 @@ def check_at_least(name: str, value: Any, least: int, meaning: str) -> None:
         raise ValueError(msg)
 
 
+def check_count(name: str, value: Any, meaning: str) -> None:
+    """ValueError for a value that is not a positive integer, nor None."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        msg = f"`{name}` is {value!r}; pass {meaning}: an integer."
+        raise ValueError(msg)
+    check_at_least(name, value, 1, meaning)
+
+
 class DeviceCost(eqx.Module):
     """A *model*, not a measurement, of the time and energy that one solve takes on a device.
 
@@ -190,7 +215,7 @@ class DeviceCost(eqx.Module):
     energy_per_bit: float = 1e-12
 
     def __check_init__(self):
-        check_at_least("bits", self.bits, 1, "a number of bits")
+        check_count("bits", self.bits, "a number of bits")
 
     def solve(self, elements: int, unknowns: int, time: Any) -> tuple[Array, Array]:
         """(seconds, joules) of one solve with so many programmable elements."""

@@ -33,8 +33,9 @@ class DiffraxProcess(eqx.Module):
     adaptive: bool = eqx.field(static=True)
 
     def run(
-        self, x: Vector, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
+        self, x: Vector | None, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
     ) -> tuple[Vector, Vector]:
+        x = b if x is None else x
         keys = [None, None, None] if key is None else list(jax.random.split(key, 3))
         state = self._start(x, schedule, keys[2])
         if not schedule.average:

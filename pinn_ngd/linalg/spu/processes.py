@@ -1,6 +1,7 @@
 """Simulations of dx = -(A x - b) dt + N(0, 2 temperature dt) on flat vectors.
 
-A process answers `run(x, b, schedule, key)` with what is read and the state at the end.
+A process answers `run(x, b, schedule, key)` with what is read and the state at the end; a start x
+of None stands for b.
 """
 
 from typing import Any, NamedTuple
@@ -11,9 +12,10 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Inexact, PRNGKeyArray
 
+from ..spectral import is_zero
 from .device import Device, is_absent
-from .filters import end_variance, joint_factor, mean_settled, settled
-from .spectra import DenseSpectrum, KrylovSpectrum, LowRankSpectrum, flat_product
+from .filters import decay_mean, end_variance, joint_factor, mean_settled, settled
+from .spectra import DenseSpectrum, KrylovSpectrum, LowRankSpectrum, Scalar, flat_product
 
 Vector = Inexact[Array, " n"]
 
@@ -30,49 +32,102 @@ class Schedule(NamedTuple):
 class SpectralProcess(eqx.Module):
     """The exact law at any time, with filters of the spectrum instead of time steps.
 
-    With r = b - A x(0) the mean is x(0) + settled(A) r: nothing cancels, x(0) is returned exactly
-    at time zero, and rounding errors of x(0) are corrected as by iterative refinement.
+    The mean is exp(-A t) x(0) + settled(A, t) b, a sum of two filters of vectors that are given:
+    no difference of x(0) and A^-1 b is formed, which would cancel. Where x(0) is b it is one filter
+    of b. At time zero x(0) is returned exactly.
     """
 
     spectrum: DenseSpectrum | LowRankSpectrum | KrylovSpectrum
-    operator: lx.AbstractLinearOperator
 
     def run(
-        self, x: Vector, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
+        self,
+        x: Vector | None,
+        b: Vector,
+        schedule: Schedule,
+        key: PRNGKeyArray | None,
+        target: Array | None = None,
     ) -> tuple[Vector, Vector]:
-        keys = None if key is None else jax.random.split(key)
+        """x is the start, None for b. With `target` b is A^T target, A the wide factor."""
+        mean = self._mean(x, b, schedule, target)
+        start = b if x is None else x
+        mean = [jnp.where(jnp.asarray(schedule.time) == 0, start, m) for m in mean]
+        if key is not None:
+            scale = _root(schedule.temperature, b)
+            noise = self._noise(b, schedule, key)
+            mean = [m + scale * z for m, z in zip(mean, noise, strict=True)]
+        return mean[0], mean[-1]
+
+    def vectors_used(self, started: bool, noisy: bool, schedule: Schedule) -> int:
+        """How many vectors the spectrum is applied to."""
+        noises = 1 if not schedule.average else 2 if is_zero(schedule.burn_in) else 3
+        return 1 + started + noisy * noises
+
+    def _mean(
+        self, x: Vector | None, b: Vector, schedule: Schedule, target: Array | None
+    ) -> list[Vector]:
+        of_start, of_force = _filters(schedule)
+
+        def apply(functions: list[Scalar]) -> list[Vector]:
+            if target is not None and isinstance(self.spectrum, LowRankSpectrum):
+                return self.spectrum.apply_rows(functions, target)
+            return self.spectrum.apply(functions, b)
+
+        if x is None:
+            pairs = zip(of_start, of_force, strict=True)
+            return apply([lambda a, f=f, g=g: f(a) + g(a) for f, g in pairs])
+        parts = zip(self.spectrum.apply(of_start, x), apply(of_force), strict=True)
+        return [kept + forced for kept, forced in parts]
+
+    def _noise(self, like: Vector, schedule: Schedule, key: PRNGKeyArray) -> list[Vector]:
+        """What is read and the end, at unit temperature, with their joint law."""
         if not schedule.average:
-            end = self._evolve(x, b, schedule.time, schedule, key)
-            return end, end
-        x = self._evolve(x, b, schedule.burn_in, schedule, None if keys is None else keys[0])
-        return self._watch(x, b, schedule, None if keys is None else keys[1])
-
-    def _evolve(
-        self, x: Vector, b: Vector, time: Any, schedule: Schedule, key: PRNGKeyArray | None
-    ) -> Vector:
-        residual = b - flat_product(self.operator)(x)
-        (change,) = self.spectrum.apply([lambda a: settled(a, time)], residual)
-        if key is None:
-            return x + change
-        (noise,) = self.spectrum.apply([lambda a: jnp.sqrt(end_variance(a, time))], _normal(key, x))
-        return x + change + _root(schedule.temperature, x) * noise
-
-    def _watch(
-        self, x: Vector, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
-    ) -> tuple[Vector, Vector]:
-        """Average over the window and state at its end, with their joint law."""
-        window = jnp.asarray(schedule.time, x.dtype) - jnp.asarray(schedule.burn_in, x.dtype)
-        residual = b - flat_product(self.operator)(x)
-        filters = [lambda a: mean_settled(a, window), lambda a: settled(a, window)]
-        average, end = self.spectrum.apply(filters, residual)
-        if key is None:
-            return x + average, x + end
-        first, second = (_normal(k, x) for k in jax.random.split(key))
+            root = [lambda a: jnp.sqrt(end_variance(a, schedule.time))]
+            return self.spectrum.apply(root, _normal(key, like))
+        window = _window(schedule, like.dtype)
+        before, within = jax.random.split(key)
+        first, second = (_normal(k, like) for k in jax.random.split(within))
         factor = [lambda a, i=i: joint_factor(a, window)[i] for i in range(3)]
-        noise, shared = self.spectrum.apply(factor[:2], first)
+        end, shared = self.spectrum.apply(factor[:2], first)
         (own,) = self.spectrum.apply(factor[2:], second)
-        scale = _root(schedule.temperature, x)
-        return x + average + scale * (shared + own), x + end + scale * noise
+        if is_zero(schedule.burn_in):
+            return [shared + own, end]
+
+        def inherited(a: Array) -> Array:
+            return jnp.sqrt(end_variance(a, schedule.burn_in))
+
+        bequest = [
+            lambda a: decay_mean(a * window) * inherited(a),
+            lambda a: jnp.exp(-a * window) * inherited(a),
+        ]
+        read, kept = self.spectrum.apply(bequest, _normal(before, like))
+        return [shared + own + read, end + kept]
+
+
+def _filters(schedule: Schedule) -> tuple[list[Scalar], list[Scalar]]:
+    """What start and force contribute to what is read and, for an average, to the end."""
+
+    def decay(a: Array) -> Array:
+        return jnp.exp(-a * jnp.asarray(schedule.time, a.dtype))
+
+    def force(a: Array) -> Array:
+        return settled(a, schedule.time)
+
+    if not schedule.average:
+        return [decay], [force]
+
+    def mean_decay(a: Array) -> Array:
+        start = jnp.exp(-a * jnp.asarray(schedule.burn_in, a.dtype))
+        return start * decay_mean(a * _window(schedule, a.dtype))
+
+    def mean_force(a: Array) -> Array:
+        window = _window(schedule, a.dtype)
+        return settled(a, schedule.burn_in) * decay_mean(a * window) + mean_settled(a, window)
+
+    return [mean_decay, decay], [mean_force, force]
+
+
+def _window(schedule: Schedule, dtype: Any) -> Array:
+    return jnp.asarray(schedule.time, dtype) - jnp.asarray(schedule.burn_in, dtype)
 
 
 class EulerMaruyama(eqx.Module):
@@ -87,8 +142,9 @@ class EulerMaruyama(eqx.Module):
     dt: Any
 
     def run(
-        self, x: Vector, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
+        self, x: Vector | None, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
     ) -> tuple[Vector, Vector]:
+        x = b if x is None else x
         steps = num_steps(schedule.time, self.dt, x.dtype)
         h = jnp.asarray(schedule.time, x.dtype) / jnp.maximum(steps, 1).astype(x.dtype)
         start = jnp.asarray(schedule.burn_in, x.dtype) / jnp.where(h > 0, h, 1)
@@ -157,10 +213,12 @@ class _Colored(_Noise):
 
 
 def num_steps(time: Any, dt: Any, dtype: Any) -> Array:
-    """The fewest steps of at most dt; none for a time of zero."""
+    """The fewest steps of at most dt; none for a time of zero, else one for an infinite dt."""
     # A ratio that is a whole number but for rounding is this number.
-    ratio = jnp.asarray(time, dtype) / jnp.asarray(dt, dtype)
-    return jnp.ceil(ratio * (1 - 8 * float(jnp.finfo(dtype).eps))).astype(jnp.int32)
+    time = jnp.asarray(time, dtype)
+    ratio = time / jnp.asarray(dt, dtype)
+    steps = jnp.ceil(ratio * (1 - 8 * float(jnp.finfo(dtype).eps))).astype(jnp.int32)
+    return jnp.maximum(steps, (time > 0).astype(jnp.int32))
 
 
 def _normal(key: PRNGKeyArray, like: Vector) -> Vector:

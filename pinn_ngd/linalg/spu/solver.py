@@ -11,19 +11,36 @@ from jaxtyping import Array, ArrayLike, Inexact, PRNGKeyArray, PyTree, Real
 
 from .._ravel import dtype_of, freeze, ravel, thaw, unravel
 from ..spectral import is_zero
-from .checks import check_definite, check_step, check_tagged
-from .device import Device, DeviceCost, check_at_least, count_elements
+from .checks import (
+    check_not_negative,
+    check_settled,
+    check_start,
+    check_step,
+    check_tagged,
+    check_window,
+    soundness,
+)
+from .device import Device, DeviceCost, check_at_least, check_count, count_elements, is_absent
 from .filters import read_out_variance
 from .processes import EulerMaruyama, Schedule, SpectralProcess, num_steps
-from .spectra import KrylovSpectrum, Measure, as_gram, probe, spectrum_of
+from .spectra import PROBES, KrylovSpectrum, Measure, as_gram, probe, spectrum_of
 
 SIMULATIONS = ("exact", "lanczos", "euler-maruyama", "diffrax")
 READ_OUTS = ("end", "average")
 
 
+_CONJUGATE = "conjugate"
+NO_DERIVATIVE = (
+    "What is read is no linear map of b because of {}, so that its derivative is not another solve"
+    " on the device: differentiate without it, or use a digital solver."
+)
+
+
 class _State(eqx.Module):
     process: Any
     measure: Measure
+    sound: Inexact[Array, ""]  # one; multiplies results, so that its checks are not removed
+    products: Array
     frozen: eqxi.Static
     elements: eqxi.Static
 
@@ -55,22 +72,29 @@ class SPU(lx.AbstractLinearSolver[_State]):
 
     Options: `key`, needed where temperature > 0 (under `vmap` pass a key each, or all share their
     noise), and `y0`, the start x(0), shaped like the solution: state carries over as
-    `options={"y0": solution.stats["state"]}`.
+    `options={"y0": solution.stats["state"]}`. In `lineax.Normal` of a wide operator the device
+    solves for the dual unknown y, x = A^T y: `y0`, "state" and "standard_error" are those of y.
+    Use `linalg.solve`, which works in the space of x, for a start or a noise of x.
 
     `stats`: "time", "relaxation_time" (1 / lambda_min), "settled" (1 - exp(-time lambda_min), the
-    progress of the slowest mode; far below one, the result is not the solution), "condition",
-    "standard_error" (root mean square of the read-out's noise per coordinate, of the perfect
-    device), "dt_limit", "num_steps" (zero for the filters), "device_seconds", "device_joules" and
+    progress of the slowest mode; far below one, the result is not the solution), "condition" (of
+    the operator that was given, damping and all; infinite if singular), "standard_error" (root mean
+    square of the read-out's noise per coordinate, of the perfect device), "dt_limit", "num_steps"
+    (zero for the filters), "products" (made with the operator: 0 for "exact", which works on stored
+    eigenvalues, -1 for "diffrax", which does not tell), "device_seconds", "device_joules" and
     "state" (x at the end). Where the spectrum is not computed, 20 Lanczos products estimate it, and
     lambda_min is then an overestimate.
 
-    The result is `singular` where the voltages are not finite. A derivative of the solution is
-    another solve on the device, with the same noise.
+    The result is `singular` where the voltages are not finite. A derivative is another solve on the
+    device with the same options. In b it is right at any time where the device is noiseless, starts
+    at b and has none of input or read-out bits, mismatch, offset and saturation; else reverse mode
+    raises NotImplementedError, but forward mode is silently *wrong*. In the operator it is that of
+    A^-1 b, and an error unless the device has settled.
 
-    Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments
-    and a missing key. While it runs, a `ValueError` (JAX may
-    make it a `JaxRuntimeError`) tells of an operator that is
-    unsymmetric or indefinite after all (quantized too coarsely, say), and of a `dt` over the limit,
+    Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments, a
+    `y0` of another shape and a missing key. While it runs, a `ValueError` (JAX may make it a
+    `JaxRuntimeError`) tells of an operator that is unsymmetric or indefinite after all (quantized
+    too coarsely, say), of traced arguments that are out of range, and of a `dt` over the limit,
     which its message names.
 
     Donatella et al., Thermodynamic Natural Gradient Descent, arXiv:2405.13817, eqs. 13-19; Aifer et
@@ -90,7 +114,7 @@ class SPU(lx.AbstractLinearSolver[_State]):
     def __check_init__(self):
         for name in ("time", "temperature", "burn_in"):
             check_at_least(name, getattr(self, name), 0, "a scalar that is not negative")
-        check_at_least("products", self.products, 1, "a number of products")
+        check_count("products", self.products, "a number of products")
         self._check_names()
         self._check_window()
         dt: Any = self.dt
@@ -110,48 +134,136 @@ class SPU(lx.AbstractLinearSolver[_State]):
         operator = lx.linearise(operator)
         frozen = eqxi.Static(freeze(operator.in_structure()))
         elements = eqxi.Static(count_elements(operator))
-        process, measure = self._process(operator)
-        return _State(process, measure, frozen, elements)
+        return _State(*self._process(operator), frozen, elements)
+
+    def at_damping(self, state: _State, damping: Inexact[Array, ""]) -> _State:
+        """The state of A^T A with another damping: a shift of eigenvalues, for "exact" only."""
+        process = eqx.tree_at(lambda p: p.spectrum.damping, state.process, damping)
+        sound = check_not_negative("damping", damping, state.sound)
+        new = process, process.spectrum.measure(), sound
+        return eqx.tree_at(lambda s: (s.process, s.measure, s.sound), state, new)
 
     def compute(
         self, state: _State, vector: PyTree[Array], options: dict[str, Any]
     ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
+        return self.read(state, vector, options)
+
+    def read(
+        self,
+        state: _State,
+        vector: PyTree[Array],
+        options: dict[str, Any],
+        target: PyTree[Array] | None = None,
+    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
+        """Value, result and stats; with "exact" b may be told to be A^T target, A the factor.
+
+        Where A is wide, the device then stays in its row space, with no rounding in the flat
+        directions, which the inverse of a small damping would multiply.
+        """
         structure = thaw(state.frozen.value)
         dtype = dtype_of(structure)
-        b = ravel(vector, dtype)
-        start = self.device.load(ravel(options["y0"], dtype) if "y0" in options else b)
-        b = self.device.feed(b)
-        value, end = state.process.run(start, b, self._schedule(), self._key(options))
-        finite = jnp.all(jnp.isfinite(value))
-        result = lx.RESULTS.where(finite, lx.RESULTS.successful, lx.RESULTS.singular)
-        stats = {**self._stats(state, dtype), "state": unravel(end, structure)}
-        return unravel(self.device.read(value), structure), result, stats
+        raw = ravel(vector, dtype)
+        b, start = self.device.feed(raw), self._start(raw, structure, options)
+        row_space = {}
+        if target is not None and not self._alters(b, raw):
+            row_space["target"] = ravel(target, dtype)
+        key = self._key(options)
+        value, end = state.process.run(start, b, self._schedule(), key, **row_space)
+        sound = self._check_numbers(state.sound)
+        value, end = sound * self.device.read(value), sound * end
+        result = lx.RESULTS.where(
+            jnp.all(jnp.isfinite(value)), lx.RESULTS.successful, lx.RESULTS.singular
+        )
+        products = self._products(state, start is not None, key is not None)
+        last = {"products": products, "state": unravel(end, structure)}
+        stats = {**self._stats(state, dtype), **last}
+        return unravel(value, structure), result, stats
 
     def transpose(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
+        # Lineax transposes a conjugate only to differentiate in the operator.
+        if options.get(_CONJUGATE):
+            sound = check_settled(state.measure, self.time, state.sound)
+            return eqx.tree_at(lambda s: s.sound, state, sound), options
+        self._check_linear(options)
         return state, options
 
     def conj(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
-        return state, options
+        self._check_linear(options)  # of real operators only derivatives ask for the conjugate
+        return state, {**options, _CONJUGATE: True}
 
     def assume_full_rank(self) -> bool:
-        return True
+        return False  # Lineax then calls `conj`, so that an unsettled derivative is seen
 
-    def _process(self, operator: lx.AbstractLinearOperator) -> tuple[Any, Measure]:
+    def _check_linear(self, options: dict[str, Any]) -> None:
+        obstacle = self.not_linear(options)
+        if obstacle is not None:
+            raise NotImplementedError(NO_DERIVATIVE.format(obstacle))
+
+    def not_linear(self, options: dict[str, Any]) -> str | None:
+        """Why what is read is no symmetric linear map of b, whose derivative is another solve."""
+        if not is_zero(self.temperature):
+            return "`temperature`"
+        return "options['y0']" if "y0" in options else self.device.falsifies()
+
+    def _process(
+        self, operator: lx.AbstractLinearOperator
+    ) -> tuple[Any, Measure, Inexact[Array, ""], Array]:
+        gram_known = as_gram(operator) is not None
         if self.simulation == "exact":
+            operator = operator if gram_known else lx.materialise(operator)
             spectrum = spectrum_of(operator)
-            measure = check_definite(operator, spectrum.measure())
-            return SpectralProcess(spectrum, operator), measure
-        measure = check_definite(operator, probe(operator))
+            measure = spectrum.measure()
+            sound = soundness(operator, measure, exact=True)
+            return SpectralProcess(spectrum), measure, sound, jnp.asarray(0)
+        measure = probe(operator)
+        spent = jnp.asarray(min(PROBES, operator.in_size()) + 2 * (not gram_known))
+        sound = soundness(operator, measure, exact=False)
+        return self._simulation(operator, measure), measure, sound, spent
+
+    def _simulation(self, operator: lx.AbstractLinearOperator, measure: Measure) -> Any:
         if self.simulation == "lanczos":
-            spectrum = KrylovSpectrum(operator, min(self.products, operator.in_size()))
-            return SpectralProcess(spectrum, operator), measure
+            return SpectralProcess(KrylovSpectrum(operator, min(self.products, operator.in_size())))
         dt = self._dt(measure)
         operator = self.device.distort(operator)
         if self.simulation == "euler-maruyama":
-            return EulerMaruyama(operator, self.device, dt), measure
+            return EulerMaruyama(operator, self.device, dt)
         from .diffusion import DiffraxProcess
 
-        return DiffraxProcess(operator, self.device, dt, self.dt is None), measure
+        return DiffraxProcess(operator, self.device, dt, self.dt is None)
+
+    def _start(
+        self, b: Array, structure: PyTree, options: dict[str, Any]
+    ) -> Inexact[Array, " n"] | None:
+        """x(0); None where it is the b that is fed."""
+        if "y0" not in options:
+            return None if is_absent(self.device.offset) else self.device.load(b)
+        check_start(options["y0"], structure)
+        return self.device.load(ravel(options["y0"], b.dtype))
+
+    def _alters(self, fed: Array, raw: Array) -> bool:
+        return fed is not raw or self.device.bits is not None
+
+    def _products(self, state: _State, started: bool, noisy: bool) -> Array:
+        if self.simulation == "exact":
+            return state.products
+        if self.simulation == "lanczos":
+            used = state.process.vectors_used(started, noisy, self._schedule())
+            return state.products + used * state.process.spectrum.products
+        if self.simulation == "euler-maruyama":
+            dtype = dtype_of(thaw(state.frozen.value))
+            steps = num_steps(self.time, state.process.dt, dtype)
+            return state.products + steps.astype(state.products.dtype)
+        return jnp.full_like(state.products, -1)
+
+    def _check_numbers(self, sound: Array) -> Array:
+        """The scalar, or an error for traced arguments that are found to be invalid."""
+        named = {"time": self.time, "temperature": self.temperature, "burn_in": self.burn_in}
+        for name, value in named.items():
+            if isinstance(value, Tracer):
+                sound = check_not_negative(name, value, sound)
+        if self.read_out == "average" and any(isinstance(x, Tracer) for x in named.values()):
+            return check_window(self.burn_in, self.time, sound)
+        return sound
 
     def _dt(self, measure: Measure) -> Inexact[Array, ""]:
         limit = _dt_limit(measure)
@@ -186,11 +298,12 @@ class SPU(lx.AbstractLinearSolver[_State]):
         values = jnp.maximum(values, 0)
         variance = jnp.sum(weights * read_out_variance(values, time, self.burn_in, average))
         dt = getattr(state.process, "dt", None)
+        singular = smallest == 0
         return {
             "time": time,
             "relaxation_time": 1 / smallest,
             "settled": -jnp.expm1(-time * smallest),
-            "condition": largest / smallest,
+            "condition": jnp.where(singular, jnp.inf, largest / jnp.where(singular, 1, smallest)),
             "standard_error": jnp.sqrt(jnp.asarray(self.temperature, dtype) * variance),
             "dt_limit": _dt_limit(state.measure),
             "num_steps": jnp.asarray(0) if dt is None else num_steps(time, dt, dtype),

@@ -10,29 +10,34 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, Inexact
+from jaxtyping import Array, ArrayLike, Inexact, Real
 
 from .._ravel import dtype_of, ravel, unravel
 from ..kernel_matrix import kernel_matrix
 from ..operators import Damped, Gram, JacobianRows, Transposed, gram, matvec
 
 Scalar = Callable[[Array], Array]
+PROBES = 20
 Measure = tuple[Inexact[Array, " nodes"], Inexact[Array, " nodes"]]
 
 
 class DenseSpectrum(eqx.Module):
-    """All eigenvalues and eigenvectors of a stored matrix: O(n^3) once."""
+    """All eigenvalues and eigenvectors of a stored matrix, plus damping I: O(n^3) once."""
 
     values: Inexact[Array, " n"]
     vectors: Inexact[Array, "n n"]
+    damping: Real[ArrayLike, ""] = 0.0
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         coefficients = matvec(self.vectors.T, v)
-        values = jnp.maximum(self.values, 0)
+        values = self._shifted(jnp.maximum(self.values, 0))
         return [matvec(self.vectors, f(values) * coefficients) for f in functions]
 
     def measure(self) -> Measure:
-        return self.values, jnp.full_like(self.values, 1 / self.values.size)
+        return self._shifted(self.values), jnp.full_like(self.values, 1 / self.values.size)
+
+    def _shifted(self, values: Array) -> Array:
+        return values + jnp.asarray(self.damping, values.dtype)
 
 
 class LowRankSpectrum(eqx.Module):
@@ -40,12 +45,16 @@ class LowRankSpectrum(eqx.Module):
 
     f(A^T A + damping I) v = f(damping) v + A^T W h(s) W^T A v with the secant slope
     h(s) = (f(s + damping) - f(damping)) / s. Memory beyond A's own: O(m^2).
+
+    Where v = A^T y lies in the row space and f(damping) is much larger than f(s + damping), the
+    two terms cancel, and the rounding of v itself is multiplied by f(damping): `apply_rows`, which
+    is told y, has neither term.
     """
 
     operator: lx.AbstractLinearOperator
-    damping: Inexact[Array, ""]
     values: Inexact[Array, " m"]
     vectors: Inexact[Array, "m m"]
+    damping: Inexact[Array, ""]
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         inner = matvec(self.vectors.T, flat_product(self.operator)(v))
@@ -57,6 +66,13 @@ class LowRankSpectrum(eqx.Module):
 
         return [one(f) for f in functions]
 
+    def apply_rows(self, functions: Sequence[Scalar], y: Inexact[Array, " m"]) -> list[Array]:
+        """f(A^T A + damping I) A^T y = A^T W f(s + damping) W^T y, in the row space throughout."""
+        inner = matvec(self.vectors.T, y)
+        back = flat_product(self.operator.transpose())
+        values = self.values + self.damping.astype(self.values.dtype)
+        return [back(matvec(self.vectors, f(values) * inner)) for f in functions]
+
     def measure(self) -> Measure:
         n = self.operator.in_size()
         values = jnp.append(self.values, 0) + self.damping.astype(self.values.dtype)
@@ -66,7 +82,7 @@ class LowRankSpectrum(eqx.Module):
     def _slope(self, f: Scalar, level: Array) -> Array:
         # Eigenvalues below the rounding of A A^T are noise. There the slope of a smooth f is that
         # at the noise level, and nothing is divided by noise: A^T W has norm sqrt(s), so that the
-        # cancellation in the difference costs no more than rounding.
+        # cancellation in the difference costs no more than the rounding of f(damping) v.
         noise = jnp.finfo(level.dtype).eps * self.values.size * jnp.max(jnp.abs(self.values))
         s = jnp.maximum(self.values, jnp.where(noise > 0, noise, 1))
         return (f(s + level) - f(level)) / s
@@ -118,7 +134,7 @@ def lanczos(product: Scalar, v: Inexact[Array, " n"], steps: int) -> tuple[Array
     return basis, *_tridiagonal(alpha, beta)
 
 
-def probe(operator: lx.AbstractLinearOperator, products: int = 20) -> Measure:
+def probe(operator: lx.AbstractLinearOperator, products: int = PROBES) -> Measure:
     """Gauss quadrature of the spectrum of A from one random vector (Golub and Meurant 1994).
 
     A Lanczos process that keeps three vectors, so that memory is O(n). The extreme nodes lie
@@ -157,14 +173,20 @@ def _tridiagonal(alpha: Array, beta: Array) -> tuple[Array, Array]:
 
 
 def spectrum_of(operator: lx.AbstractLinearOperator) -> DenseSpectrum | LowRankSpectrum:
-    """The whole spectrum, from the m x m kernel matrix where the operator is a wide Gram matrix."""
+    """The whole spectrum, from the smaller side of A where the operator is A^T A + damping I.
+
+    The damping of a Gram operator is kept apart from the eigenvalues: another one is a shift.
+    """
     factored = as_gram(operator)
-    if factored is not None and factored.operator.out_size() < factored.operator.in_size():
+    if factored is None:
+        matrix = operator.as_matrix()
+        return DenseSpectrum(*jnp.linalg.eigh((matrix + matrix.T) / 2))
+    if factored.operator.out_size() < factored.operator.in_size():
         values, vectors = jnp.linalg.eigh(kernel_matrix(factored.operator))
         values = jnp.maximum(values, 0)
-        return LowRankSpectrum(factored.operator, factored.damping, values, vectors)
-    matrix = operator.as_matrix()
-    return DenseSpectrum(*jnp.linalg.eigh((matrix + matrix.T) / 2))
+        return LowRankSpectrum(factored.operator, values, vectors, factored.damping)
+    values, vectors = jnp.linalg.eigh(gram(factored.operator).as_matrix())
+    return DenseSpectrum(jnp.maximum(values, 0), vectors, factored.damping)
 
 
 def as_gram(operator: lx.AbstractLinearOperator) -> Gram | None:
