@@ -32,7 +32,7 @@ def solution(operator: lx.AbstractLinearOperator, found: Solution) -> Solves:
     A solver that counts its products itself says so in `stats["products"]`.
     """
     if "products" in found.stats:
-        count = jnp.sum(jnp.asarray(found.stats["products"]))
+        count = jnp.sum(jnp.maximum(jnp.asarray(found.stats["products"]), 0))  # -1: unknown
     else:
         steps = jnp.ravel(jnp.asarray(found.stats.get("num_steps", -1)))  # of all candidates
         count = jnp.sum(steps + 1)
