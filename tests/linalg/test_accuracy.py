@@ -64,7 +64,8 @@ def _run(operator, name, kind, vector, damping, form="auto"):
 
 
 def test_every_solver_has_bounds():
-    assert set(BOUNDS) == set(solver_names())
+    # A device that is read at a finite time is held to its own law, in test_spu_accuracy.py.
+    assert set(BOUNDS) == set(solver_names()) - {"spu"}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

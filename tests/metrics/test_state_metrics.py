@@ -210,7 +210,7 @@ def test_bad_input_is_explained():
     with pytest.raises(ValueError, match="`unbalanced`"):
         Wasserstein(unbalanced=-1.0)
     with pytest.raises(ValueError, match="unknown metric"):
-        metrics.get("h2")
+        metrics.get("h3")
     with pytest.raises(ValueError, match="choose a state metric"):
         bumps().system(THETA, ())
 
