@@ -158,7 +158,7 @@ def solve(
     if isinstance(solver, Spectral):
         return _solve_spectral(system, solver, options, state)
     if is_device(solver):
-        return Solution(*solve_on_device(system, inner(solver), options, state))
+        return Solution(*solve_on_device(system, inner(solver), _call, options, state))
     if is_iterative(solver):
         return _scaled(system, solver, _resolve(form, system.operator), options, state)
     return _solve(system, solver, _resolve(form, system.operator), options, state)
