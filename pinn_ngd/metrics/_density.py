@@ -8,9 +8,16 @@ Field = Float[Array, "..."]
 MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose
 
 
-def positive(rho: Field, shift: float, name: str) -> Field:
-    """rho + shift; a run-time error where that is not positive everywhere."""
+def lifted(rho: Field, shift: float, floor: float) -> Field:
+    """rho + shift, lifted further where its minimum is below a positive floor."""
     density = rho + jnp.asarray(shift, rho.dtype)
+    if not floor > 0:
+        return density
+    return density + jnp.maximum(jnp.asarray(floor, rho.dtype) - jnp.min(density), 0)
+
+
+def positive(density: Field, name: str) -> Field:
+    """The density; a run-time error where it is not positive everywhere."""
     return eqx.error_if(
         density,
         ~jnp.all(density > 0),

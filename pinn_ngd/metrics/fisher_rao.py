@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ..grids import Grid
 from ..objectives import AbstractState
-from ._density import MASS_TOLERANCE, closed, positive
+from ._density import MASS_TOLERANCE, closed, lifted, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
@@ -19,15 +19,17 @@ class FisherRao(AbstractStateMetric):
 
     With `mass_preserving` the target is sqrt(rho) (phi - E_rho phi): the gradient on densities of
     fixed mass. It gives the same step as the unconstrained (Hellinger) one, for tangents that sum
-    to zero; others are a run-time error. `shift` is added to the state to make it positive.
+    to zero; others are a run-time error. `shift` is added to the state to make it positive, and
+    more than that where its minimum would be below a positive `floor`.
     """
 
     mass_preserving: bool = eqx.field(static=True, default=False)
     shift: float = 0.0
+    floor: float = eqx.field(static=True, default=0.0)
     state: AbstractState | None = None
 
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Field]:
-        root = jnp.sqrt(positive(rho, self.shift, "Fisher-Rao"))
+        root = jnp.sqrt(positive(self._density(rho), "Fisher-Rao"))
         return lambda u: u / root * grid.cell_volume**0.5
 
     @property
@@ -39,7 +41,10 @@ class FisherRao(AbstractStateMetric):
         return closed(rho, mass, size, MASS_TOLERANCE) if self.mass_preserving else rho
 
     def covector(self, grid: Grid, rho: Field, phi: Field) -> Field:
-        rho = rho + jnp.asarray(self.shift, rho.dtype)
+        rho = self._density(rho)
         if self.mass_preserving:
             phi = phi - jnp.sum(rho * phi) / jnp.sum(rho)
         return jnp.sqrt(rho) * phi / grid.cell_volume**0.5
+
+    def _density(self, rho: Field) -> Field:
+        return lifted(rho, self.shift, self.floor)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from ..grids import Edges, Grid
 from ..linalg import factor_laplacian, ordering
 from ..objectives import AbstractState
-from ._density import MASS_TOLERANCE, closed, positive
+from ._density import MASS_TOLERANCE, closed, lifted, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
@@ -36,7 +36,8 @@ class Wasserstein(AbstractStateMetric):
       minus rho times its mass, as if the state were normalized (dropping their *mean* instead
       would charge the empty tails, and transport from there is expensive without limit); "ignore";
     - `unbalanced` kappa > 0 lets mass grow and decay: K + kappa diag(rho);
-    - `shift` is added to the state to make it positive.
+    - `shift` is added to the state to make it positive, and more than that where its minimum would
+      be below a positive `floor`.
 
     Raises ValueError for unknown choices; run-time errors for densities that are not positive and
     for tangents that do not conserve mass.
@@ -47,6 +48,7 @@ class Wasserstein(AbstractStateMetric):
     mass: Literal["check", "project", "ignore"] = eqx.field(static=True, default="check")
     unbalanced: float = eqx.field(static=True, default=0.0)
     shift: float = 0.0
+    floor: float = eqx.field(static=True, default=0.0)
     state: AbstractState | None = None
 
     def __check_init__(self):
@@ -62,7 +64,7 @@ class Wasserstein(AbstractStateMetric):
         scale = grid.cell_volume**0.5
         solve = self._elliptic_solve(grid, edges, conductance)
         normalized = self._closed(grid) and self.mass == "project"
-        density = rho + jnp.asarray(self.shift, rho.dtype)
+        density = lifted(rho, self.shift, self.floor)
         density = density / jnp.sum(density)
 
         def flux(u: Field) -> Array:
@@ -92,7 +94,7 @@ class Wasserstein(AbstractStateMetric):
 
     def _edges(self, grid: Grid, rho: Field) -> tuple[Edges, Float[Array, " e"]]:
         """The edges and w / length^2 on them; growth and decay are edges to the outside."""
-        rho = positive(rho, self.shift, "Wasserstein")
+        rho = positive(lifted(rho, self.shift, self.floor), "Wasserstein")
         edges = grid.central_edges if self.operator == "central" else grid.edges
         conductance = edges.density(rho) / jnp.asarray(edges.length**2, rho.dtype)
         if not self.unbalanced:

@@ -1,12 +1,14 @@
 """The contract between what is minimized and the optimizers."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PyTree, Scalar
 
+from .. import _tree
 from ..linalg import LeastSquaresSystem
 
 
@@ -53,10 +55,17 @@ class AbstractObjective(eqx.Module):
     ) -> LeastSquaresSystem:
         """The undamped linear system of the natural-gradient step at one model."""
 
-    @abc.abstractmethod
     def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
-        """loss(theta) - loss(theta - step), computed to survive cancellation."""
+        """loss(theta) - loss(theta - step); objectives that can avoid its cancellation do."""
+        del step
+        return before.loss - after.loss
 
     def loss(self, model: PyTree, batch: PyTree) -> Scalar:
         """The loss at one model."""
         return self.evaluate(model, batch).loss
+
+
+def with_gradient(loss: Callable[[PyTree], Scalar], model: PyTree) -> Evaluation:
+    """A loss of the model and its gradient, shaped like the parameters."""
+    params, static = _tree.trainable(model)
+    return Evaluation(*jax.value_and_grad(lambda q: loss(eqx.combine(q, static)))(params))

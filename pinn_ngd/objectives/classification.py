@@ -129,11 +129,6 @@ class ClassificationObjective(AbstractObjective):
             return LeastSquaresSystem(operator, target)
         return LeastSquaresSystem(operator, gradient=self.gradient(model, batch))
 
-    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
-        """The difference of the losses of one batch."""
-        del step
-        return before.loss - after.loss
-
     def _keys(self, batch: Batch) -> Array | None:
         if self.curvature != "mc-fisher":
             return None

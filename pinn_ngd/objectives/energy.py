@@ -13,7 +13,7 @@ from ..calculus import gradient
 from ..linalg import JacobianRows, LeastSquaresSystem
 from ..quadrature import AbstractRule, Quadrature
 from ._rows import map_points, point_row
-from .base import AbstractObjective, Evaluation
+from .base import AbstractObjective, Evaluation, with_gradient
 
 
 def value_and_gradient(u: Callable, x: Float[Array, " d"]) -> Float[Array, " 1+d"]:
@@ -72,11 +72,7 @@ class EnergyObjective(AbstractObjective):
         return sum(parts[1:], start=parts[0])
 
     def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
-        params, static = _tree.trainable(model)
-        value, grad = jax.value_and_grad(lambda q: self.energy(eqx.combine(q, static), batch))(
-            params
-        )
-        return Evaluation(value, grad)
+        return with_gradient(lambda m: self.energy(m, batch), model)
 
     def system(
         self, model: PyTree, batch: PyTree, *, matrix_free: bool = False

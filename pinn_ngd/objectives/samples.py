@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
 
-from .. import _tree
 from ..linalg import LeastSquaresSystem
-from .base import AbstractObjective, Evaluation
+from .base import AbstractObjective, Evaluation, with_gradient
 
 
 class SampleObjective(AbstractObjective):
@@ -38,12 +36,7 @@ class SampleObjective(AbstractObjective):
         return jax.vmap(lambda z: self.sampler(model, z))(batch)
 
     def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
-        params, static = _tree.trainable(model)
-
-        def loss(q: PyTree) -> Scalar:
-            return self.functional(self.samples(eqx.combine(q, static), batch))
-
-        return Evaluation(*jax.value_and_grad(loss)(params))
+        return with_gradient(lambda m: self.functional(self.samples(m, batch)), model)
 
     def system(
         self, model: PyTree, batch: PyTree, *, matrix_free: bool = False
@@ -54,7 +47,3 @@ class SampleObjective(AbstractObjective):
             " metric='wasserstein-kernel', or 'euclidean' for gradient descent."
         )
         raise ValueError(msg)
-
-    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
-        del step
-        return before.loss - after.loss

@@ -18,7 +18,7 @@ from .. import _tree
 from ..grids import Grid
 from ..linalg import LeastSquaresSystem
 from ._rows import map_points, point_row
-from .base import AbstractObjective, Evaluation
+from .base import AbstractObjective, Evaluation, with_gradient
 
 Field = Float[Array, "..."]
 
@@ -181,12 +181,7 @@ class StateObjective(AbstractObjective):
 
     def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
         del batch
-        params, static = _tree.trainable(model)
-
-        def loss(q: PyTree) -> Scalar:
-            return self.value(self.state(eqx.combine(q, static)))
-
-        return Evaluation(*jax.value_and_grad(loss)(params))
+        return with_gradient(lambda m: self.value(self.state(m)), model)
 
     def system(
         self, model: PyTree, batch: PyTree, *, matrix_free: bool = False
@@ -197,10 +192,6 @@ class StateObjective(AbstractObjective):
             " as `metric='l2'` or 'wasserstein', or state a `StateMisfit`, which has Gauss-Newton."
         )
         raise ValueError(msg)
-
-    def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
-        del step
-        return before.loss - after.loss
 
 
 def _sound(tangent: Field) -> Field:

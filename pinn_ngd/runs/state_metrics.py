@@ -10,16 +10,18 @@ from ..problem import Problem
 
 POINTS = {1: 200, 2: 48, 3: 16}  # per axis
 BLIND = ("h1-homogeneous", "h-1-homogeneous", "wasserstein", "wasserstein-central")
-SHIFT = 3.0  # as in the PINN experiments of Nurbekyan, Lei and Yang, whose solutions exceed -2
+# As in the PINN experiments of Nurbekyan, Lei and Yang, whose solutions exceed -2; a network on its
+# way may not.
+DENSITY = {"shift": 3.0, "floor": 1.0}
 
 
 def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     """Settings of that optimizer with the name of a metric replaced by the problem's metric.
 
     For PINN and Ritz problems the state is the network on a uniform grid. Densities are the network
-    plus 3. The mass of a network is free to change: metrics that would be blind to constants on a
-    closed grid get an open one (Dirichlet). Raises ValueError in more than three dimensions, where
-    such a grid is too large.
+    plus 3, or plus what makes them 1 or more. The mass of a network is free to change: metrics that
+    would be blind to constants on a closed grid get an open one (Dirichlet). Raises ValueError in
+    more than three dimensions, where such a grid is too large.
     """
     name = {**optimizers.settings(optimizer), **settings}.get("metric")
     if not isinstance(name, str) or not _wants_state(name, problem):
@@ -33,7 +35,7 @@ def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) ->
         raise ValueError(msg)
     boundary = "dirichlet" if name in BLIND else "neumann"
     grid = Grid(problem.domain, (POINTS[dimension],) * dimension, boundary)
-    own: dict[str, Any] = {"shift": SHIFT} if name in metrics.DENSITIES else {}
+    own: dict[str, Any] = DENSITY if name in metrics.DENSITIES else {}
     return {**settings, "metric": metrics.get(name, state=PointwiseState(grid), **own)}
 
 

@@ -194,6 +194,16 @@ def test_state_metrics_train_a_network_on_a_pde(name):
     assert np.all(np.diff(losses) < 0)
 
 
+@pytest.mark.parametrize("metric", [FisherRao, Wasserstein])
+def test_a_floor_lifts_a_state_that_falls_below_it(metric):
+    grid = Grid(Interval(0.0, 1.0), (4,), "dirichlet")
+    rho, u = jnp.asarray([1.0, -2.5, 0.5, 1.0]), jnp.asarray([0.3, 0.1, -0.2, 0.4])
+    lifted, shifted = (metric(shift=s, floor=1.0) for s in (3.0, 9.0))
+    for one, other in ((lifted, metric(shift=3.5)), (shifted, metric(shift=9.0))):
+        expected = other.inner(grid, rho, u, u)
+        np.testing.assert_allclose(one.inner(grid, rho, u, u), expected, rtol=1e-14)
+
+
 def test_bad_input_is_explained():
     negative = StateObjective(
         ExplicitState(Grid(Interval(0.0, 1.0), (4,)), lambda q: q), lambda r: jnp.sum(r)

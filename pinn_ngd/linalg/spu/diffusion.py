@@ -127,7 +127,7 @@ class DiffraxProcess(eqx.Module):
 
 def _diffrax() -> Any:
     try:
-        import diffrax
+        import diffrax  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         msg = "`simulation` is 'diffrax', which is not installed: pip install 'pinn-ngd[spu]'."
         raise ImportError(msg) from error
