@@ -2,9 +2,12 @@
 
 import json
 import os
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Most of the time is compilation, and most of that machine code which runs once.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import numpy as np
@@ -12,6 +15,18 @@ import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+MAPPED = 30_000  # half of Linux's default for the memory maps of a process
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_executables():
+    """Forget compiled functions in time: each holds maps, and the compiler dies without more."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.is_file() and maps.read_text().count("\n") > MAPPED:
+        jax.clear_caches()
 
 
 @pytest.fixture

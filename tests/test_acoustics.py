@@ -90,6 +90,7 @@ def test_the_scheme_converges_at_second_order_in_time():
     assert 1.8 < float(order) < 2.2
 
 
+@pytest.mark.slow
 def test_products_are_adjoint_and_derivatives_second_order():
     problem = load_problem("fwi-camembert", **SMALL)
     objective, model = problem.objective, problem.model(jax.random.key(0))
@@ -126,6 +127,7 @@ def test_natural_gradient_beats_descent_at_equal_simulations():
     assert losses["l2"] < 0.5 * losses["euclidean"] < 0.5 * start
 
 
+@pytest.mark.slow
 def test_updates_of_h_minus_one_are_smoother_than_those_of_h_one():
     """In the fit, H-1 weights low frequencies of the data; seen in the spectrum of Y^T b."""
     problem = load_problem("fwi-camembert", **SMALL)

@@ -44,6 +44,7 @@ def test_spectra_of_known_waves():
     assert len(figure.legends[0].get_texts()) == 2
 
 
+@pytest.mark.slow
 def test_update_spectra_of_a_small_inversion():
     """H1 sees the high frequencies of the data, and changes shorter waves than H-1."""
     problem = load_problem(

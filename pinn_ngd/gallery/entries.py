@@ -9,6 +9,7 @@ import numpy as np
 from ..data import digits
 from ..plotting import Curves, plot_curves, plot_history, plot_paths, save
 from ..runs import compare_optimizers
+from ..studies.device_algebra import algebra_errors
 from ..studies.mixture_paths import landscapes
 from ..studies.posterior import posterior_scores
 from ..studies.rounding import rounding_errors
@@ -98,6 +99,16 @@ def rounding(job: Job) -> Made:
     save(plot_curves(panels), job.folder / job.name)
     results = {panel.title: panel.curves for panel in panels}
     return recorded(job, [job.name], seeds=[0], results=results)
+
+
+def device_algebra(job: Job) -> Made:
+    """Error against time of what can be read off the noise of a device."""
+    samples = (20, 40) if job.quick else (20, 80, 320, 1280, 5120)
+    seeds = len(job.seeds(5))
+    curves = algebra_errors(samples, seeds, job.tell)
+    panel = Curves(curves, "time in relaxation times", "relative error")
+    save(plot_curves([panel]), job.folder / job.name)
+    return recorded(job, [job.name], seeds=list(range(seeds)), results=curves)
 
 
 def posterior(job: Job) -> Made:

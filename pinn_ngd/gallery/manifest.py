@@ -7,6 +7,7 @@ from pathlib import Path
 from ..runs import RUNS
 from .entries import (
     comparison,
+    device_algebra,
     mixture_paths,
     one_run,
     posterior,
@@ -16,6 +17,7 @@ from .entries import (
     times_of_steps,
 )
 from .job import Job, Made
+from .learning import learning
 from .results import results_table
 
 FOLDER = Path("figures")
@@ -60,8 +62,15 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
         steps=120,
         against=("seconds", "steps", "solves"),
     ),
-    "tngd-training": comparison(
+    "tngd-training": learning(
         "classify-mnist-5k", ("tngd", "ngd-woodbury", "sgd", "adam:rate=0.003"), seeds=5
+    ),
+    "tngd-finetune": learning(
+        "finetune-sentiment",
+        ("adam:rate=0.001", "tngd", *(f"tngd-adam:time={t}" for t in (1, 10, 100))),
+        seeds=2,
+        steps=100,
+        settings={"damping": 0.1},
     ),
     "tngd-time": comparison(
         "classify-digits",
@@ -95,6 +104,7 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
         settings={**PAPER, "time": 20.0},
     ),
     "step-times": times_of_steps,
+    "spu-algebra": device_algebra,
     "spu-rounding": rounding,
     "tngd-posterior": posterior,
     "results": results_table,

@@ -35,6 +35,7 @@ from .spectral import spectral_factor as spectral_factor
 from .spu import SPU as SPU
 from .spu import Device as Device
 from .spu import DeviceCost as DeviceCost
+from .spu import UnsettledWarning as UnsettledWarning
 from .system import Form as Form
 from .system import LeastSquaresSystem as LeastSquaresSystem
 from .system import Prepared as Prepared

@@ -3,6 +3,7 @@
 from .classification import plot_confusion as plot_confusion
 from .classification import plot_learning as plot_learning
 from .comparison import MEASURES as MEASURES
+from .comparison import band as band
 from .comparison import plot_comparison as plot_comparison
 from .curves import Curves as Curves
 from .curves import plot_curves as plot_curves

@@ -27,6 +27,7 @@ def test_the_estimate_is_unbiased():
     assert jnp.all(jnp.abs(error) < 4.5 * jnp.std(found, axis=0) / 2000**0.5)
 
 
+@pytest.mark.slow
 def test_directions_approach_the_exact_one():
     exact = solve(system(), Spectral()).value
 

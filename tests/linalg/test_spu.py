@@ -80,6 +80,7 @@ def test_the_limit_is_the_solution(operator, matrix, b, relative_error):
     assert relative_error(value, np.linalg.solve(matrix, b)) < 1e-13
 
 
+@pytest.mark.filterwarnings("ignore::pinn_ngd.linalg.UnsettledWarning")
 @pytest.mark.parametrize("damping", [0.0, 1e-6, 0.3])
 def test_low_rank_is_the_dense_exponential(dense, damping, relative_error):
     rows = np.random.default_rng(2).normal(size=(8, 40))
@@ -128,6 +129,7 @@ def test_lanczos_survives_an_exhausted_space(dense, relative_error):
     assert relative_error(krylov, exact) < 1e-13
 
 
+@pytest.mark.slow
 def test_operators_on_pytrees_under_jit_and_vmap():
     def product(tree):
         return {"a": 2.0 * tree["a"], "b": jax.tree.map(lambda x: 3.0 * x, tree["b"])}

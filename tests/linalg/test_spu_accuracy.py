@@ -175,3 +175,11 @@ def test_forward_derivatives_of_a_system(dense):
 
     with pytest.raises(RuntimeError, match="differentiated in the operator or the damping"):
         jax.jvp(scaled, (jnp.ones(()),), (jnp.ones(()),))
+
+
+def test_only_the_row_space_has_to_settle(dense):
+    """A small damping rules the null space of wide rows, where a gradient has no part."""
+    rows = np.random.default_rng(4).normal(size=(5, 20))
+    system = LeastSquaresSystem(dense(jnp.asarray(rows)), jnp.ones(5), damping=1e-9)
+    jax.block_until_ready(solve(system, SPU(time=100.0)).value)
+    jax.effects_barrier()

@@ -128,6 +128,7 @@ def test_noise_of_the_lyapunov_equation(operator, matrix):
             jax.block_until_ready(spu.lyapunov(operator, wrong, KEY, **READ).value)
 
 
+@pytest.mark.slow
 def test_single_precision(matrix):
     operator = lx.MatrixLinearOperator(jnp.asarray(matrix, jnp.float32), PSD)
     read = {"samples": 200, "spacing": 8.0, "burn_in": 40.0}

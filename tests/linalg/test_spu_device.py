@@ -118,6 +118,7 @@ def test_saturation(operator, b):
     np.testing.assert_allclose(_solve(operator, b, saturation=1e6), free)
 
 
+@pytest.mark.slow
 def test_mismatch_in_diffrax(operator, b, relative_error):
     pytest.importorskip("diffrax")
     device = Device(mismatch=0.02)

@@ -6,7 +6,7 @@ import lineax as lx
 import numpy as np
 import pytest
 
-from pinn_ngd.linalg import SPU, Device
+from pinn_ngd.linalg import SPU, Device, UnsettledWarning
 
 EVERY = ("exact", "lanczos", "euler-maruyama", "diffrax")
 RUNTIME = (ValueError, jax.errors.JaxRuntimeError)
@@ -148,3 +148,28 @@ def test_a_step_over_the_limit_is_named(operator, b):
 def test_noise_needs_a_key(operator, b):
     with pytest.raises(ValueError, match=r"no 'key', but `temperature` is 0.1"):
         lx.linear_solve(operator, b, SPU(time=1.0, temperature=0.1))
+
+
+@pytest.mark.parametrize("solve", ["eager", "jit", "vmap"])
+def test_a_hopeless_condition_number_warns(solve):
+    operator = lx.DiagonalLinearOperator(jnp.geomspace(1e-9, 1.0, 10))
+    operator = lx.TaggedLinearOperator(operator, PSD)
+
+    def read(b):
+        return lx.linear_solve(operator, b, SPU(time=1e4)).value
+
+    function = {"eager": read, "jit": jax.jit(read), "vmap": jax.vmap(read)}[solve]
+    b = jnp.ones((2, 10) if solve == "vmap" else 10)
+
+    def finished():
+        jax.block_until_ready(function(b))
+        jax.effects_barrier()
+
+    with pytest.warns(UnsettledWarning, match="time 10000, .*condition number over 1e"):
+        finished()
+
+
+@pytest.mark.parametrize("time", [0.0, 0.1, 1e9])
+def test_reading_early_or_late_on_purpose_does_not_warn(time, b, operator):
+    jax.block_until_ready(lx.linear_solve(operator, b, SPU(time=time)).value)
+    jax.effects_barrier()

@@ -208,6 +208,7 @@ def test_colored_noise_warms_stiff_modes_less(draw, vectors):
     np.testing.assert_array_less(abs(expected / limit - 1), h * VALUES)
 
 
+@pytest.mark.slow
 def test_inertia_changes_the_way_but_not_the_equilibrium(draw, vectors):
     pytest.importorskip("diffrax")
     samples, _ = draw

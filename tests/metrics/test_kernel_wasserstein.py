@@ -30,6 +30,7 @@ def information(metric, noise=NOISE, sampler=location_scale, theta=THETA):
     return rows.T @ rows
 
 
+@pytest.mark.slow
 def test_gaussians_have_the_flat_metric():
     """W2 of N(mean, diag(scale^2)) is |dmean|^2 + |dscale|^2; a larger basis comes closer."""
     errors = [
@@ -40,6 +41,7 @@ def test_gaussians_have_the_flat_metric():
     assert errors[2] < 0.15
 
 
+@pytest.mark.slow
 def test_the_restricted_maximum_lies_below_the_metric():
     """Fewer functions f give a smaller maximum; none gives more than E|v|^2 = v^T E[J^T J] v."""
     gram = jax.vmap(lambda z: jnp.concatenate([jnp.eye(2), jnp.diag(z)], axis=1))(NOISE)

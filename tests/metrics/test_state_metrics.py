@@ -225,6 +225,7 @@ def test_bad_input_is_explained():
         bumps().system(THETA, ())
 
 
+@pytest.mark.slow
 def test_projecting_is_normalizing():
     """Tangents of rho and of rho / mass give one step, wherever the functional is scale-free."""
     grid = Grid(Interval(-9.0, 9.5), (60,))

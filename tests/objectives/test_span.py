@@ -44,6 +44,7 @@ def test_targets_are_checked():
         LOSS.check(jnp.asarray([[0, 3]]), 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curvature", ["ggn", "mc-fisher"])
 def test_the_system_of_adapters_has_the_gradient_and_the_matrix_of_its_products(key, curvature):
     config = EncoderConfig(vocabulary=20, positions=6, width=8, heads=2, hidden=10, layers=1)

@@ -9,6 +9,7 @@ from pinn_ngd.linalg import SPU
 from pinn_ngd.optimizers import NaturalGradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simulation", ["exact", "lanczos"])
 def test_a_natural_gradient_on_the_device_lowers_the_loss(simulation):
     problem, key = load_problem("heat-1d"), jax.random.key(0)

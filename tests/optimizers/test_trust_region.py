@@ -119,6 +119,7 @@ def test_every_direct_solver_takes_the_same_first_step(solver):
     assert float(_tree.norm(gap)) < 1e-6 * float(_tree.norm(change))
 
 
+@pytest.mark.slow
 def test_matrix_free_takes_the_same_first_step():
     """From the same damping: the two forms start from different norms of A."""
     objective, start = poisson_1d(), network()

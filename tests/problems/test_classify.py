@@ -29,6 +29,7 @@ def blobs(outputs=3, **settings):
     )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_accuracy_in_result_history_and_pictures(tmp_path):
     result = run_problem(blobs(), out=tmp_path, seed=1)
     assert result["test_accuracy"] > 0.8

@@ -20,6 +20,7 @@ def test_pressures_solve_the_dense_system():
     np.testing.assert_allclose(u.ravel(), expected, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_it_passes_its_own_checks():
     assert all(check.passed for check in check_problem(load_problem("darcy-inverse", **SMALL)))
 

@@ -47,6 +47,7 @@ class AuthorsWasserstein(Wasserstein):
         return False
 
 
+@pytest.mark.slow
 def test_the_authors_numbers():
     problem = load_problem("lorenz-63", authors=True)
     objective, model = problem.objective, problem.model(jax.random.key(0))

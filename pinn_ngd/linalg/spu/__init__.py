@@ -6,6 +6,7 @@ from .algebra import inverse as inverse
 from .algebra import log_determinant as log_determinant
 from .algebra import lyapunov as lyapunov
 from .algebra import matrix_exponential as matrix_exponential
+from .checks import UnsettledWarning as UnsettledWarning
 from .device import Device as Device
 from .device import DeviceCost as DeviceCost
 from .device import quantize as quantize

@@ -1,5 +1,6 @@
 """What a device needs of its operator and of its step, checked while it runs."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,13 @@ from jaxtyping import Array, Bool, Inexact, PyTree
 
 from .._ravel import dtype_of
 from .spectra import Measure, as_gram, flat_product
+
+HOPELESS = 1e6  # the condition number above which the device is told to be out of its depth
+PROGRESS = 1e-3  # of the slowest mode, below which it is not on the way either
+
+
+class UnsettledWarning(UserWarning):
+    """The device was read long before its result could be the solution."""
 
 
 def check_tagged(operator: lx.AbstractLinearOperator) -> None:
@@ -85,6 +93,32 @@ def check_start(start: PyTree[Array], structure: PyTree) -> None:
             " solves for the dual unknown, linalg.solve for the parameters."
         )
         raise ValueError(msg)
+
+
+def warn_if_hopeless(values: Inexact[Array, " k"], time: Inexact[Array, ""]) -> None:
+    """UnsettledWarning where the condition number is out of reach of that time; also under jit.
+
+    `values` are the eigenvalues of the modes that b has a part in. Those below rounding do not
+    count: a consistent right-hand side has none in them. Neither does time 0, which asks for b
+    itself. The text has no changing number, so that Python's default filter shows it once.
+    """
+    largest = jnp.max(values)
+    level = 10 * values.size * float(jnp.finfo(values.dtype).eps) * largest
+    smallest = jnp.min(jnp.where(values > level, values, jnp.inf))
+    hopeless = (largest > HOPELESS * smallest) & (time * smallest < PROGRESS) & (time > 0)
+
+    def warn(hopeless: Any, time: Any) -> None:
+        if np.any(hopeless):
+            msg = (
+                f"the device was read at time {float(np.max(time)):g}, at which its slowest modes"
+                f" have not come a thousandth of their way (condition number over {HOPELESS:g}):"
+                " the result is not the solution of the system. Add damping, wait longer, or take a"
+                " digital solver; `stats` hold 'settled' and 'condition'."
+            )
+            warnings.warn(msg, UnsettledWarning, stacklevel=2)
+
+    hopeless, time = jax.lax.stop_gradient((hopeless, time))
+    jax.lax.cond(hopeless, lambda: jax.debug.callback(warn, hopeless, time), lambda: None)
 
 
 def check_settled(measure: Measure, time: Any, sound: Array) -> Array:

@@ -19,6 +19,7 @@ from .checks import (
     check_tagged,
     check_window,
     soundness,
+    warn_if_hopeless,
 )
 from .device import Device, DeviceCost, check_at_least, check_count, count_elements, is_absent
 from .filters import read_out_variance
@@ -85,11 +86,14 @@ class SPU(lx.AbstractLinearSolver[_State]):
     "state" (x at the end). Where the spectrum is not computed, 20 Lanczos products estimate it, and
     lambda_min is then an overestimate.
 
-    The result is `singular` where the voltages are not finite. A derivative is another solve on the
-    device with the same options. In b it is right at any time where the device is noiseless, starts
-    at b and has none of input or read-out bits, mismatch, offset and saturation; else reverse mode
-    raises NotImplementedError, but forward mode is silently *wrong*. In the operator it is that of
-    A^-1 b, and an error unless the device has settled.
+    The result is `singular` where the voltages are not finite. An `UnsettledWarning` tells, under
+    `jit` too, of a condition number that makes a solution at `time` hopeless.
+
+    A derivative is another solve on the device with the same options. In b it is right at any time
+    where the device is noiseless, starts at b and has none of input or read-out bits, mismatch,
+    offset and saturation; else reverse mode raises NotImplementedError, but forward mode is
+    silently *wrong*. In the operator it is that of A^-1 b, and an error unless the device has
+    settled.
 
     Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments, a
     `y0` of another shape and a missing key. While it runs, a `ValueError` (JAX may make it a
@@ -171,6 +175,8 @@ class SPU(lx.AbstractLinearSolver[_State]):
         value, end = state.process.run(start, b, self._schedule(), key, **row_space)
         sound = self._check_numbers(state.sound)
         value, end = sound * self.device.read(value), sound * end
+        modes = state.measure[0] if target is None else state.process.spectrum.row_values
+        warn_if_hopeless(modes, jnp.asarray(self.time, dtype))
         result = lx.RESULTS.where(
             jnp.all(jnp.isfinite(value)), lx.RESULTS.successful, lx.RESULTS.singular
         )

@@ -1,0 +1,81 @@
+"""Training and test curves of classifiers, against epochs and seconds."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..objectives import Shuffled
+from ..plotting import Curves, band, plot_curves, save
+from ..problem import Problem
+from ..runs import compare_optimizers
+from ..training import read_history
+from .job import Job, Made, recorded
+
+WINDOW = 20  # steps over which the losses of minibatches are averaged
+SHOWN = {"loss": "training loss", "test_nll": "test NLL", "test_error": "test error"}
+AGAINST = {"epochs": "epochs", "seconds": "seconds"}
+
+
+def learning(
+    problem: str,
+    optimizers: Sequence[str],
+    seeds: int,
+    steps: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Any:
+    """An entry that draws training loss, test likelihood and test error of several optimizers."""
+
+    def make_pictures(job: Job) -> Made:
+        chosen, loaded = job.seeds(seeds), job.problem(problem)
+        summary = compare_optimizers(
+            loaded, optimizers, seeds=chosen, out=job.runs, settings=settings,
+            resume=job.resume, tell=job.tell, **job.budget(None, steps),
+        )  # fmt: skip
+        histories = _histories(summary["runs"], job.runs, _epoch(loaded))
+        names = [f"{job.name}-{x}" for x in AGAINST]
+        for x, name in zip(AGAINST, names, strict=True):
+            save(plot_curves(_panels(histories, x), marker=""), job.folder / name)
+        shutil.copyfile(job.runs / "compare.md", job.folder / f"{job.name}.md")
+        return recorded(job, names, seeds=list(chosen), results=summary["rows"])
+
+    return make_pictures
+
+
+def _epoch(problem: Problem) -> float:
+    """Steps that see as many examples as there are."""
+    batches = problem.objective.batches
+    if not isinstance(batches, Shuffled):
+        raise ValueError(f"{problem.name} draws from no finite set: it has no epochs.")
+    return len(batches.targets) / batches.size
+
+
+def _histories(
+    runs: Sequence[Mapping[str, Any]], folder: Path, epoch: float
+) -> dict[str, list[list[dict[str, Any]]]]:
+    """By optimizer, for every seed: records with epochs and the mean of recent losses."""
+    found: dict[str, list[list[dict[str, Any]]]] = {}
+    for run in runs:
+        path = folder / run["folder"] / "history.jsonl"
+        if not path.is_file():
+            continue
+        records = read_history(path)
+        losses = [record["loss"] for record in records]
+        recent = [float(np.mean(losses[max(i - WINDOW, 0) : i])) for i in range(1, len(losses) + 1)]
+        smooth = [
+            {**record, "loss": loss, "epochs": record["step"] / epoch}
+            for record, loss in zip(records, recent, strict=True)
+        ]
+        found.setdefault(run["optimizer"], []).append(smooth)
+    return found
+
+
+def _panels(histories: Mapping[str, Sequence[Any]], x: str) -> list[Curves]:
+    panels = []
+    for y, ylabel in SHOWN.items():
+        bands = {label: band(seeds, x, y) for label, seeds in histories.items()}
+        curves = {k: (b.x, b.median, b.low, b.high) for k, b in bands.items() if b is not None}
+        panels.append(Curves(curves, AGAINST[x], ylabel))
+    return panels
