@@ -46,7 +46,7 @@ def learning(
 
 def _epoch(problem: Problem) -> float:
     """Steps that see as many examples as there are."""
-    batches = problem.objective.batches
+    batches = getattr(problem.objective, "batches", None)
     if not isinstance(batches, Shuffled):
         raise ValueError(f"{problem.name} draws from no finite set: it has no epochs.")
     return len(batches.targets) / batches.size
