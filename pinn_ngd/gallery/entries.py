@@ -10,6 +10,7 @@ from ..data import digits
 from ..plotting import Curves, plot_curves, plot_history, plot_paths, save
 from ..runs import compare_optimizers
 from ..studies.device_algebra import algebra_errors
+from ..studies.device_damping import worth_by_damping
 from ..studies.mixture_paths import landscapes
 from ..studies.posterior import posterior_scores
 from ..studies.rounding import rounding_errors
@@ -109,6 +110,21 @@ def device_algebra(job: Job) -> Made:
     panel = Curves(curves, "time in relaxation times", "relative error")
     save(plot_curves([panel]), job.folder / job.name)
     return recorded(job, [job.name], seeds=list(range(seeds)), results=curves)
+
+
+def device_damping(job: Job) -> Made:
+    """What the direction of a coarse or mismatched device is worth by its damping."""
+    dampings = np.geomspace(1e-5, 10.0, 4 if job.quick else 25).tolist()
+    problem, steps = job.problem("classify-digits"), 2 if job.quick else 50
+    found = worth_by_damping(
+        problem, dampings, (2, 3, 4, 6, 8), (0.01, 0.03, 0.1, 0.3, 1.0), steps=steps
+    )
+    panels = []
+    for curves, title in zip(found, ("rounded arrays", "mismatched arrays"), strict=True):
+        lines = {label: (dampings, values) for label, values in curves.items()}
+        panels.append(Curves(lines, "damping", "worth", title, yscale="linear"))
+    save(plot_curves(panels, marker=""), job.folder / job.name)
+    return recorded(job, [job.name], seeds=[0], results=found)
 
 
 def posterior(job: Job) -> Made:

@@ -8,6 +8,7 @@ from ..runs import RUNS
 from .entries import (
     comparison,
     device_algebra,
+    device_damping,
     mixture_paths,
     one_run,
     posterior,
@@ -105,6 +106,7 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
     ),
     "step-times": times_of_steps,
     "spu-algebra": device_algebra,
+    "spu-damping": device_damping,
     "spu-rounding": rounding,
     "tngd-posterior": posterior,
     "results": results_table,
