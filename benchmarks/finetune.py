@@ -32,22 +32,10 @@ from pinn_ngd.text import Tokens, graded, lexicon, tokenize
 TEST, TUNING = 1500, 1000
 CANDIDATES: dict[str, list[dict[str, float]]] = {
     "adam": [{"rate": 3e-4}, {"rate": 1e-3}, {"rate": 3e-3}],
-    "adam-cosine": [{"rate": 3e-4}, {"rate": 1e-3}, {"rate": 3e-3}],
-    "tngd-adam": [
-        {"rate": 3e-4, "damping": 1.0},
-        {"rate": 1e-3, "damping": 1.0},
-        {"rate": 1e-3, "damping": 0.1},
-    ],
-    "ngd-woodbury": [
-        {"rate": 0.1, "damping": 1.0},
-        {"rate": 0.1, "damping": 0.1},
-        {"rate": 0.01, "damping": 0.1},
-    ],
-    "tngd": [
-        {"rate": 0.1, "damping": 1.0},
-        {"rate": 0.1, "damping": 0.1},
-        {"rate": 0.01, "damping": 0.1},
-    ],
+    "adam-cosine": [{"rate": 1e-3}, {"rate": 3e-3}],
+    "tngd-adam": [{"rate": 1e-3, "damping": 0.1}, {"rate": 1e-3, "damping": 0.01}],
+    "ngd-woodbury": [{"rate": 0.03, "damping": 1.0}, {"rate": 0.01, "damping": 0.1}],
+    "tngd": [{"rate": 0.03, "damping": 1.0}, {"rate": 0.03, "damping": 0.1}],
 }
 
 

@@ -6,6 +6,7 @@ from .acceleration import Geodesic as Geodesic
 from .acceleration import Plain as Plain
 from .adapters import OptaxOptimizer as OptaxOptimizer
 from .adapters import as_optax as as_optax
+from .averaging import Averaged as Averaged
 from .base import STOP_REASONS as STOP_REASONS
 from .base import AbstractOptimizer as AbstractOptimizer
 from .base import StepInfo as StepInfo

@@ -13,6 +13,7 @@ from ..metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from . import minibatch_presets
 from .acceleration import AbstractAcceleration, Chord, Geodesic, Plain
 from .adapters import OptaxOptimizer
+from .averaging import Averaged
 from .base import AbstractOptimizer
 from .bfgs import bfgs
 from .line_search import Armijo, FixedStep, GridLineSearch
@@ -200,16 +201,19 @@ _PRESETS: dict[str, Callable[..., AbstractOptimizer]] = {
 }
 
 
+STOCHASTIC = {"adam", *minibatch_presets.PRESETS}
+
+
 def get(name: str, **settings: Any) -> AbstractOptimizer:
     """The optimizer called `name`, with its settings overridden.
 
-    Raises ValueError for an unknown name or setting, naming the known ones.
+    Those of minibatches have the setting `average` beside their own: see `Averaged`. Raises
+    ValueError for an unknown name or setting, naming the known ones.
     """
     if name not in _PRESETS:
         msg = f"unknown optimizer {name!r}; known are {', '.join(_PRESETS)}."
         raise ValueError(msg)
-    preset = _PRESETS[name]
-    known = _keywords(preset)
+    known = _keywords(name)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         msg = (
@@ -217,7 +221,9 @@ def get(name: str, **settings: Any) -> AbstractOptimizer:
             f"it has {', '.join(known) or 'none'}."
         )
         raise ValueError(msg)
-    return preset(**settings)
+    average = settings.pop("average", 0.0)
+    optimizer = _PRESETS[name](**settings)
+    return Averaged(optimizer, average) if average else optimizer
 
 
 def names() -> dict[str, str]:
@@ -230,9 +236,10 @@ def names() -> dict[str, str]:
 def settings(name: str) -> dict[str, Any]:
     """The settings of an optimizer and their defaults."""
     get(name)
-    return _keywords(_PRESETS[name])
+    return _keywords(name)
 
 
-def _keywords(preset: Callable[..., Any]) -> dict[str, Any]:
-    parameters = inspect.signature(preset).parameters
-    return {name: parameter.default for name, parameter in parameters.items()}
+def _keywords(name: str) -> dict[str, Any]:
+    parameters = inspect.signature(_PRESETS[name]).parameters
+    own = {key: parameter.default for key, parameter in parameters.items()}
+    return own | ({"average": 0.0} if name in STOCHASTIC else {})

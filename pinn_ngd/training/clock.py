@@ -25,7 +25,6 @@ class EvaluationClock:
         self.evaluate, self.every = evaluate, every
         self.count, self.cost = 0, 0.0
         self.at_step, self.at_seconds = -1, 0.0
-        self.model: PyTree = None  # the last one measured
         self.latest: dict[str, float] = {}
 
     def due(self, step: int, seconds: float) -> bool:
@@ -44,5 +43,4 @@ class EvaluationClock:
         self.latest = {name: float(value) for name, value in self.evaluate(model).items()}
         self.cost = time.perf_counter() - begun
         self.count, self.at_step, self.at_seconds = self.count + 1, step, seconds
-        self.model = model
         return self.latest

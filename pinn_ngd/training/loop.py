@@ -81,7 +81,7 @@ class _Loop:
         self.callbacks: tuple[AbstractCallback, ...] = ()
         self.started: list[AbstractCallback] = []
         self.checkpoint: Checkpoint | None = None
-        self.evaluation = EvaluationClock(None)
+        self.evaluation, self.evaluated = EvaluationClock(None), None
         self.history: list[Record] = []
         self.step, self.lines = 0, 0
         self.seconds, self.compile_seconds = 0.0, 0.0
@@ -235,14 +235,20 @@ class _Loop:
             self._evaluate()
         ending = None
         for callback in self.callbacks:
-            if callback.on_step(record, self.carry.model) == "stop" and ending is None:
+            if callback.on_step(record, self._answer()) == "stop" and ending is None:
                 ending = Ending("stopped", callback.message)
         return ending
 
     def _evaluate(self) -> None:
-        metrics = self.evaluation.measure(self.carry.model, self.step, self.seconds)
+        metrics = self.evaluation.measure(self._answer(), self.step, self.seconds)
+        self.evaluated = self.carry.model
         if self.history:
             self.history[-1].update(metrics)
+
+    def _answer(self) -> PyTree:
+        model, state = self.carry.model, self.carry.state
+        answer = getattr(self.optimizer, "answer", None)  # one of your own may have none
+        return model if answer is None or state is None else answer(model, state)
 
     def _checkpoint_due(self) -> bool:
         waited = time.monotonic() - self.saved_at
@@ -265,14 +271,14 @@ class _Loop:
         self.saved_at = time.monotonic()
 
     def _finish(self, ending: Ending) -> TrainResult:
-        if self.evaluation.model is not self.carry.model:
+        if self.evaluated is not self.carry.model:
             self._evaluate()
         self._save()
         return self._tell_the_end(ending)
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(
-            model=self.carry.model,
+            model=self._answer(),
             state=self.carry.state,
             history=self.history,
             status=ending.status,
