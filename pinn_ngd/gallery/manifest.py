@@ -7,6 +7,7 @@ from pathlib import Path
 from ..runs import RUNS
 from .entries import (
     comparison,
+    device_accuracy,
     device_algebra,
     device_damping,
     mixture_paths,
@@ -98,12 +99,7 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
         seeds=5,
         settings={**PAPER, "time": 5.0},
     ),
-    "tngd-bits": comparison(
-        "classify-digits",
-        ("tngd", *(f"tngd:bits={bits}" for bits in (2, 3, 4, 8))),
-        seeds=2,
-        settings={**PAPER, "time": 20.0},
-    ),
+    "tngd-bits": device_accuracy,
     "step-times": times_of_steps,
     "spu-algebra": device_algebra,
     "spu-damping": device_damping,

@@ -1,0 +1,55 @@
+"""What rounding and mismatch of a device's arrays cost in the end: the test error of a training."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import optimizers
+from ..problem import Problem
+from ..training import train
+
+SETTINGS = {
+    "time": 10.0,
+    "damping": 0.01,
+    "momentum": 0.0,
+    "rate": 0.1,
+}  # rate ours, rest published
+Curve = tuple[list[float], list[float], list[float], list[float]]
+
+
+def errors_by_device(
+    problem: Problem,
+    devices: Mapping[float, Mapping[str, Any]],
+    seeds: Sequence[int],
+    steps: int,
+    tell: Callable[[str], None],
+) -> Curve:
+    """(level, median, least, largest) final test error of `tngd`, by what the device lacks.
+
+    `devices` gives settings of the optimizer by level, bits or mismatch. A run that fails counts as
+    an error of one.
+    """
+    rows = []
+    for level, lacking in devices.items():
+        errors = [_final_error(problem, {**SETTINGS, **lacking}, seed, steps) for seed in seeds]
+        rows.append((float(level), float(np.median(errors)), min(errors), max(errors)))
+        tell(f"  {dict(lacking)}: {rows[-1][1]:.3f} ({min(errors):.3f} to {max(errors):.3f})")
+    level, median, least, largest = (list(column) for column in zip(*rows, strict=True))
+    return level, median, least, largest
+
+
+def _final_error(problem: Problem, settings: Mapping[str, Any], seed: int, steps: int) -> float:
+    key = jax.random.key(seed)
+    result = train(
+        problem.objective,
+        problem.model(key),
+        optimizers.get("tngd", **settings),
+        steps=steps,
+        key=jax.random.fold_in(key, 1),
+        evaluate=problem.evaluator(),
+        evaluate_every=steps,
+    )
+    failed = result.status == "failed"
+    return 1.0 if failed else float(result.metrics["test_error"])
