@@ -30,11 +30,12 @@ def learning(
 
     def make_pictures(job: Job) -> Made:
         chosen, loaded = job.seeds(seeds), job.problem(problem)
+        epoch = _epoch(loaded)
         summary = compare_optimizers(
             loaded, optimizers, seeds=chosen, out=job.runs, settings=settings,
             resume=job.resume, tell=job.tell, **job.budget(None, steps),
         )  # fmt: skip
-        histories = _histories(summary["runs"], job.runs, _epoch(loaded))
+        histories = _histories(summary["runs"], job.runs, epoch)
         names = [f"{job.name}-{x}" for x in AGAINST]
         for x, name in zip(AGAINST, names, strict=True):
             save(plot_curves(_panels(histories, x), marker=""), job.folder / name)
@@ -48,7 +49,7 @@ def _epoch(problem: Problem) -> float:
     """Steps that see as many examples as there are."""
     batches = getattr(problem.objective, "batches", None)
     if not isinstance(batches, Shuffled):
-        raise ValueError(f"{problem.name} draws from no finite set: it has no epochs.")
+        raise ValueError(f"{problem.name} draws from no finite set: it has no epochs to show.")
     return len(batches.targets) / batches.size
 
 

@@ -69,10 +69,14 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
     ),
     "tngd-finetune": learning(
         "finetune-sentiment",
-        ("adam:rate=0.001", "tngd", *(f"tngd-adam:time={t}" for t in (1, 10, 100))),
+        (
+            "adam:rate=0.001",
+            "tngd:rate=0.03:damping=1.0",
+            *(f"tngd-adam:time={t}" for t in (1, 10, 100)),
+        ),
         seeds=2,
         steps=100,
-        settings={"damping": 0.1},
+        settings={"damping": 0.1, "schedule": "cosine", "decay_steps": 100},
     ),
     "tngd-time": comparison(
         "classify-digits",

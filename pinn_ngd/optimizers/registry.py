@@ -221,9 +221,15 @@ def get(name: str, **settings: Any) -> AbstractOptimizer:
             f"it has {', '.join(known) or 'none'}."
         )
         raise ValueError(msg)
+    settings = {key: _like(known[key], value) for key, value in settings.items()}
     average = settings.pop("average", 0.0)
     optimizer = _PRESETS[name](**settings)
     return Averaged(optimizer, average) if average else optimizer
+
+
+def _like(default: Any, value: Any) -> Any:
+    """The value; a float where it is an integer and the default a float: time=5 is time=5.0."""
+    return float(value) if isinstance(default, float) and type(value) is int else value
 
 
 def names() -> dict[str, str]:

@@ -98,9 +98,18 @@ def colors(labels: Iterable[str]) -> dict[str, str]:
 
 
 def decades(axis: Any, at_most: int = 7) -> None:
-    """Ticks at powers of ten, few enough to read, with the powers between them unlabeled."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    """Ticks at powers of ten, few enough to read, with the powers between them unlabeled.
 
+    An axis that shows less than one and a half of them has ticks at 1, 2 and 5 instead.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    if 0 < low < high < 32 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=99))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: in_plain_numbers(value)))
+        axis.set_minor_locator(LogLocator(subs=(), numticks=99))
+        return
     axis.set_major_locator(LogLocator(numticks=at_most))
     axis.set_minor_locator(LogLocator(numticks=99))
     axis.set_minor_formatter(NullFormatter())

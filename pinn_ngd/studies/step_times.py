@@ -52,7 +52,7 @@ def step_times(
         elements = 2 * parameters * size.batch * size.outputs + parameters
         seconds, _ = DeviceCost().solve(elements, parameters, DEVICE_TIME)
         found[MODEL].append(found["adam"][-1] + 1e3 * float(seconds))
-        found["parameters"].append(parameters)
+        found["parameters"].append(float(parameters))
         tell(f"  {size}: " + ", ".join(f"{name} {x[-1]:.1f}" for name, x in found.items()))
     return found
 
