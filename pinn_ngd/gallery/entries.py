@@ -10,7 +10,7 @@ from ..data import digits
 from ..plotting import Curves, plot_curves, plot_history, plot_paths, save
 from ..problem import load_problem
 from ..runs import compare_optimizers
-from ..studies.device_accuracy import errors_by_device
+from ..studies.device_accuracy import empty_arrays, errors_by_device
 from ..studies.device_algebra import algebra_errors
 from ..studies.device_damping import worth_by_damping
 from ..studies.mixture_paths import landscapes
@@ -118,7 +118,7 @@ def device_damping(job: Job) -> Made:
     """What the direction of a coarse or mismatched device is worth by its damping."""
     dampings = np.geomspace(1e-5, 10.0, 4 if job.quick else 25).tolist()
     problem, steps = job.problem("classify-digits"), 2 if job.quick else 50
-    found = worth_by_damping(
+    *found, facts = worth_by_damping(
         problem, dampings, (2, 3, 4, 6, 8), (0.01, 0.03, 0.1, 0.3, 1.0), steps=steps
     )
     panels = []
@@ -126,20 +126,20 @@ def device_damping(job: Job) -> Made:
         lines = {label: (dampings, values) for label, values in curves.items()}
         panels.append(Curves(lines, "damping", "worth", title, yscale="linear"))
     save(plot_curves(panels, marker=""), job.folder / job.name)
-    return recorded(job, [job.name], seeds=[0], results=found)
+    return recorded(job, [job.name], seeds=[0], results=found, system=facts)
 
 
 def device_accuracy(job: Job) -> Made:
-    """Test error of trainings on coarse and mismatched devices, a perfect one, and descent."""
-    problem = load_problem("classify-digits", channels=4, width=12)
+    """Test error of trainings on coarse, mismatched, perfect and empty devices."""
+    problem = load_problem("classify-digits", channels=4, width=12, batch_size=16)
     seeds, steps = job.seeds(3), 2 if job.quick else 210
-    bits, sizes = ((2, 8), (0.1,)) if job.quick else ((2, 3, 4, 6, 8), (0.01, 0.03, 0.1, 0.3, 1.0))
+    bits, sizes = ((2, 8), (0.1,)) if job.quick else ((2, 3, 4, 6, 8), (0.03, 0.1, 0.3, 1.0))
     stepped = {"simulation": "euler-maruyama"}
     lacking: dict[str, dict[float, dict[str, Any]]] = {
         "bits": {float(count): {"bits": count} for count in bits},
         "mismatch": {size: {"mismatch": size, **stepped} for size in sizes},
     }
-    controls = {"perfect device": {}, "gradient descent": {"time": 0.0}}
+    controls = {"perfect device": {}, "empty arrays": empty_arrays()}
     flat = {
         label: errors_by_device(problem, {0.0: own}, seeds, steps, job.tell)
         for label, own in controls.items()
@@ -151,7 +151,7 @@ def device_accuracy(job: Job) -> Made:
         lines = {k: (levels, *(x * len(levels) for x in v[1:])) for k, v in flat.items()}
         scale = "linear" if label == "bits" else "log"
         curves = {"imperfect device": results[label], **lines}
-        panels.append(Curves(curves, label, "test error", xscale=scale, yscale="linear"))
+        panels.append(Curves(curves, label, "test error", xscale=scale))
     save(plot_curves(panels), job.folder / job.name)
     return recorded(job, [job.name], seeds=list(seeds), results=results)
 

@@ -8,6 +8,13 @@ Field = Float[Array, "..."]
 MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose
 
 
+def check_floor(floor: float) -> None:
+    """ValueError for a floor that is negative or not a number."""
+    if not floor >= 0:
+        msg = f"`floor` is {floor}; pass a positive density, or 0 for none."
+        raise ValueError(msg)
+
+
 def lifted(rho: Field, shift: float, floor: float) -> Field:
     """rho + shift, lifted further where its minimum is below a positive floor."""
     density = rho + jnp.asarray(shift, rho.dtype)
@@ -22,8 +29,8 @@ def positive(density: Field, name: str) -> Field:
         density,
         ~jnp.all(density > 0),
         f"the state is not positive everywhere, but the {name} metric measures densities: pass a"
-        " `shift` that makes it positive, let the model end in a softplus or an exponential, or"
-        " take an L2 or Sobolev metric.",
+        " `shift` or a `floor` that makes it positive, let the model end in a softplus or an"
+        " exponential, or take an L2 or Sobolev metric.",
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from ..grids import Grid
 from ..objectives import AbstractState
-from ._density import MASS_TOLERANCE, closed, lifted, positive
+from ._density import MASS_TOLERANCE, check_floor, closed, lifted, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
@@ -20,13 +20,17 @@ class FisherRao(AbstractStateMetric):
     With `mass_preserving` the target is sqrt(rho) (phi - E_rho phi): the gradient on densities of
     fixed mass. It gives the same step as the unconstrained (Hellinger) one, for tangents that sum
     to zero; others are a run-time error. `shift` is added to the state to make it positive, and
-    more than that where its minimum would be below a positive `floor`.
+    more than that where its minimum would be below a positive `floor`. Raises ValueError for a
+    negative one.
     """
 
     mass_preserving: bool = eqx.field(static=True, default=False)
     shift: float = 0.0
     floor: float = eqx.field(static=True, default=0.0)
     state: AbstractState | None = None
+
+    def __check_init__(self):
+        check_floor(self.floor)
 
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Field]:
         root = jnp.sqrt(positive(self._density(rho), "Fisher-Rao"))

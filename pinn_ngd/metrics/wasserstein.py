@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from ..grids import Edges, Grid
 from ..linalg import factor_laplacian, ordering
 from ..objectives import AbstractState
-from ._density import MASS_TOLERANCE, closed, lifted, positive
+from ._density import MASS_TOLERANCE, check_floor, closed, lifted, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
@@ -52,6 +52,7 @@ class Wasserstein(AbstractStateMetric):
     state: AbstractState | None = None
 
     def __check_init__(self):
+        check_floor(self.floor)
         _check("operator", self.operator, ("staggered", "central"))
         _check("elliptic", self.elliptic, ("direct", "cg"))
         _check("mass", self.mass, ("check", "project", "ignore"))

@@ -96,8 +96,15 @@ def as_optax(
     `update(gradients, state, params, batch=...)` ignores the gradients (the natural gradient is
     computed from the objective's rows) and returns the change of the parameters; `static` is the
     non-trainable half of `eqx.partition(model, eqx.is_inexact_array)`. Without `batch` the
-    objective's own points are used.
+    objective's own points are used. Raises ValueError for an optimizer that answers with something
+    else than its last iterate (`Averaged`): a transformation has no place for that.
     """
+    if type(optimizer).answer is not AbstractOptimizer.answer:
+        msg = (
+            "`optimizer` averages its iterates, but an Optax transformation only returns updates:"
+            " wrap the inner optimizer, and average the parameters with optax.ema."
+        )
+        raise ValueError(msg)
 
     def model(params: PyTree) -> PyTree:
         return params if static is None else eqx.combine(params, static)

@@ -23,10 +23,13 @@ class AveragedState(eqx.Module):
 class Averaged(AbstractOptimizer):
     """Another optimizer's steps, unchanged, with the mean of its iterates as the answer.
 
-    mean <- d mean + (1 - d) theta after each step, d = min(decay, (1 + k) / (10 + k)) at step k, so
-    that the start is soon forgotten. The noise of minibatches, which a constant step size never
-    loses, averages out (Polyak and Juditsky, SIAM J. Control Optim. 1992). Gradients are taken at
-    the iterates; evaluation, pictures and the result of `train` see the mean.
+    mean <- d mean + (1 - d) theta with the theta that step k starts from, so that no iterate enters
+    whose loss is not known to be finite, and d = min(decay, (1 + k) / (10 + k)), so that the start
+    is soon forgotten. The noise of minibatches that a constant step size never loses is averaged
+    over about 1 / (1 - decay) steps, which helps in the directions that move as fast (exponential
+    form of the averaging of Polyak and Juditsky, SIAM J. Control Optim. 1992). Gradients are taken
+    at the iterates; evaluation, pictures, checkpoints' `load_model` and the result of `train` see
+    the mean.
 
     Raises ValueError for a decay outside 0 <= decay < 1.
     """
@@ -69,16 +72,16 @@ class Averaged(AbstractOptimizer):
         *,
         key: PRNGKeyArray,
     ) -> tuple[PyTree, AveragedState, StepInfo]:
-        model, inner, info = self.inner.step(model, state.inner, objective, batch, key=key)
         params, _ = _tree.trainable(model)
+        new, inner, info = self.inner.step(model, state.inner, objective, batch, key=key)
 
-        def mix(mean: Array, new: Array) -> Array:
-            k = state.count.astype(new.dtype)
-            kept = jnp.minimum(jnp.asarray(self.decay, new.dtype), (1 + k) / (10 + k))
-            return kept * mean + (1 - kept) * new
+        def mix(mean: Array, theta: Array) -> Array:
+            k = state.count.astype(theta.dtype)
+            kept = jnp.minimum(jnp.asarray(self.decay, theta.dtype), (1 + k) / (10 + k))
+            return kept * mean + (1 - kept) * theta
 
         mean = jax.tree.map(mix, state.mean, params)
-        return model, AveragedState(inner, mean, state.count + 1), info
+        return new, AveragedState(inner, mean, state.count + 1), info
 
     def answer(self, model: PyTree, state: AveragedState) -> PyTree:
         _, static = _tree.trainable(model)

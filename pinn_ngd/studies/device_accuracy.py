@@ -1,5 +1,9 @@
-"""What rounding and mismatch of a device's arrays cost in the end: the test error of a training."""
+"""What rounding and mismatch of a device cost in the end: the test error of a training.
 
+Bits are those of arrays, input and read-out, the mismatch that of the arrays.
+"""
+
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +15,7 @@ from ..problem import Problem
 from ..training import train
 
 SETTINGS = {
-    "time": 10.0,
+    "time": 5.0,
     "damping": 0.01,
     "momentum": 0.0,
     "rate": 0.1,
@@ -38,6 +42,16 @@ def errors_by_device(
         tell(f"  {dict(lacking)}: {rows[-1][1]:.3f} ({min(errors):.3f} to {max(errors):.3f})")
     level, median, least, largest = (list(column) for column in zip(*rows, strict=True))
     return level, median, least, largest
+
+
+def empty_arrays() -> dict[str, float]:
+    """Settings of gradient descent with the steps that a device of zero arrays makes.
+
+    Its voltages are exp(-c t) g + (1 - exp(-c t)) / c g with the damping c: longer than g.
+    """
+    time, damping = SETTINGS["time"], SETTINGS["damping"]
+    factor = math.exp(-damping * time) - math.expm1(-damping * time) / damping
+    return {"time": 0.0, "rate": factor * SETTINGS["rate"]}
 
 
 def _final_error(problem: Problem, settings: Mapping[str, Any], seed: int, steps: int) -> float:

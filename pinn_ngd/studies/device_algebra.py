@@ -13,12 +13,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..linalg import SPU, spu
 
 Curve = tuple[list[float], list[float], list[float], list[float]]
-Task = tuple[Callable[[int, PRNGKeyArray], Array], Array, float]
+Task = tuple[Callable[[int, PRNGKeyArray], Array], Array, float, float]
 
 LABELS = ("solution", "inverse", "Lyapunov", "log determinant", "exponential")
 TEMPERATURE = 0.01
 BURN_IN = 5.0  # relaxation times
-NODES = 12  # devices of the log determinant, one after the other
+NODES = 12  # devices of the log determinant
 
 
 def algebra_errors(
@@ -32,22 +32,24 @@ def algebra_errors(
 ) -> dict[str, Curve]:
     """Median, least and largest relative error over seeds, against time in units of 1 / lambda_min.
 
-    Read-outs are one relaxation time 1 / lambda_min apart, after a burn-in of five. A has
-    eigenvalues from 1 / condition to 1 and random eigenvectors; errors are in the Frobenius norm,
-    that of the log determinant is absolute. The solution is read with temperature 0.01 for a
-    right-hand side of unit length, exp(-A) with the same; inverse, Lyapunov equation and log
-    determinant are moments of the noise itself, whose temperature cancels.
+    Read-outs are one relaxation time 1 / lambda_min apart, after a burn-in of five; those of
+    exp(-A) take a time of one RC time each. The devices of the log determinant and the columns of
+    exp(-A) run side by side: the time is that of one of them. A has eigenvalues from 1 / condition
+    to 1 and random eigenvectors; errors are in the Frobenius norm, that of the log determinant is
+    absolute. The solution is read with temperature 0.01 for a right-hand side of unit length,
+    exp(-A) with the same; inverse, Lyapunov equation and log determinant are moments of the noise
+    itself, whose temperature cancels.
     """
     found: dict[str, Curve] = {}
     tasks = _tasks(_matrix(size, condition), 1 / condition)
     for label in labels:
-        read, exact, each = tasks[label]
+        read, exact, start, each = tasks[label]
         times, errors = [], []
         for count in samples:
             keys = jax.random.split(jax.random.key(count), seeds)
             answers = jax.lax.map(lambda key, n=count, f=read: f(n, key), keys)
             errors.append(_relative(answers, exact))
-            times.append(each * count)
+            times.append(start + each * count)
         median, low, high = ([float(f(e)) for e in errors] for f in (np.median, np.min, np.max))
         found[label] = times, median, low, high
         tell(f"  {label}: {median[0]:.1e} to {median[-1]:.1e}")
@@ -61,7 +63,7 @@ def _matrix(size: int, condition: float) -> Float[Array, "n n"]:
 
 
 def _tasks(matrix: Float[Array, "n n"], slowest: float) -> dict[str, Task]:
-    """By label: what is read with a number of samples, the exact value, and the time of a sample.
+    """By label: what is read with a number of samples, the exact value, burn-in, time of a sample.
 
     Times are in relaxation times.
     """
@@ -88,19 +90,21 @@ def _tasks(matrix: Float[Array, "n n"], slowest: float) -> dict[str, Task]:
         return spu.matrix_exponential(operator, 1.0, key, **keywords).value
 
     return {
-        "solution": (average, jnp.linalg.solve(matrix, b), 1.0),
-        "inverse": (estimate(spu.inverse, **common), jnp.linalg.inv(matrix), 1.0),
+        "solution": (average, jnp.linalg.solve(matrix, b), BURN_IN, 1.0),
+        "inverse": (estimate(spu.inverse, **common), jnp.linalg.inv(matrix), BURN_IN, 1.0),
         "Lyapunov": (
             estimate(spu.lyapunov, noise, **common),
             jsl.solve_sylvester(matrix, matrix, noise),
+            BURN_IN,
             1.0,
         ),
         "log determinant": (
             estimate(spu.log_determinant, **common, nodes=NODES),
             jnp.linalg.slogdet(matrix)[1],
-            float(NODES),
+            BURN_IN,
+            1.0,
         ),
-        "exponential": (exponential, jsl.expm(-matrix), slowest),
+        "exponential": (exponential, jsl.expm(-matrix), 0.0, slowest),
     }
 
 

@@ -27,25 +27,28 @@ def worth_by_damping(
     *,
     steps: int,
     seed: int = 0,
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, float]]:
     """Worth of the settled direction against damping, by bits and by mismatch of the arrays.
 
     The system is that of one minibatch after some steps of training. The device has waited for its
     slowest mode, so that only its arrays err; `worth` says how good that is, and what plain
     gradient descent is worth stands beside it. Not a number where the voltages of a mismatched
-    device grow without bound.
+    device grow without bound. Third come the largest eigenvalue of A^T A and the share of the
+    entries of A that is not rounded to zero.
     """
     rows, gradient = _system(problem, steps, seed)
     perfect = [worth(rows, gradient, damping, gradient) for damping in dampings]
     by_bits, by_mismatch = {}, {}
+    facts = {"largest eigenvalue": float(np.linalg.eigvalsh(rows @ rows.T)[-1])}
     for count in bits:
         array = np.asarray(quantize(jnp.asarray(rows), count))
         by_bits[f"{count} bits"] = _curve(rows, gradient, dampings, array, array)
+        facts[f"nonzero share at {count} bits"] = float(np.mean(array != 0))
     for size in mismatches:
         errors = np.random.default_rng(seed).standard_normal((2, *rows.shape))
         forth, back = rows * (1 + size * errors)
         by_mismatch[f"mismatch {size:g}"] = _curve(rows, gradient, dampings, forth, back)
-    return {**by_bits, DESCENT: perfect}, {**by_mismatch, DESCENT: perfect}
+    return {**by_bits, DESCENT: perfect}, {**by_mismatch, DESCENT: perfect}, facts
 
 
 def worth(rows: Matrix, gradient: Vector, damping: float, direction: Vector) -> float:

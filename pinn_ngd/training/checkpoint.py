@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-FORMAT = "pinn_ngd checkpoint 1"
+FORMAT = "pinn_ngd checkpoint 2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Snapshot:
     """Everything that a run needs to go on bit by bit.
 
     `key` is the typed key of the whole run (keys of steps are folded from it), `lines` how many
-    history lines were written before the snapshot, `solves` the totals of solves.
+    history lines were written before the snapshot, `solves` the totals of solves. `answer` is what
+    `load_model` returns, the model itself unless the optimizer made something better of its steps.
     """
 
     model: PyTree
@@ -45,6 +46,7 @@ class Snapshot:
     compile_seconds: float = 0.0
     lines: int = 0
     solves: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    answer: PyTree = None
 
 
 def save_checkpoint(path: str | os.PathLike, snapshot: Snapshot) -> None:
@@ -72,6 +74,7 @@ def load_checkpoint(path: str | os.PathLike, *, like: tuple[PyTree, PyTree]) -> 
     """
     with _open(path) as file:
         header = _read_header(file, path)
+        answer = _read_tree(file, path, like[0], header["model"], "model")
         model = _read_tree(file, path, like[0], header["model"], "model")
         state = _read_tree(file, path, like[1], header["state"], "state")
     data = jnp.asarray(np.asarray(header["key_data"], dtype=np.uint32))
@@ -84,11 +87,12 @@ def load_checkpoint(path: str | os.PathLike, *, like: tuple[PyTree, PyTree]) -> 
         compile_seconds=header["compile_seconds"],
         lines=header["lines"],
         solves=header.get("solves", {}),
+        answer=answer,
     )
 
 
 def load_model(path: str | os.PathLike, *, like: PyTree) -> PyTree:
-    """Read only the model of a checkpoint, into the structure of `like`; raises as above."""
+    """Read only the answer of a checkpoint, into the structure of `like`; raises as above."""
     with _open(path) as file:
         header = _read_header(file, path)
         return _read_tree(file, path, like, header["model"], "model")
@@ -108,7 +112,9 @@ def _write(file: BinaryIO, snapshot: Snapshot) -> None:
         "state": _describe(snapshot.state),
     }
     file.write(json.dumps(header).encode() + b"\n")
-    eqx.tree_serialise_leaves(file, _without_keys(snapshot.model))
+    answer = snapshot.model if snapshot.answer is None else snapshot.answer
+    for model in (answer, snapshot.model):
+        eqx.tree_serialise_leaves(file, _without_keys(model))
     eqx.tree_serialise_leaves(file, _without_keys(snapshot.state))
     file.flush()
     os.fsync(file.fileno())

@@ -143,7 +143,7 @@ class _Loop:
             stride=self.stride,
             objective=self.objective,
             optimizer=self.optimizer,
-            model=self.carry.model,
+            model=self._answer(),
         )
         for callback in self.callbacks:
             self.started.append(callback)
@@ -266,6 +266,7 @@ class _Loop:
             compile_seconds=self.compile_seconds,
             lines=self.lines + len(self.history),
             solves=self.solves,
+            answer=self._answer(),
         )
         save_checkpoint(self.checkpoint.path, snapshot)
         self.saved_at = time.monotonic()

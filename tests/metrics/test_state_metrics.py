@@ -217,6 +217,9 @@ def test_bad_input_is_explained():
             Wasserstein().system(negative, jnp.ones(4), (), matrix_free=matrix_free)
     with pytest.raises(ValueError, match="needs a `state`"):
         Sobolev().system(poisson_1d(), network(), poisson_1d().batch())
+    for metric in (FisherRao, Wasserstein):
+        with pytest.raises(ValueError, match="`floor` is -1"):
+            metric(floor=-1.0)
     with pytest.raises(ValueError, match="`unbalanced`"):
         Wasserstein(unbalanced=-1.0)
     with pytest.raises(ValueError, match="unknown metric"):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pinn_ngd import ClassificationObjective, Shuffled, optimizers, train
-from pinn_ngd.optimizers import Averaged
-from pinn_ngd.training import Checkpoint
+from pinn_ngd.optimizers import Averaged, as_optax
+from pinn_ngd.training import Checkpoint, load_checkpoint, load_model
 
 X = jax.random.normal(jax.random.key(0), (40, 3))
 OBJECTIVE = ClassificationObjective(Shuffled(X, (X[:, 0] > 0).astype(int), 8))
@@ -25,7 +25,7 @@ def run(optimizer, steps, **keywords):
 def test_the_answer_is_the_mean_of_the_iterates():
     mean = MODEL.weight
     for k in range(6):
-        iterate = run(PLAIN, k + 1).model.weight
+        iterate = run(PLAIN, k).model.weight
         kept = min(0.6, (1 + k) / (10 + k))
         mean = kept * mean + (1 - kept) * iterate
     seen = []
@@ -39,6 +39,26 @@ def test_the_answer_is_the_mean_of_the_iterates():
     np.testing.assert_array_equal(seen[-1], found.model.weight)
     assert len(seen) == 6
     assert [r["loss"] for r in found.history] == [r["loss"] for r in run(PLAIN, 6).history]
+
+
+def test_a_failed_run_answers_with_finite_iterates_only():
+    wild = optimizers.get("sgd", rate=1.7e308, average=0.95)
+    failed = run(wild, 50)
+    assert failed.status == "failed"
+    assert jnp.isfinite(OBJECTIVE.loss(failed.model, OBJECTIVE.batch()))
+
+
+def test_a_checkpoint_holds_the_answer_and_the_iterate(tmp_path):
+    path = tmp_path / "c"
+    found = run(AVERAGED, 5, checkpoint=Checkpoint(path))
+    np.testing.assert_array_equal(load_model(path, like=MODEL).weight, found.model.weight)
+    snapshot = load_checkpoint(path, like=(MODEL, found.state))
+    np.testing.assert_array_equal(snapshot.model.weight, run(PLAIN, 5).model.weight)
+
+
+def test_chains_of_optax_have_no_place_for_a_mean():
+    with pytest.raises(ValueError, match=r"`optimizer` averages its iterates.*optax\.ema"):
+        as_optax(AVERAGED, OBJECTIVE)
 
 
 def test_a_resumed_run_has_the_mean_of_the_uncut_one(tmp_path):

@@ -32,7 +32,8 @@ def test_worth_is_the_share_of_the_best_reduction(damping):
 def test_finer_arrays_and_more_damping_are_worth_more():
     problem = load_problem("classify-digits", width=6, batch_size=16)
     dampings = [1e-2, 1.0, 100.0]
-    bits, mismatch = worth_by_damping(problem, dampings, (2, 16), (1e-4, 3.0), steps=5)
+    bits, mismatch, facts = worth_by_damping(problem, dampings, (2, 16), (1e-4, 3.0), steps=5)
+    assert 0 < facts["nonzero share at 2 bits"] < facts["nonzero share at 16 bits"] <= 1
     assert bits["16 bits"][0] > 0.999 > bits["2 bits"][0]
     assert mismatch["mismatch 0.0001"][0] > 0.999
     assert not mismatch["mismatch 3"][0] > 0.5  # divergent (not a number) or bad

@@ -95,16 +95,20 @@ def check_start(start: PyTree[Array], structure: PyTree) -> None:
         raise ValueError(msg)
 
 
-def warn_if_hopeless(values: Inexact[Array, " k"], time: Inexact[Array, ""]) -> None:
+def warn_if_hopeless(
+    values: Inexact[Array, " k"], damping: Inexact[Array, ""], time: Inexact[Array, ""]
+) -> None:
     """UnsettledWarning where the condition number is out of reach of that time; also under jit.
 
-    `values` are the eigenvalues of the modes that b has a part in. Those below rounding do not
-    count: a consistent right-hand side has none in them. Neither does time 0, which asks for b
-    itself. The text has no changing number, so that Python's default filter shows it once.
+    `values` are the eigenvalues of A^T A + damping, or of a plain operator with damping 0. Modes
+    whose eigenvalue without the damping is below rounding do not count: a gradient A^T y has no
+    part in them. So single precision, where rounding begins at a condition number of a million, is
+    never warned about; nor is time 0, which asks for b itself. The text has no changing number, so
+    that Python's default filter shows it once.
     """
     largest = jnp.max(values)
     level = 10 * values.size * float(jnp.finfo(values.dtype).eps) * largest
-    smallest = jnp.min(jnp.where(values > level, values, jnp.inf))
+    smallest = jnp.min(jnp.where(values - damping > level, values, jnp.inf))
     hopeless = (largest > HOPELESS * smallest) & (time * smallest < PROGRESS) & (time > 0)
 
     def warn(hopeless: Any, time: Any) -> None:

@@ -42,6 +42,7 @@ class _State(eqx.Module):
     measure: Measure
     sound: Inexact[Array, ""]  # one; multiplies results, so that its checks are not removed
     products: Array
+    damping: Inexact[Array, ""]
     frozen: eqxi.Static
     elements: eqxi.Static
 
@@ -138,14 +139,16 @@ class SPU(lx.AbstractLinearSolver[_State]):
         operator = lx.linearise(operator)
         frozen = eqxi.Static(freeze(operator.in_structure()))
         elements = eqxi.Static(count_elements(operator))
-        return _State(*self._process(operator), frozen, elements)
+        zero = jnp.zeros((), dtype_of(operator.in_structure()))
+        damping = zero if factored is None else factored.damping.astype(zero.dtype)
+        return _State(*self._process(operator), damping, frozen, elements)
 
     def at_damping(self, state: _State, damping: Inexact[Array, ""]) -> _State:
         """The state of A^T A with another damping: a shift of eigenvalues, for "exact" only."""
         process = eqx.tree_at(lambda p: p.spectrum.damping, state.process, damping)
         sound = check_not_negative("damping", damping, state.sound)
-        new = process, process.spectrum.measure(), sound
-        return eqx.tree_at(lambda s: (s.process, s.measure, s.sound), state, new)
+        new = process, process.spectrum.measure(), sound, damping.astype(state.damping.dtype)
+        return eqx.tree_at(lambda s: (s.process, s.measure, s.sound, s.damping), state, new)
 
     def compute(
         self, state: _State, vector: PyTree[Array], options: dict[str, Any]
@@ -175,8 +178,7 @@ class SPU(lx.AbstractLinearSolver[_State]):
         value, end = state.process.run(start, b, self._schedule(), key, **row_space)
         sound = self._check_numbers(state.sound)
         value, end = sound * self.device.read(value), sound * end
-        modes = state.measure[0] if target is None else state.process.spectrum.row_values
-        warn_if_hopeless(modes, jnp.asarray(self.time, dtype))
+        warn_if_hopeless(state.measure[0], state.damping, jnp.asarray(self.time, dtype))
         result = lx.RESULTS.where(
             jnp.all(jnp.isfinite(value)), lx.RESULTS.successful, lx.RESULTS.singular
         )

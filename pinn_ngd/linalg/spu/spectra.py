@@ -33,13 +33,8 @@ class DenseSpectrum(eqx.Module):
         values = self._shifted(jnp.maximum(self.values, 0))
         return [matvec(self.vectors, f(values) * coefficients) for f in functions]
 
-    @property
-    def row_values(self) -> Inexact[Array, " n"]:
-        """The eigenvalues of the row space of A, or of all where it is not told apart."""
-        return self._shifted(self.values)
-
     def measure(self) -> Measure:
-        return self.row_values, jnp.full_like(self.values, 1 / self.values.size)
+        return self._shifted(self.values), jnp.full_like(self.values, 1 / self.values.size)
 
     def _shifted(self, values: Array) -> Array:
         return values + jnp.asarray(self.damping, values.dtype)
@@ -75,16 +70,12 @@ class LowRankSpectrum(eqx.Module):
         """f(A^T A + damping I) A^T y = A^T W f(s + damping) W^T y, in the row space throughout."""
         inner = matvec(self.vectors.T, y)
         back = flat_product(self.operator.transpose())
-        return [back(matvec(self.vectors, f(self.row_values) * inner)) for f in functions]
-
-    @property
-    def row_values(self) -> Inexact[Array, " m"]:
-        """The eigenvalues of the row space, in which A^T y lies."""
-        return self.values + self.damping.astype(self.values.dtype)
+        values = self.values + self.damping.astype(self.values.dtype)
+        return [back(matvec(self.vectors, f(values) * inner)) for f in functions]
 
     def measure(self) -> Measure:
         n = self.operator.in_size()
-        values = jnp.append(self.row_values, self.damping.astype(self.values.dtype))
+        values = jnp.append(self.values, 0) + self.damping.astype(self.values.dtype)
         weights = jnp.ones_like(values).at[-1].set(n - self.values.size) / n
         return values, weights
 
