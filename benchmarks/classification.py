@@ -112,12 +112,12 @@ def tuned(name: str, steps: int) -> dict[str, Any]:
     return max(scored, key=lambda pair: pair[0])[1]
 
 
-def favorable(name: str, seeds: int, steps: int) -> list[dict[str, Any]]:
+def favorable(name: str, seeds: range, steps: int) -> list[dict[str, Any]]:
     """The runs of the candidate with the best median of the best test accuracy."""
     scored = []
     for values in itertools.product(*METHODS[name].values()):
         settings = dict(zip(METHODS[name], values, strict=True))
-        runs = [run(mnist_5k(seed=s), name, settings, s, steps) for s in range(seeds)]
+        runs = [run(mnist_5k(seed=s), name, settings, s, steps) for s in seeds]
         accuracy = float(np.median([max(a for *_, a in r["curve"]) for r in runs]))
         print(f"  {name} {settings}: best test accuracy, median {accuracy:.4f}", flush=True)
         scored.append((accuracy, runs))
@@ -169,7 +169,7 @@ def report(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main(methods: list[str], seeds: int, steps: int, out: str, resume: bool) -> None:
+def main(methods: list[str], seeds: range, steps: int, out: str, resume: bool) -> None:
     runs = json.loads(Path(out).read_text()) if resume and Path(out).is_file() else []
     there = {run["method"] for run in runs}
     for name in [name for name in methods if name not in there]:
@@ -178,7 +178,7 @@ def main(methods: list[str], seeds: int, steps: int, out: str, resume: bool) -> 
         else:
             settings = tuned(name, steps)
             own = length(name, steps)
-            runs += [run(mnist_5k(seed=s), name, settings, s, own) for s in range(seeds)]
+            runs += [run(mnist_5k(seed=s), name, settings, s, own) for s in seeds]
         if out:
             Path(out).write_text(json.dumps(runs))
         if any(r["method"] == "adam" for r in runs):
@@ -189,7 +189,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--steps", type=int, default=620)
     parser.add_argument("--out", default="")
     parser.add_argument("--resume", action="store_true", help="keep the methods that `out` has")
-    main(**vars(parser.parse_args()))
+    given = parser.parse_args()
+    chosen = range(given.first, given.first + given.seeds)
+    main(given.methods, chosen, given.steps, given.out, given.resume)
