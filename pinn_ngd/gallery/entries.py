@@ -1,6 +1,5 @@
 """Kinds of entries: one run, a comparison, and what a study of its own draws."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 from ..data import digits
 from ..plotting import Curves, plot_curves, plot_history, plot_paths, save
 from ..problem import load_problem
-from ..runs import compare_optimizers
 from ..studies.device_accuracy import empty_arrays, errors_by_device
 from ..studies.device_algebra import algebra_errors
 from ..studies.device_damping import worth_by_damping
@@ -19,7 +17,7 @@ from ..studies.rounding import rounding_errors
 from ..studies.step_times import Size, step_times
 from ..studies.update_spectra import update_spectra
 from ..training import read_history
-from .job import Job, Made, copy, recorded, run
+from .job import Job, Made, compared, copy, recorded, run
 
 OUTPUTS = (2, 5, 10, 20, 50, 100)
 
@@ -51,14 +49,13 @@ def comparison(
 
     def make_pictures(job: Job) -> Made:
         chosen = job.seeds(seeds)
-        summary = compare_optimizers(
-            job.problem(problem), optimizers, seeds=chosen, out=job.runs, settings=settings,
-            resume=job.resume, tell=job.tell, **job.budget(seconds, steps),
+        summary = compared(
+            job, job.problem(problem), optimizers, chosen,
+            settings=settings, seconds=seconds, steps=steps,
         )  # fmt: skip
         names = [f"{job.name}-{x}" for x in against]
         for x, name in zip(against, names, strict=True):
             copy(job.runs / f"error-vs-{x}", job.folder / name)
-        shutil.copyfile(job.runs / "compare.md", job.folder / f"{job.name}.md")
         return recorded(job, names, seeds=list(chosen), results=summary["rows"])
 
     return make_pictures

@@ -1,13 +1,13 @@
 """What an entry of the manifest is given, and how it records what it made."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..problem import Problem, load_problem
-from ..runs import RUNS, run_problem
+from ..runs import RUNS, compare_optimizers, run_problem
 from ..training.callbacks import to_json
 from .provenance import provenance
 
@@ -56,6 +56,24 @@ def run(job: Job, name: str, seed: int, out: Path, *, pictures: bool = False) ->
         job.problem(name), seed=seed, out=out, resume=job.resume, pictures=pictures, **job.budget()
     )
     return {**result, "folder": out.name}
+
+
+def compared(
+    job: Job,
+    problem: Problem,
+    optimizers: Sequence[str],
+    seeds: range,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **budget: Any,
+) -> dict[str, Any]:
+    """The summary of a comparison whose runs lie in `job.runs`; its table goes to the pictures."""
+    summary = compare_optimizers(
+        problem, optimizers, seeds=seeds, out=job.runs, settings=settings, resume=job.resume,
+        tell=job.tell, **job.budget(**budget),
+    )  # fmt: skip
+    shutil.copyfile(job.runs / "compare.md", job.folder / f"{job.name}.md")
+    return summary
 
 
 def copy(source: Path, target: Path) -> None:

@@ -1,6 +1,5 @@
 """Training and test curves of classifiers, against epochs and seconds."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,12 @@ import numpy as np
 from ..objectives import Shuffled
 from ..plotting import Curves, band, plot_curves, save
 from ..problem import Problem
-from ..runs import compare_optimizers
 from ..training import read_history
-from .job import Job, Made, recorded
+from .job import Job, Made, compared, recorded
 
 WINDOW = 20  # steps over which the losses of minibatches are averaged
 SHOWN = {"loss": "training loss", "test_nll": "test NLL", "test_error": "test error"}
-AGAINST = {"epochs": "epochs", "seconds": "seconds"}
+AGAINST = ("epochs", "seconds")
 
 
 def learning(
@@ -31,15 +29,11 @@ def learning(
     def make_pictures(job: Job) -> Made:
         chosen, loaded = job.seeds(seeds), job.problem(problem)
         epoch = _epoch(loaded)
-        summary = compare_optimizers(
-            loaded, optimizers, seeds=chosen, out=job.runs, settings=settings,
-            resume=job.resume, tell=job.tell, **job.budget(None, steps),
-        )  # fmt: skip
+        summary = compared(job, loaded, optimizers, chosen, settings=settings, steps=steps)
         histories = _histories(summary["runs"], job.runs, epoch)
         names = [f"{job.name}-{x}" for x in AGAINST]
         for x, name in zip(AGAINST, names, strict=True):
             save(plot_curves(_panels(histories, x), marker=""), job.folder / name)
-        shutil.copyfile(job.runs / "compare.md", job.folder / f"{job.name}.md")
         return recorded(job, names, seeds=list(chosen), results=summary["rows"])
 
     return make_pictures
@@ -78,5 +72,5 @@ def _panels(histories: Mapping[str, Sequence[Any]], x: str) -> list[Curves]:
     for y, ylabel in SHOWN.items():
         bands = {label: band(seeds, x, y) for label, seeds in histories.items()}
         curves = {k: (b.x, b.median, b.low, b.high) for k, b in bands.items() if b is not None}
-        panels.append(Curves(curves, AGAINST[x], ylabel))
+        panels.append(Curves(curves, x, ylabel))
     return panels

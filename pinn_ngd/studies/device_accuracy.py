@@ -14,12 +14,8 @@ from .. import optimizers
 from ..problem import Problem
 from ..training import train
 
-SETTINGS = {
-    "time": 5.0,
-    "damping": 0.01,
-    "momentum": 0.0,
-    "rate": 0.1,
-}  # rate ours, rest published
+# Damping and momentum are the published ones, the rate is that of our other pictures.
+SETTINGS = {"time": 5.0, "damping": 0.01, "momentum": 0.0, "rate": 0.1}
 Curve = tuple[list[float], list[float], list[float], list[float]]
 
 

@@ -33,7 +33,7 @@ def algebra_errors(
     """Median, least and largest relative error over seeds, against time in units of 1 / lambda_min.
 
     Read-outs are one relaxation time 1 / lambda_min apart, after a burn-in of five; those of
-    exp(-A) take a time of one RC time each. The devices of the log determinant and the columns of
+    exp(-A) take one RC time each. The devices of the log determinant and the columns of
     exp(-A) run side by side: the time is that of one of them. A has eigenvalues from 1 / condition
     to 1 and random eigenvectors; errors are in the Frobenius norm, that of the log determinant is
     absolute. The solution is read with temperature 0.01 for a right-hand side of unit length,

@@ -15,5 +15,5 @@ def test_a_fine_device_learns_like_a_perfect_one_and_a_hopeless_one_fails():
     assert levels == [0.0, 16.0, 1.0]
     assert abs(median[0] - median[1]) < 0.03
     assert all(a <= b <= c for a, b, c in zip(low, median, high, strict=True))
-    assert median[2] > 0.5 > median[0] or median[2] == 1.0
+    assert median[2] > 0.5
     assert len(told) == 3
