@@ -115,14 +115,12 @@ def device_damping(job: Job) -> Made:
     """What the direction of a coarse or mismatched device is worth by its damping."""
     dampings = np.geomspace(1e-5, 10.0, 4 if job.quick else 25).tolist()
     problem, steps = job.problem("classify-digits"), 2 if job.quick else 50
-    *found, facts = worth_by_damping(
-        problem, dampings, (2, 3, 4, 6, 8), (0.01, 0.03, 0.1, 0.3, 1.0), steps=steps
-    )
+    found, facts = worth_by_damping(problem, dampings, (3, 4, 6, 8), (0.03, 0.1, 0.3), steps=steps)
     panels = []
-    for curves, title in zip(found, ("rounded arrays", "mismatched arrays"), strict=True):
+    for title, curves in found.items():
         lines = {label: (dampings, values) for label, values in curves.items()}
         panels.append(Curves(lines, "damping", "worth", title, yscale="linear"))
-    save(plot_curves(panels, marker=""), job.folder / job.name)
+    save(plot_curves(panels, marker="", rows=2), job.folder / job.name)
     return recorded(job, [job.name], seeds=[0], results=found, system=facts)
 
 
@@ -136,6 +134,7 @@ def device_accuracy(job: Job) -> Made:
         "bits": {float(count): {"bits": count} for count in bits},
         "mismatch": {size: {"mismatch": size, **stepped} for size in sizes},
     }
+    designs = {"$J$, $H$, $J^T$": False, "$S^TJ$ and its transpose": True}
     controls = {"perfect device": {}, "empty arrays": empty_arrays()}
     flat = {
         label: errors_by_device(problem, {0.0: own}, seeds, steps, job.tell)
@@ -143,12 +142,15 @@ def device_accuracy(job: Job) -> Made:
     }
     panels, results = [], dict(flat)
     for label, devices in lacking.items():
-        results[label] = errors_by_device(problem, devices, seeds, steps, job.tell)
-        levels = results[label][0]
+        curves = {}
+        for design, factored in designs.items():
+            built = {level: {**own, "factored": factored} for level, own in devices.items()}
+            curves[design] = errors_by_device(problem, built, seeds, steps, job.tell)
+            results[f"{label}: {design}"] = curves[design]
+        levels = list(devices)
         lines = {k: (levels, *(x * len(levels) for x in v[1:])) for k, v in flat.items()}
         scale = "linear" if label == "bits" else "log"
-        curves = {"imperfect device": results[label], **lines}
-        panels.append(Curves(curves, label, "test error", xscale=scale))
+        panels.append(Curves({**curves, **lines}, label, "test error", xscale=scale))
     save(plot_curves(panels), job.folder / job.name)
     return recorded(job, [job.name], seeds=list(seeds), results=results)
 

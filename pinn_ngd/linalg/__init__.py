@@ -42,3 +42,4 @@ from .system import Prepared as Prepared
 from .system import Solution as Solution
 from .system import prepare as prepare
 from .system import solve as solve
+from .weighted import WeightedJacobian as WeightedJacobian

@@ -59,6 +59,11 @@ class LayerRows(eqx.Module):
             return (weight,)
         return weight, jnp.sum(self.cotangents, 2).reshape(rows, -1)
 
+    def weighted(self, factor: Inexact[Array, "n k r"]) -> "LayerRows":
+        """The rows combined to r directions of each example."""
+        mixed = _einsum("nkr,nkso->nrso", factor, self.cotangents)
+        return LayerRows(self.inputs, mixed, self.weight, self.bias)
+
     def kernel(self) -> Inexact[Array, "m m"]:
         """A A^T by the cheaper of two ways: the rows, or products of two Gram matrices."""
         if self._rows_are_cheaper():
@@ -139,6 +144,17 @@ class LayerwiseJacobian(AbstractTransposable):
         structures, treedef = self.frozen_in
         leaves = [flat[place].reshape(leaf.shape) for place, leaf in enumerate(structures)]
         return jax.tree.unflatten(treedef, leaves)
+
+    def weighted(self, factor: Inexact[Array, "n k r"]) -> "LayerwiseJacobian":
+        """The same Jacobian along r combinations of the k directions of each example."""
+        n, k = self.shape
+        layers = [layer.weighted(factor) for layer in self.layers]
+        r = factor.shape[-1]
+        rows = [
+            _einsum("nkr,nkp->nrp", factor, part.reshape(n, k, -1)).reshape(n * r, -1)
+            for part in self.rows
+        ]
+        return LayerwiseJacobian(layers, rows, self.rest, (n, r), self.in_structure())
 
     def kernel_matrix(self) -> Inexact[Array, "m m"]:
         """A A^T, without the rows of dense and convolution layers wherever that is cheaper."""

@@ -8,7 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Scalar
 
 from .. import _tree
-from ..linalg import LayerRows, LayerwiseJacobian, LeastSquaresSystem, ProductOperator
+from ..linalg import (
+    LayerRows,
+    LayerwiseJacobian,
+    LeastSquaresSystem,
+    ProductOperator,
+    WeightedJacobian,
+)
 from . import _layers
 from .base import AbstractObjective, Evaluation
 from .batches import AbstractBatches, Batch
@@ -116,10 +122,11 @@ class ClassificationObjective(AbstractObjective):
     def system(
         self, model: PyTree, batch: Batch, *, matrix_free: bool = False
     ) -> LeastSquaresSystem:
-        """A (n, r) <- parameters with A^T A the curvature; A is a `LayerwiseJacobian`.
+        """A (n, r) <- parameters with A^T A the curvature.
 
-        The target has A^T b = gradient; "mc-fisher" has none, and the system its gradient.
-        With `matrix_free` A is two derivatives of the model, and nothing is stored.
+        The Jacobian is layerwise, or with `matrix_free` two derivatives of the model, and nothing
+        is stored. Of "ggn" A is a `WeightedJacobian`: S^T J with H = S S^T. The target has
+        A^T b = gradient; "mc-fisher" has none, and the system its gradient.
         """
         if matrix_free:
             operator, target = self._products(model, batch)
@@ -137,7 +144,7 @@ class ClassificationObjective(AbstractObjective):
             raise ValueError(msg)
         return jax.random.split(batch.key, batch.size)
 
-    def _products(self, model: PyTree, batch: Batch) -> tuple[ProductOperator, Array | None]:
+    def _products(self, model: PyTree, batch: Batch) -> Any:
         params, static = _tree.trainable(model)
 
         def outputs(q: PyTree) -> Array:
@@ -149,14 +156,13 @@ class ClassificationObjective(AbstractObjective):
         columns, target = jax.vmap(self.directions)(z, batch.targets, self._keys(batch))
         root = _root(batch.size, z.dtype)
         structure = jax.eval_shape(lambda: params)
-        operator = ProductOperator(
-            lambda v: jnp.einsum("nor,no->nr", columns, push(v)) / root,
-            lambda w: pull(jnp.einsum("nor,nr->no", columns, w) / root)[0],
-            structure,
-        )
+        jacobian = ProductOperator(push, lambda w: pull(w)[0], structure)
+        operator = WeightedJacobian(jacobian, columns / root)
+        if not self._has_outputs:
+            operator = ProductOperator(operator.mv, operator.transpose_mv, structure)
         return operator, None if target is None else target / root
 
-    def _layerwise(self, model: PyTree, batch: Batch) -> tuple[LayerwiseJacobian, Array | None]:
+    def _layerwise(self, model: PyTree, batch: Batch) -> Any:
         point = jax.tree.map(lambda x: x[0], batch.inputs)
         shapes = _layers.probe_shapes(model, jax.eval_shape(lambda: point))
         surgery = _Surgery(model, shapes)
@@ -165,12 +171,20 @@ class ClassificationObjective(AbstractObjective):
         def example(x: PyTree, y: Array, key: Any) -> Any:
             z, pull = jax.vjp(lambda *parts: surgery.outputs(x, *parts), *surgery.start())
             columns, target = self.directions(z, y, key)
+            factor = columns / root
+            basis = jnp.eye(z.size, dtype=z.dtype) if self._has_outputs else factor
             sweep = jax.vmap(pull, in_axes=1, out_axes=(0, 0, None))
-            return *sweep(columns / root), None if target is None else target / root
+            return sweep(basis), factor, None if target is None else target / root
 
         found = jax.vmap(example)(batch.inputs, batch.targets, self._keys(batch))
-        rows, cotangents, inputs, target = found
-        return surgery.operator(rows, cotangents, inputs), target
+        (rows, cotangents, inputs), factor, target = found
+        operator = surgery.operator(rows, cotangents, inputs)
+        return WeightedJacobian(operator, factor) if self._has_outputs else operator, target
+
+    @property
+    def _has_outputs(self) -> bool:
+        """Whether A is kept as S^T J: as many directions as outputs, so that J costs no more."""
+        return self.curvature == "ggn"
 
 
 class _Surgery:

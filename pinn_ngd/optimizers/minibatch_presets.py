@@ -85,13 +85,20 @@ def _device(
     carry: bool,
     noise: float,
     bits: int | None,
+    factored: bool,
     mismatch: float,
 ) -> AbstractDirection:
     device: Any = SPU(
         time=time,
         temperature=temperature,
         simulation=cast(Any, simulation),
-        device=Device(bits=bits, input_bits=bits, read_out_bits=bits, mismatch=mismatch),
+        device=Device(
+            bits=bits,
+            input_bits=bits,
+            read_out_bits=bits,
+            factored=factored,
+            mismatch=mismatch,
+        ),
     )
     direction = Thermodynamic(device, delay, carry)
     return RelativeNoise(direction, noise) if noise else direction
@@ -106,6 +113,7 @@ def tngd(
     carry: bool = False,
     noise: float = 0.0,
     bits: int | None = None,
+    factored: bool = False,
     mismatch: float = 0.0,
     rate: float = 0.1,
     momentum: float = 0.9,
@@ -117,9 +125,12 @@ def tngd(
     """Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD.
 
     `noise` is relative to the direction's norm, `temperature` absolute. `bits` are those of arrays,
-    input and read-out; a `mismatch` of the arrays needs simulation="euler-maruyama".
+    input and read-out, `mismatch` that of the arrays, which needs simulation="euler-maruyama"; the
+    arrays are J, H and J^T, or, `factored`, S^T J and its transpose (see `linalg.Device`).
     """
-    direction = _device(time, temperature, simulation, delay, carry, noise, bits, mismatch)
+    direction = _device(
+        time, temperature, simulation, delay, carry, noise, bits, factored, mismatch
+    )
     transformation = descent(rate, momentum, schedule, decay_steps)
     return _natural(direction, transformation, damping, adaption)
 
@@ -133,6 +144,7 @@ def tngd_adam(
     carry: bool = False,
     noise: float = 0.0,
     bits: int | None = None,
+    factored: bool = False,
     mismatch: float = 0.0,
     rate: float = 1e-3,
     beta1: float = 0.9,
@@ -143,7 +155,9 @@ def tngd_adam(
     decay_steps: int = 1000,
 ) -> AbstractOptimizer:
     """Thermodynamic natural gradient handed to Adam; with both betas zero, its sign."""
-    direction = _device(time, temperature, simulation, delay, carry, noise, bits, mismatch)
+    direction = _device(
+        time, temperature, simulation, delay, carry, noise, bits, factored, mismatch
+    )
     adam = optax.adam(rate_of(schedule, rate, decay_steps), b1=beta1, b2=beta2)
     return _natural(direction, adam, damping, adaption)
 

@@ -23,14 +23,16 @@ class Curves(NamedTuple):
     yscale: str = "log"
 
 
-def plot_curves(panels: Sequence[Curves], *, marker: str = "o") -> "matplotlib.figure.Figure":
-    """Panels side by side with one legend below; a label has the same color in all of them."""
+def plot_curves(
+    panels: Sequence[Curves], *, marker: str = "o", rows: int = 1
+) -> "matplotlib.figure.Figure":
+    """Panels in rows with one legend below; a label has the same color in all of them."""
     labels = list(dict.fromkeys(label for panel in panels for label in panel.curves))
     colors = dict(zip(labels, look.cycle(len(labels)), strict=True))
     with look.style():
         width = look.COLUMN_WIDTH if len(panels) == 1 else look.FULL_WIDTH
-        figure = look.new_figure(width, 3.0)
-        axes = np.atleast_1d(figure.subplots(1, len(panels)))
+        figure = look.new_figure(width, 0.7 + 2.3 * rows)
+        axes = np.atleast_1d(figure.subplots(rows, len(panels) // rows)).ravel()
         for ax, panel in zip(axes, panels, strict=True):
             _draw(ax, panel, colors, marker)
         shown = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}

@@ -1,7 +1,7 @@
 """How much damping a device of few bits or mismatched arrays needs, and what it then is worth."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,23 @@ from ..training import train
 
 Matrix = Float[np.ndarray, "m n"]
 Vector = Float[np.ndarray, " n"]
+Blocks = Float[np.ndarray, "k o o"]
+Worths = dict[str, list[float]]
 DESCENT = "gradient descent"
+APART_ROUNDED = "$J$, $H$ and $J^T$ rounded"
+APART_ERRING = "$J$, $H$ and $J^T$ mismatched"
+WHOLE_ROUNDED = "$S^TJ$ and its transpose rounded"
+WHOLE_ERRING = "$S^TJ$ and its transpose mismatched"
+PANELS = (APART_ROUNDED, APART_ERRING, WHOLE_ROUNDED, WHOLE_ERRING)
+
+
+class Batch(NamedTuple):
+    """A^T A = J^T H J of one minibatch, and the gradient."""
+
+    rows: Matrix
+    jacobian: Matrix
+    curvature: Blocks
+    gradient: Vector
 
 
 def worth_by_damping(
@@ -27,28 +43,36 @@ def worth_by_damping(
     *,
     steps: int,
     seed: int = 0,
-) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, float]]:
-    """Worth of the settled direction against damping, by bits and by mismatch of the arrays.
+) -> tuple[dict[str, Worths], dict[str, float]]:
+    """Worth of the settled direction against damping, for four imperfect devices.
 
-    The system is that of one minibatch after some steps of training. The device has waited for its
-    slowest mode, so that only its arrays err; `worth` says how good that is, and what plain
-    gradient descent is worth stands beside it. Not a number where the voltages of a mismatched
-    device grow without bound. Third come the largest eigenvalue of A^T A and the share of the
-    entries of A that is not rounded to zero.
+    Arrays J, H and J^T, or S^T J and its transpose, rounded to `bits` or with relative errors of a
+    size from `mismatches`. The system is that of one minibatch after some steps of training. The
+    device has waited for its slowest mode, so that only its arrays err; `worth` says how good that
+    is, and what plain gradient descent is worth stands beside it. Not a number where the voltages
+    grow without bound. Second come the largest eigenvalue of A^T A, the shares of the entries of J
+    and of A that are not rounded to zero, and the lowest eigenvalue of the rounded J^T H J.
     """
-    rows, gradient = _system(problem, steps, seed)
-    perfect = [worth(rows, gradient, damping, gradient) for damping in dampings]
-    by_bits, by_mismatch = {}, {}
+    batch = _batch(problem, steps, seed)
+    perfect = {DESCENT: [_worth(batch, damping, batch.gradient) for damping in dampings]}
+    rows, jacobian, curvature = batch.rows, batch.jacobian, batch.curvature
+    found: dict[str, dict[str, list[float]]] = {title: {} for title in PANELS}
     facts = {"largest eigenvalue": float(np.linalg.eigvalsh(rows @ rows.T)[-1])}
     for count in bits:
-        array = np.asarray(quantize(jnp.asarray(rows), count))
-        by_bits[f"{count} bits"] = _curve(rows, gradient, dampings, array, array)
-        facts[f"nonzero share at {count} bits"] = float(np.mean(array != 0))
+        label = f"{count} bits"
+        j, h, a = (rounded(x, count) for x in (jacobian, curvature, rows))
+        found[APART_ROUNDED][label] = _curve(batch, dampings, weighed(h, j), j)
+        found[WHOLE_ROUNDED][label] = _curve(batch, dampings, a, a)
+        facts[f"nonzero share of J at {label}"] = float(np.mean(j != 0))
+        facts[f"nonzero share of A at {label}"] = float(np.mean(a != 0))
+        facts[f"lowest eigenvalue at {label}"] = _slowest(weighed(h, j), j)
     for size in mismatches:
-        errors = np.random.default_rng(seed).standard_normal((2, *rows.shape))
-        forth, back = rows * (1 + size * errors)
-        by_mismatch[f"mismatch {size:g}"] = _curve(rows, gradient, dampings, forth, back)
-    return {**by_bits, DESCENT: perfect}, {**by_mismatch, DESCENT: perfect}, facts
+        label, random = f"mismatch {size:g}", np.random.default_rng(seed)
+        arrays = (jacobian, jacobian, curvature, rows, rows)
+        forth, back, h, *two = (x * (1 + size * random.standard_normal(x.shape)) for x in arrays)
+        found[APART_ERRING][label] = _curve(batch, dampings, weighed(h, forth), back)
+        found[WHOLE_ERRING][label] = _curve(batch, dampings, *two)
+    return {title: {**curves, **perfect} for title, curves in found.items()}, facts
 
 
 def worth(rows: Matrix, gradient: Vector, damping: float, direction: Vector) -> float:
@@ -71,30 +95,49 @@ def settled(forth: Matrix, back: Matrix, gradient: Vector, damping: float) -> Ve
     return (gradient - back.T @ np.linalg.solve(small, forth @ gradient)) / damping
 
 
-def _curve(
-    rows: Matrix, gradient: Vector, dampings: Sequence[float], forth: Matrix, back: Matrix
-) -> list[float]:
-    slowest = float(np.linalg.eigvals(forth @ back.T).real.min())
+def rounded(array: np.ndarray, bits: int) -> np.ndarray:
+    """The array as a device of so many bits holds it."""
+    return np.asarray(quantize(jnp.asarray(array), bits))
+
+
+def weighed(curvature: Blocks, rows: Matrix) -> Matrix:
+    """H J."""
+    k, o, _ = curvature.shape
+    return np.matmul(curvature, rows.reshape(k, o, -1)).reshape(rows.shape)
+
+
+def _worth(batch: Batch, damping: float, direction: Vector) -> float:
+    return worth(batch.rows, batch.gradient, damping, direction)
+
+
+def _curve(batch: Batch, dampings: Sequence[float], forth: Matrix, back: Matrix) -> list[float]:
+    """The worth of what a device of the drift back^T forth + damping settles to."""
+    slowest = 0.0 if forth is back else _slowest(forth, back)
     values = []
     for damping in dampings:
-        stable = forth is back or slowest + damping > 0
-        x = settled(forth, back, gradient, damping)
-        values.append(worth(rows, gradient, damping, x) if stable else float("nan"))
+        x = settled(forth, back, batch.gradient, damping)
+        values.append(_worth(batch, damping, x) if slowest + damping > 0 else float("nan"))
     return values
 
 
-def _system(problem: Problem, steps: int, seed: int) -> tuple[Matrix, Vector]:
-    """Rows A and gradient g of a minibatch, in double precision."""
+def _slowest(forth: Matrix, back: Matrix) -> float:
+    return float(np.linalg.eigvals(forth @ back.T).real.min())
+
+
+def _batch(problem: Problem, steps: int, seed: int) -> Batch:
+    """A minibatch after some steps of training, in double precision."""
     key = jax.random.key(seed)
-    optimizer = optimizers.get("ngd-woodbury")
     model: Any = train(
         problem.objective,
         problem.model(key),
-        optimizer,
+        optimizers.get("ngd-woodbury"),
         steps=steps,
         key=jax.random.fold_in(key, 1),
     ).model
     system = problem.objective.system(model, problem.objective.batch(jax.random.fold_in(key, 2)))
+    operator: Any = system.operator
     leaves: list[Array] = jax.tree.leaves(gradient_of(system))
     gradient = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
-    return np.asarray(system.operator.as_matrix(), np.float64), gradient
+    parts = operator.as_matrix(), operator.operator.as_matrix(), operator.curvature()
+    rows, jacobian, curvature = (np.asarray(part, np.float64) for part in parts)
+    return Batch(rows, jacobian, curvature, gradient)

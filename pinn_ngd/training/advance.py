@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,14 +59,22 @@ def compiled_advance(stride: int, *args: Any) -> Callable:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Errors that a step raised at run time (`equinox.error_if`) as a ValueError of one line."""
+    """Errors that a compiled step raised on purpose, as a ValueError of one line.
+
+    That is by `equinox.error_if`, or by a callback's ValueError, of which JAX would log the
+    traceback too.
+    """
+    log = logging.getLogger("jax._src.callback")
+    before, log.disabled = log.disabled, True
     try:
         yield
     except (jax.errors.JaxRuntimeError, eqx.EquinoxRuntimeError) as error:
-        _, found, rest = str(error).partition("EquinoxRuntimeError: ")
-        if not found:
+        found = re.search(r"(?:EquinoxRuntimeError|\nValueError): (.*)", str(error))
+        if found is None:
             raise
-        raise ValueError(rest.partition("\n")[0]) from None
+        raise ValueError(found[1]) from None
+    finally:
+        log.disabled = before
 
 
 def advance(

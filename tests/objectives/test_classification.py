@@ -164,7 +164,18 @@ def test_kernel_matrix_is_that_of_the_rows(name, key):
     rows = operator.as_matrix()
     _close(operator.kernel_matrix(), rows @ rows.T)
     layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 1}[name]
-    assert len(operator.layers) == layers
+    assert len(operator.operator.layers) == layers
+
+
+@pytest.mark.parametrize("matrix_free", [False, True])
+def test_jacobian_and_curvature_are_known_apart(matrix_free, key):
+    model, inputs = _case("mlp", key)
+    batch = Batch(inputs, TARGETS)
+    operator = _objective().system(model, batch, matrix_free=matrix_free).operator
+    z, jacobian = _jacobian(model, inputs)
+    hessian = jax.vmap(jax.hessian(SOFTMAX.value))(z, TARGETS)
+    _close(operator.operator.as_matrix(), jacobian.reshape(24, -1))
+    _close(operator.curvature(), hessian / 6)
 
 
 def test_empirical_fisher_has_one_row_an_example(key):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Inexact, PyTree
 
 from .._ravel import dtype_of
-from .spectra import Measure, as_gram, flat_product
+from .spectra import Measure, flat_product, is_symmetric_product
 
 HOPELESS = 1e6  # the condition number above which the device is told to be out of its depth
 PROGRESS = 1e-3  # of the slowest mode, below which it is not on the way either
@@ -50,12 +50,13 @@ def soundness(
         return (
             f"`operator` is indefinite: it has eigenvalues about {smallest:.3g} and {largest:.3g}."
             " Add damping, or use more bits; a Gram operator (linalg.gram) stays semidefinite when"
-            " the arrays of its factor are rounded."
+            " the arrays of its factor are rounded, also that of a weighted Jacobian with"
+            " Device(factored=True)."
         )
 
     bad = smallest < -tolerance * jnp.abs(largest)
     one = fail_if(bad, jnp.ones((), values.dtype), indefinite, smallest, largest)
-    if as_gram(operator) is not None:
+    if is_symmetric_product(operator):
         return one
     asymmetry = _asymmetry(operator)
 

@@ -10,8 +10,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact, Real
 
-from .._ravel import dtype_of, ravel, unravel
-from ..operators import Gram, JacobianRows, ProductOperator, gram, matvec
+from .._ravel import dtype_of
+from ..operators import JacobianRows, gram
+from .arrays import ResistorArrays, arrays_of
 from .spectra import as_gram
 
 _PSD = frozenset({lx.positive_semidefinite_tag})
@@ -22,8 +23,10 @@ class Device(eqx.Module):
 
     - `bits`, `input_bits`, `read_out_bits`: precision of the programmed arrays, of b and the start,
       and of the result (`quantize`). Full scale is the largest magnitude, or `saturation`.
-    - `mismatch`: standard deviation of the static relative error of each array element. The arrays
-      of A and A^T err independently, so that the drift is no longer symmetric.
+    - `curvature_bits`: precision of an array H of its own (see below) where it is not `bits`.
+    - `factored`: program A = C^T J where J and H = C C^T are known apart.
+    - `mismatch`: standard deviation of the static relative error of each array element. All arrays
+      err independently, so that the drift is no longer symmetric.
     - `offset`: constant error of every input, a normal number times `offset` max|b|.
     - `saturation`: the voltages cannot leave [-saturation, saturation], in the units of x.
     - `correlation_time`: of the noise, an Ornstein-Uhlenbeck force with the intensity of the white
@@ -33,14 +36,20 @@ class Device(eqx.Module):
     - `seed`: draws mismatch and offset, which stay the same from solve to solve.
 
     A Gram operator A^T A + damping I is programmed as the arrays A and A^T, so that rounding to
-    `bits` leaves it positive semidefinite; any other operator as one dense array, which may become
-    indefinite. Either is stored while it is simulated. Bits and `offset` work with every
+    `bits` leaves it positive semidefinite. Of a `linalg.WeightedJacobian` A = C^T J, as the
+    Gauss-Newton systems of classification have, the arrays are J, the blocks of H and J^T, as
+    published: a rounded H is slightly indefinite, which the damping has to make up for; with
+    `factored` they are A and A^T again. Any other operator is one dense array, which may become
+    indefinite. The arrays are stored while they are simulated. Bits and `offset` work with every
     simulation, `mismatch` and `correlation_time` with "euler-maruyama" and "diffrax", `saturation`
     with the former, `inertia` with the latter only. Raises ValueError for bits that are not a
-    positive integer, for negative amounts and a saturation that is not positive.
+    positive integer, for negative amounts and a saturation that is not positive, and when it is
+    programmed for `curvature_bits` without an array of the curvature.
     """
 
     bits: int | None = eqx.field(static=True, default=None)
+    curvature_bits: int | None = eqx.field(static=True, default=None)
+    factored: bool = eqx.field(static=True, default=False)
     input_bits: int | None = eqx.field(static=True, default=None)
     read_out_bits: int | None = eqx.field(static=True, default=None)
     mismatch: Real[ArrayLike, ""] = 0.0
@@ -51,7 +60,7 @@ class Device(eqx.Module):
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
-        for name in ("bits", "input_bits", "read_out_bits"):
+        for name in ("bits", "curvature_bits", "input_bits", "read_out_bits"):
             check_count(name, getattr(self, name), "a number of bits, or None")
         for name in ("mismatch", "offset", "correlation_time", "inertia"):
             check_at_least(name, getattr(self, name), 0, "an amount that is not negative")
@@ -62,38 +71,59 @@ class Device(eqx.Module):
 
     def program(self, operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
         """The operator with the precision of the arrays, symmetric still."""
-        if self.bits is None:
+        if not self.rounds:
             return operator
-        factored = as_gram(operator)
-        if factored is None:
-            return _dense(operator, quantize(operator.as_matrix(), self.bits))
-        rows = factored.operator
-        matrix = quantize(rows.as_matrix(), self.bits)
-        rounded = JacobianRows(matrix, rows.in_structure(), rows.out_structure())
-        return gram(rounded, factored.damping)
+        arrays = self._arrays(operator)
+        curvature = None if arrays is None else arrays.curvature
+        if self.curvature_bits is not None and curvature is None:
+            msg = (
+                f"`curvature_bits` is {self.curvature_bits}, but this device has no array of the"
+                " curvature: leave it out and pass `bits`, or give the device the Gram operator of"
+                " a WeightedJacobian."
+            )
+            raise ValueError(msg)
+        if arrays is None:
+            return _dense(operator, _rounded(operator.as_matrix(), self.bits))
+        matrix = _rounded(arrays.forth, self.bits)
+        if curvature is None:
+            out = jax.ShapeDtypeStruct(matrix.shape[:1], matrix.dtype)
+            return gram(JacobianRows(matrix, arrays.in_structure(), out), arrays.damping)
+        curvature = _rounded(curvature, self.curvature_bits or self.bits)
+        return ResistorArrays(matrix, matrix, curvature, arrays.damping, arrays.frozen, True)
 
     def distort(self, operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
         """The programmed operator with independent errors of its arrays, no longer symmetric."""
         if is_absent(self.mismatch):
             return operator
-        keys = jax.random.split(jax.random.key(self.seed))
-        factored = as_gram(operator)
-        if factored is None:
-            return _dense(operator, self._erring(operator.as_matrix(), keys[0]), frozenset())
-        return self._two_arrays(factored, keys)
-
-    def _two_arrays(self, factored: Gram, keys: Array) -> lx.AbstractLinearOperator:
-        matrix, structure = factored.operator.as_matrix(), factored.in_structure()
-        there, back = (self._erring(matrix, key) for key in keys)
-
-        def product(first: Array, second: Array, vector: Any) -> Any:
-            flat = ravel(vector, matrix.dtype)
-            damped = factored.damping.astype(flat.dtype) * flat
-            return unravel(matvec(second.T, matvec(first, flat)) + damped, structure)
-
-        return ProductOperator(
-            lambda v: product(there, back, v), lambda v: product(back, there, v), structure
+        forth, back, middle = jax.random.split(jax.random.key(self.seed), 3)
+        arrays = self._arrays(operator)
+        if arrays is None:
+            return _dense(operator, self._erring(operator.as_matrix(), forth), frozenset())
+        h = arrays.curvature
+        return ResistorArrays(
+            self._erring(arrays.forth, forth),
+            self._erring(arrays.back, back),
+            None if h is None else self._erring(h, middle),
+            arrays.damping,
+            arrays.frozen,
+            False,
         )
+
+    def elements(self, operator: lx.AbstractLinearOperator) -> int:
+        """Programmable elements: of all arrays and the damping; n^2 of a dense operator."""
+        shapes = eqx.filter_eval_shape(self._arrays, operator)
+        n = operator.in_size()
+        if shapes is None:
+            return n * n
+        h = shapes.curvature
+        return shapes.forth.size + shapes.back.size + n + (0 if h is None else h.size)
+
+    def _arrays(self, operator: lx.AbstractLinearOperator) -> ResistorArrays | None:
+        """What is programmed of an operator that is known by its factors."""
+        if isinstance(operator, ResistorArrays):
+            return operator
+        factored = as_gram(operator)
+        return None if factored is None else arrays_of(factored, factored=self.factored)
 
     def _erring(self, matrix: Array, key: Array) -> Array:
         relative = jnp.asarray(self.mismatch, matrix.dtype)
@@ -127,9 +157,14 @@ class Device(eqx.Module):
         return quantize(self.clip(x), self.read_out_bits, self.saturation)
 
     @property
+    def rounds(self) -> bool:
+        """Whether the arrays have a finite precision."""
+        return self.bits is not None or self.curvature_bits is not None
+
+    @property
     def needs_arrays(self) -> bool:
         """Whether the arrays must be stored to be rounded or to err."""
-        return self.bits is not None or not is_absent(self.mismatch)
+        return self.rounds or not is_absent(self.mismatch)
 
     def falsifies(self) -> str | None:
         """The name of a non-ideality that makes what is read no symmetric linear map of b."""
@@ -164,6 +199,10 @@ def quantize(
         return largest * jnp.sign(x)
     levels = 2 ** (bits - 1) - 1
     return jnp.round(x / largest * levels) * (largest / levels)
+
+
+def _rounded(x: Array, bits: int | None) -> Array:
+    return x if bits is None else quantize(x, bits)
 
 
 def _dense(
@@ -223,10 +262,3 @@ class DeviceCost(eqx.Module):
         settling = jnp.asarray(time, dtype_of(jnp.zeros(()))) * self.time_constant
         joules = self.energy_per_bit * moved + elements * self.power_per_element * settling
         return moved / self.bandwidth + settling, joules
-
-
-def count_elements(operator: lx.AbstractLinearOperator) -> int:
-    """Programmable elements: m x n twice for the arrays A and A^T, n^2 for a dense operator."""
-    factored = as_gram(operator)
-    n = operator.in_size()
-    return n * n if factored is None else 2 * n * factored.operator.out_size() + n

@@ -15,7 +15,7 @@ from jaxtyping import Array, Inexact, PRNGKeyArray
 from ..spectral import is_zero
 from .device import Device, is_absent
 from .filters import decay_mean, end_variance, joint_factor, mean_settled, settled
-from .spectra import DenseSpectrum, KrylovSpectrum, LowRankSpectrum, Scalar, flat_product
+from .spectra import KrylovSpectrum, LowRankSpectrum, Scalar, WholeSpectrum, flat_product
 
 Vector = Inexact[Array, " n"]
 
@@ -37,7 +37,7 @@ class SpectralProcess(eqx.Module):
     of b. At time zero x(0) is returned exactly.
     """
 
-    spectrum: DenseSpectrum | LowRankSpectrum | KrylovSpectrum
+    spectrum: WholeSpectrum | KrylovSpectrum
 
     def run(
         self,

@@ -21,10 +21,18 @@ from .checks import (
     soundness,
     warn_if_hopeless,
 )
-from .device import Device, DeviceCost, check_at_least, check_count, count_elements, is_absent
-from .filters import read_out_variance
+from .device import Device, DeviceCost, check_at_least, check_count, is_absent
 from .processes import EulerMaruyama, Schedule, SpectralProcess, num_steps
-from .spectra import PROBES, KrylovSpectrum, Measure, as_gram, probe, spectrum_of
+from .spectra import (
+    PROBES,
+    KrylovSpectrum,
+    Measure,
+    as_gram,
+    is_symmetric_product,
+    probe,
+    spectrum_of,
+)
+from .stats import dt_limit, law_stats
 
 SIMULATIONS = ("exact", "lanczos", "euler-maruyama", "diffrax")
 READ_OUTS = ("end", "average")
@@ -138,7 +146,7 @@ class SPU(lx.AbstractLinearSolver[_State]):
         operator = self.device.program(operator if factored is None else factored)
         operator = lx.linearise(operator)
         frozen = eqxi.Static(freeze(operator.in_structure()))
-        elements = eqxi.Static(count_elements(operator))
+        elements = eqxi.Static(self.device.elements(operator))
         zero = jnp.zeros((), dtype_of(operator.in_structure()))
         damping = zero if factored is None else factored.damping.astype(zero.dtype)
         return _State(*self._process(operator), damping, frozen, elements)
@@ -216,15 +224,15 @@ class SPU(lx.AbstractLinearSolver[_State]):
     def _process(
         self, operator: lx.AbstractLinearOperator
     ) -> tuple[Any, Measure, Inexact[Array, ""], Array]:
-        gram_known = as_gram(operator) is not None
+        known = is_symmetric_product(operator)
         if self.simulation == "exact":
-            operator = operator if gram_known else lx.materialise(operator)
+            operator = operator if known else lx.materialise(operator)
             spectrum = spectrum_of(operator)
             measure = spectrum.measure()
             sound = soundness(operator, measure, exact=True)
             return SpectralProcess(spectrum), measure, sound, jnp.asarray(0)
         measure = probe(operator)
-        spent = jnp.asarray(min(PROBES, operator.in_size()) + 2 * (not gram_known))
+        spent = jnp.asarray(min(PROBES, operator.in_size()) + 2 * (not known))
         sound = soundness(operator, measure, exact=False)
         return self._simulation(operator, measure), measure, sound, spent
 
@@ -249,7 +257,7 @@ class SPU(lx.AbstractLinearSolver[_State]):
         return self.device.load(ravel(options["y0"], b.dtype))
 
     def _alters(self, fed: Array, raw: Array) -> bool:
-        return fed is not raw or self.device.bits is not None
+        return fed is not raw or self.device.rounds
 
     def _products(self, state: _State, started: bool, noisy: bool) -> Array:
         if self.simulation == "exact":
@@ -274,7 +282,7 @@ class SPU(lx.AbstractLinearSolver[_State]):
         return sound
 
     def _dt(self, measure: Measure) -> Inexact[Array, ""]:
-        limit = _dt_limit(measure)
+        limit = dt_limit(measure)
         if self.dt is None:
             return limit / 10
         dt = jnp.asarray(self.dt, limit.dtype)
@@ -296,28 +304,12 @@ class SPU(lx.AbstractLinearSolver[_State]):
         return options["key"]
 
     def _stats(self, state: _State, dtype: Any) -> dict[str, Array]:
-        values, weights = state.measure
-        largest, smallest = jnp.max(values), jnp.maximum(jnp.min(values), 0)
-        time = jnp.asarray(self.time, dtype)
         elements, frozen = state.elements.value, state.frozen.value
         unknowns = sum(x.size for x in frozen[0])
-        seconds, joules = self.cost.solve(elements, unknowns, time)
-        average = self.read_out == "average"
-        values = jnp.maximum(values, 0)
-        variance = jnp.sum(weights * read_out_variance(values, time, self.burn_in, average))
+        seconds, joules = self.cost.solve(elements, unknowns, jnp.asarray(self.time, dtype))
         dt = getattr(state.process, "dt", None)
-        singular = smallest == 0
-        return {
-            "time": time,
-            "relaxation_time": 1 / smallest,
-            "settled": -jnp.expm1(-time * smallest),
-            "condition": jnp.where(singular, jnp.inf, largest / jnp.where(singular, 1, smallest)),
-            "standard_error": jnp.sqrt(jnp.asarray(self.temperature, dtype) * variance),
-            "dt_limit": _dt_limit(state.measure),
-            "num_steps": jnp.asarray(0) if dt is None else num_steps(time, dt, dtype),
-            "device_seconds": seconds,
-            "device_joules": joules,
-        }
+        law = law_stats(state.measure, self._schedule(), dt, dtype)
+        return {**law, "device_seconds": seconds, "device_joules": joules}
 
     def _check_names(self) -> None:
         for name, known in (("simulation", SIMULATIONS), ("read_out", READ_OUTS)):
@@ -341,8 +333,3 @@ class SPU(lx.AbstractLinearSolver[_State]):
         if is_zero(self.temperature) and not is_zero(self.device.correlation_time):
             msg = "`temperature` is 0, but `device` has colored noise: pass a positive temperature."
             raise ValueError(msg)
-
-
-def _dt_limit(measure: Measure) -> Inexact[Array, ""]:
-    largest = jnp.max(measure[0])
-    return jnp.where(largest > 0, 2 / jnp.where(largest > 0, largest, 1), jnp.inf)

@@ -14,7 +14,8 @@ from jaxtyping import Array, ArrayLike, Inexact, Real
 
 from .._ravel import dtype_of, ravel, unravel
 from ..kernel_matrix import kernel_matrix
-from ..operators import Damped, Gram, JacobianRows, Transposed, gram, matvec
+from ..operators import HIGHEST, Damped, Gram, JacobianRows, Transposed, gram, matvec
+from .arrays import ResistorArrays
 
 Scalar = Callable[[Array], Array]
 PROBES = 20
@@ -30,7 +31,7 @@ class DenseSpectrum(eqx.Module):
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         coefficients = matvec(self.vectors.T, v)
-        values = self._shifted(jnp.maximum(self.values, 0))
+        values = jnp.maximum(self._shifted(self.values), 0)
         return [matvec(self.vectors, f(values) * coefficients) for f in functions]
 
     def measure(self) -> Measure:
@@ -74,10 +75,7 @@ class LowRankSpectrum(eqx.Module):
         return [back(matvec(self.vectors, f(values) * inner)) for f in functions]
 
     def measure(self) -> Measure:
-        n = self.operator.in_size()
-        values = jnp.append(self.values, 0) + self.damping.astype(self.values.dtype)
-        weights = jnp.ones_like(values).at[-1].set(n - self.values.size) / n
-        return values, weights
+        return _with_flat(self.values, self.damping, self.operator.in_size())
 
     def _slope(self, f: Scalar, level: Array) -> Array:
         # Eigenvalues below the rounding of A A^T are noise. There the slope of a smooth f is that
@@ -86,6 +84,39 @@ class LowRankSpectrum(eqx.Module):
         noise = jnp.finfo(level.dtype).eps * self.values.size * jnp.max(jnp.abs(self.values))
         s = jnp.maximum(self.values, jnp.where(noise > 0, noise, 1))
         return (f(s + level) - f(level)) / s
+
+
+class ArraysSpectrum(eqx.Module):
+    """J^T H J + damping I with a wide J of m rows and an H that rounding may have made indefinite.
+
+    With J J^T = W k W^T, J = W sqrt(k) Q^T, and sqrt(k) W^T H W sqrt(k) = V s V^T:
+    f(...) v = f(damping) v + J^T U (f(s + damping) - f(damping)) U^T J v, U = W k^(-1/2) V.
+    """
+
+    forth: Inexact[Array, "m n"]
+    values: Inexact[Array, " m"]
+    basis: Inexact[Array, "m m"]
+    damping: Inexact[Array, ""]
+
+    def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
+        inner = matvec(self.basis.T, matvec(self.forth, v))
+        level = self.damping[None].astype(v.dtype)
+        values = jnp.maximum(self.values + level, 0)
+
+        def one(f: Scalar) -> Array:
+            gains = f(values) - f(level)
+            return f(level) * v + matvec(self.forth.T, matvec(self.basis, gains * inner))
+
+        return [one(f) for f in functions]
+
+    def measure(self) -> Measure:
+        return _with_flat(self.values, self.damping, self.forth.shape[1])
+
+
+def _with_flat(values: Inexact[Array, " m"], damping: Array, n: int) -> Measure:
+    """The measure of m eigenvalues and n - m zeros, all of them shifted by the damping."""
+    nodes = jnp.append(values, 0) + damping.astype(values.dtype)
+    return nodes, jnp.ones_like(nodes).at[-1].set(n - values.size) / n
 
 
 class KrylovSpectrum(eqx.Module):
@@ -105,6 +136,9 @@ class KrylovSpectrum(eqx.Module):
         scale = jnp.linalg.norm(v) * vectors[0]
         values = jnp.maximum(values, 0)
         return [matvec(basis.T, matvec(vectors, f(values) * scale)) for f in functions]
+
+
+WholeSpectrum = DenseSpectrum | LowRankSpectrum | ArraysSpectrum
 
 
 def lanczos(product: Scalar, v: Inexact[Array, " n"], steps: int) -> tuple[Array, Array, Array]:
@@ -172,11 +206,13 @@ def _tridiagonal(alpha: Array, beta: Array) -> tuple[Array, Array]:
     return values, vectors
 
 
-def spectrum_of(operator: lx.AbstractLinearOperator) -> DenseSpectrum | LowRankSpectrum:
+def spectrum_of(operator: lx.AbstractLinearOperator) -> WholeSpectrum:
     """The whole spectrum, from the smaller side of A where the operator is A^T A + damping I.
 
     The damping of a Gram operator is kept apart from the eigenvalues: another one is a shift.
     """
+    if isinstance(operator, ResistorArrays):
+        return _spectrum_of_arrays(operator)
     factored = as_gram(operator)
     if factored is None:
         matrix = operator.as_matrix()
@@ -187,6 +223,28 @@ def spectrum_of(operator: lx.AbstractLinearOperator) -> DenseSpectrum | LowRankS
         return LowRankSpectrum(factored.operator, values, vectors, factored.damping)
     values, vectors = jnp.linalg.eigh(gram(factored.operator).as_matrix())
     return DenseSpectrum(jnp.maximum(values, 0), vectors, factored.damping)
+
+
+def _spectrum_of_arrays(operator: ResistorArrays) -> WholeSpectrum:
+    rows, n = operator.forth.shape
+    if rows >= n:
+        plain = eqx.tree_at(lambda a: a.damping, operator, jnp.zeros_like(operator.damping))
+        values, vectors = jnp.linalg.eigh(plain.as_matrix())
+        return DenseSpectrum(values, vectors, operator.damping)
+    k, w = jnp.linalg.eigh(jnp.matmul(operator.forth, operator.forth.T, precision=HIGHEST))
+    # Below the rounding of J J^T there is no direction, and nothing is divided by noise.
+    real = k > jnp.finfo(k.dtype).eps * rows * k[-1]
+    scaled = w * jnp.sqrt(jnp.where(real, k, 0))
+    inner = jnp.matmul(scaled.T, operator.weigh(scaled), precision=HIGHEST)
+    values, v = jnp.linalg.eigh((inner + inner.T) / 2)
+    inverse = jnp.where(real, 1 / jnp.sqrt(jnp.where(real, k, 1)), 0)
+    basis = jnp.matmul(w * inverse, v, precision=HIGHEST)
+    return ArraysSpectrum(operator.forth, values, basis, operator.damping)
+
+
+def is_symmetric_product(operator: lx.AbstractLinearOperator) -> bool:
+    """Whether an operator is known by factors that make it symmetric."""
+    return isinstance(operator, ResistorArrays) or as_gram(operator) is not None
 
 
 def as_gram(operator: lx.AbstractLinearOperator) -> Gram | None:

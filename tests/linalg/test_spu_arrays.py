@@ -1,0 +1,169 @@
+"""A device with arrays of its own for the Jacobian and for the curvature of the loss."""
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+import pytest
+import scipy.linalg
+
+from pinn_ngd.linalg import (
+    SPU,
+    Device,
+    JacobianRows,
+    LeastSquaresSystem,
+    WeightedJacobian,
+    gram,
+    prepare,
+)
+from pinn_ngd.linalg.spu import quantize
+
+EXAMPLES, OUTPUTS = 5, 4
+TIME = 7.0
+
+
+def _softmax_factor(z):
+    p = jax.nn.softmax(z)
+    return jnp.diag(jnp.sqrt(p)) - jnp.outer(p, jnp.sqrt(p))
+
+
+def _weighted(parameters, key, rank=None):
+    """A = C^T J of a softmax with random logits; J (20, parameters) of full rank unless given."""
+    first, second = jax.random.split(key)
+    rows = jax.random.normal(first, (EXAMPLES * OUTPUTS, parameters))
+    if rank:
+        rows = rows.at[rank:].set(rows[:1])
+    into = jax.ShapeDtypeStruct((parameters,), rows.dtype)
+    out = jax.ShapeDtypeStruct((EXAMPLES, OUTPUTS), rows.dtype)
+    factor = jax.vmap(_softmax_factor)(jax.random.normal(second, (EXAMPLES, OUTPUTS)))
+    return WeightedJacobian(JacobianRows(rows, into, out), factor)
+
+
+@pytest.fixture
+def weighted(key):
+    return _weighted(30, key)
+
+
+@pytest.fixture(scope="module")
+def b():
+    return jnp.asarray(np.random.default_rng(1).normal(size=30))
+
+
+def _programmed(weighted, bits, damping, curvature_bits=None):
+    """J^T H J + damping of the rounded arrays, by numpy."""
+    matrix = np.asarray(quantize(weighted.operator.as_matrix(), bits))
+    curvature = quantize(weighted.curvature(), curvature_bits or bits)
+    middle = scipy.linalg.block_diag(*np.asarray(curvature))
+    return matrix.T @ middle @ matrix + damping * np.eye(matrix.shape[1])
+
+
+def _law(drift, b):
+    """x(TIME) from x(0) = b, by the matrix exponential."""
+    settled = np.linalg.solve(drift, b)
+    return settled + scipy.linalg.expm(-TIME * drift) @ (b - settled)
+
+
+def _run(operator, b, **keywords):
+    return lx.linear_solve(operator, b, SPU(TIME, **keywords)).value
+
+
+def test_three_arrays_are_rounded_each_for_itself(weighted):
+    operator = gram(weighted, 0.3)
+    for device, bits in ((Device(bits=6), (6, 6)), (Device(bits=6, curvature_bits=9), (6, 9))):
+        expected = _programmed(weighted, bits[0], 0.3, bits[1])
+        np.testing.assert_allclose(device.program(operator).as_matrix(), expected, atol=1e-12)
+    alone = Device(curvature_bits=5).program(operator).as_matrix()
+    expected = _programmed(weighted, 50, 0.3, 5)
+    np.testing.assert_allclose(alone, expected, atol=1e-11)
+
+
+def test_a_rounded_curvature_is_indefinite_and_damping_makes_up_for_it(weighted, b, relative_error):
+    undamped = _programmed(weighted, 3, 0.0)
+    lowest = np.linalg.eigvalsh(undamped)[0]
+    assert lowest < -0.01
+    enough, too_little = -1.1 * lowest, -0.9 * lowest
+    device = Device(bits=3)
+    value = _run(gram(weighted, enough), b, device=device)
+    assert relative_error(value, _law(undamped + enough * np.eye(30), b)) < 1e-10
+    with pytest.raises((ValueError, jax.errors.JaxRuntimeError), match=r"Device\(factored=True\)"):
+        jax.block_until_ready(_run(gram(weighted, too_little), b, device=device))
+    fine = _run(gram(weighted, too_little), b, device=Device(bits=3, factored=True))
+    rounded = quantize(weighted.as_matrix(), 3)
+    np.testing.assert_allclose(fine, _law(rounded.T @ rounded + too_little * np.eye(30), b))
+
+
+@pytest.mark.parametrize(("parameters", "rank"), [(30, None), (30, 12), (15, None), (20, None)])
+def test_the_exact_law_of_rounded_arrays(key, relative_error, parameters, rank):
+    """Wide, rank deficient, tall and square J."""
+    weighted = _weighted(parameters, key, rank)
+    b = jax.random.normal(key, (parameters,))
+    value = _run(gram(weighted, 0.5), b, device=Device(bits=7))
+    assert relative_error(value, _law(_programmed(weighted, 7, 0.5), b)) < 1e-9
+
+
+def test_simulations_agree(weighted, b, relative_error):
+    operator, device = gram(weighted, 0.5), Device(bits=5)
+    exact = _run(operator, b, device=device)
+    krylov = _run(operator, b, device=device, simulation="lanczos")
+    stepped = _run(operator, b, device=device, simulation="euler-maruyama", dt=1e-3)
+    assert relative_error(krylov, exact) < 1e-10
+    assert relative_error(stepped, exact) < 1e-3
+
+
+def test_many_bits_are_the_perfect_device(weighted, b, relative_error):
+    operator = gram(weighted, 0.1)
+    fine = _run(operator, b, device=Device(bits=48))
+    assert relative_error(fine, _run(operator, b)) < 1e-11
+
+
+def test_every_array_errs_for_itself(weighted, b, relative_error):
+    device, operator = Device(mismatch=0.05, seed=3), gram(weighted, 0.5)
+    drift = device.distort(operator)
+    h = np.asarray(weighted.curvature())
+    errors = [
+        np.asarray(drift.forth / weighted.operator.as_matrix()) - 1,
+        np.asarray(drift.back / weighted.operator.as_matrix()) - 1,
+        np.asarray(drift.curvature) / h - 1,
+    ]
+    for error in errors:
+        assert 0.035 < np.std(error) < 0.065
+    assert abs(np.corrcoef(errors[0].ravel(), errors[1].ravel())[0, 1]) < 0.2
+    assert abs(np.corrcoef(errors[0].ravel()[: h.size], errors[2].ravel())[0, 1]) < 0.4
+    value = _run(operator, b, device=device, simulation="euler-maruyama", dt=1e-3)
+    assert relative_error(value, _law(np.asarray(drift.as_matrix()), b)) < 1e-3
+    np.testing.assert_allclose(drift.T.as_matrix(), drift.as_matrix().T, atol=1e-13)
+    np.testing.assert_allclose(drift.mv(b), drift.as_matrix() @ b, atol=1e-12)
+
+
+def test_both_rounding_and_mismatch(weighted):
+    device, operator = Device(bits=6, mismatch=0.05), gram(weighted, 0.5)
+    drift = device.distort(device.program(operator))
+    matrix = quantize(weighted.operator.as_matrix(), 6)
+    zero = np.asarray(matrix) == 0
+    assert zero.any()
+    np.testing.assert_array_equal(np.asarray(drift.forth)[zero], 0)
+    assert not drift.symmetric
+
+
+def test_another_damping_is_a_shift(weighted, b, relative_error):
+    device = Device(bits=6)
+    system = LeastSquaresSystem(weighted, gradient=b, damping=0.5)
+    kept = prepare(system, SPU(TIME, device=device)).solve(damping=2.0)
+    assert relative_error(kept.value, _law(_programmed(weighted, 6, 2.0), b)) < 1e-9
+
+
+def test_elements_that_are_paid_for(weighted):
+    operator = gram(weighted, 0.5)
+    assert Device().elements(operator) == 2 * 20 * 30 + 5 * 4 * 4 + 30
+    assert Device(factored=True).elements(operator) == 2 * 20 * 30 + 30
+    programmed = Device(bits=4).program(operator)
+    assert Device(bits=4).elements(programmed) == Device().elements(operator)
+
+
+def test_curvature_bits_need_an_array_of_the_curvature(weighted, dense, b):
+    plain = gram(dense(jnp.ones((3, 30))), 0.1)
+    matrix = lx.MatrixLinearOperator(jnp.eye(30), lx.positive_semidefinite_tag)
+    cases = [(plain, {}), (matrix, {}), (gram(weighted, 0.1), {"factored": True})]
+    for operator, keywords in cases:
+        with pytest.raises(ValueError, match="no array of the curvature"):
+            _run(operator, b, device=Device(curvature_bits=4, **keywords))
