@@ -59,6 +59,11 @@ def size(x: PyTree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array)))
 
 
+def dtype(x: PyTree) -> Any:
+    """The type in which the inexact arrays of a PyTree meet."""
+    return jnp.result_type(*jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array)))
+
+
 def all_finite(x: PyTree) -> Array:
     """True where no entry of any inexact array is infinite or not a number."""
     leaves = jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array))

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -17,16 +16,12 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
-MAPPED = 30_000  # half of Linux's default for the memory maps of a process
-
-
 @pytest.fixture(autouse=True, scope="module")
 def few_executables():
-    """Forget compiled functions in time: each holds maps, and the compiler dies without more."""
     yield
-    maps = Path("/proc/self/maps")
-    if maps.is_file() and maps.read_text().count("\n") > MAPPED:
-        jax.clear_caches()
+    from pinn_ngd.runs.executables import forget_executables
+
+    forget_executables()
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_solve_prints_a_summary_and_leaves_files(solved):
         assert (out / name).stat().st_size > 5000
     config = json.loads((out / "config.json").read_text())
     assert config["settings"]["problem_settings"] == {"width": 4}
-    assert config["settings"]["dtype"] == "float64"
+    assert config["settings"]["default_dtype"] == "float64"
 
 
 def test_solve_resumes_to_a_larger_budget(file, solved):
@@ -97,7 +97,7 @@ def test_single_precision(file, tmp_path):
     result = _run("solve", file, "--x32", "--steps", 0, "--out", tmp_path / "x32")
     assert result.exit_code == 0, result.stderr
     config = json.loads((tmp_path / "x32" / "config.json").read_text())
-    assert config["settings"]["dtype"] == "float32"
+    assert config["settings"]["default_dtype"] == "float32"
 
 
 @pytest.mark.parametrize(

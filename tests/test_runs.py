@@ -1,6 +1,7 @@
 """A run in its folder, its continuation, and the comparison of several."""
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from pinn_ngd.runs import (
     summarize,
     table_cells,
 )
+from pinn_ngd.runs.executables import forget_executables
 from pinn_ngd.training import AbstractCallback, read_history
 
 DOMAIN = Interval(0.0, 1.0)
@@ -68,9 +70,19 @@ def test_files_of_a_run(finished):
     assert (written["problem"], written["optimizer"], written["seed"]) == ("tiny", "adam", 0)
     assert (written["steps"], written["parameters"], written["status"]) == (100, 10, "finished")
     assert written["relative_h1"] > 0
+    assert written["dtype"] == "float64"
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert settings["steps"] == 100
     assert settings["seconds"] is None  # the problem's 60 s do not cut a run counted in steps
+
+
+def test_many_runs_forget_what_they_compiled(monkeypatch):
+    cleared = []
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(1))
+    forget_executables(limit=10**9)
+    assert not cleared
+    forget_executables(limit=0)
+    assert bool(cleared) == Path("/proc/self/maps").is_file()
 
 
 def test_result_has_the_last_error_of_the_history(finished):

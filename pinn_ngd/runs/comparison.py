@@ -12,6 +12,7 @@ from .. import optimizers, plotting
 from ..problem import Problem
 from ..training import read_history
 from ..training.callbacks import to_json
+from .executables import forget_executables
 from .single import run_problem
 
 AGAINST = {"seconds": "error-vs-seconds", "step": "error-vs-steps", "solves": "error-vs-solves"}
@@ -56,6 +57,7 @@ def compare_optimizers(
             pictures=False,
         )  # fmt: skip
         results.append(result)
+        forget_executables()
         error = _number(_error(result, problem.measure))
         tell(f"  {error} after {result['steps']} steps: {result['message']}")
         summary = _write_comparison(problem, results, names, out)

@@ -114,7 +114,7 @@ def _plan(
         "seed": seed,
         "steps": steps,
         "seconds": seconds,
-        "dtype": str(jnp.result_type(float)),
+        "default_dtype": str(jnp.result_type(float)),
         "resolved_optimizer": optimizer,
     }
     label = f"{problem.name}-{name}-{seed}"
@@ -191,6 +191,7 @@ def _description(plan: _Plan, model: PyTree) -> dict[str, Any]:
         "solver": chosen if isinstance(chosen, str) or solver is None else _solver_name(solver),
         "seed": plan.seed,
         "parameters": _tree.size(model),
+        "dtype": str(_tree.dtype(model)),
     }
 
 

@@ -147,7 +147,7 @@ def environment() -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
         "cores": os.cpu_count(),
-        "dtype": str(jnp.asarray(0.0).dtype),
+        "default_dtype": str(jnp.asarray(0.0).dtype),
     }
 
 

@@ -40,7 +40,7 @@ def test_config_has_settings_versions_and_device(folder):
         *("pinn_ngd", "jax", "jaxlib", "equinox", "lineax", "optax", "numpy", "scipy")
     }
     assert environment["cores"] == os.cpu_count()
-    assert environment["dtype"] == "float64"
+    assert environment["default_dtype"] == "float64"
     assert environment["device"]
 
 
