@@ -23,7 +23,8 @@ def provenance(name: str, quick: bool, **facts: Any) -> dict[str, Any]:
 def hardware(here: Mapping[str, Any]) -> str:
     """The machine in words: cores, model of the CPU, and the device that JAX ran on."""
     device = "the CPU" if here["backend"] == "cpu" else here["device"]
-    return f"{here['cores']} cores of {_cpu_model()}; JAX on {device}, {here['default_dtype']} by default"
+    words = f"{here['cores']} cores of {_cpu_model()}; JAX on {device}"
+    return f"{words}, {here['default_dtype']} by default"
 
 
 def _cpu_model() -> str:
