@@ -5,13 +5,11 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from .data import Split
 from .objectives import ClassificationObjective, Shuffled
-from .objectives.batches import Batch
 from .plotting import plot_confusion
 from .problem import Problem
 from .scores import classifier_scores, logits_of
@@ -42,7 +40,7 @@ def classification_problem(
     labels, test_labels = (np.asarray(y, np.int32) for y in (split.labels, split.test_labels))
     objective = ClassificationObjective(Shuffled(inputs, labels, batch_size), curvature=curvature)
     shape = eqx.filter_eval_shape(model, jax.random.key(0), dtype)
-    objective.check(shape, Batch(jnp.asarray(inputs), jnp.asarray(labels)))
+    objective.check(shape, objective.batch())
     scores = classifier_scores(test_inputs, test_labels)
     return Problem(
         name=name,

@@ -40,6 +40,10 @@ class AbstractObjective(eqx.Module):
         """Batch `number` of the sequence that belongs to the key; independent ones by default."""
         return self.batch(jax.random.fold_in(key, number))
 
+    def check(self, model: PyTree, batch: PyTree) -> None:
+        """Raises ValueError where data do not fit the model: asked before the first step."""
+        del model, batch
+
     @property
     @abc.abstractmethod
     def resampled(self) -> bool:

@@ -30,6 +30,10 @@ class AbstractBatches(eqx.Module):
     def draw(self, key: PRNGKeyArray, number: int) -> Batch:
         """The minibatch of that number."""
 
+    def known_targets(self, batch: Batch) -> Array:
+        """All targets that can be looked at beforehand, given one batch."""
+        return batch.targets
+
 
 class Shuffled(AbstractBatches):
     """Minibatches of arrays, without replacement within an epoch.
@@ -67,6 +71,10 @@ class Shuffled(AbstractBatches):
 
     def draw(self, key: PRNGKeyArray, number: int) -> Batch:
         return self._everything(key) if self.whole else _shuffled(self, key, jnp.int32(number))
+
+    def known_targets(self, batch: Batch) -> Array:
+        del batch
+        return self.targets
 
     def _everything(self, key: PRNGKeyArray) -> Batch:
         return Batch(_transformed(self, key, self.inputs), self.targets, key)

@@ -36,7 +36,7 @@ class ClassificationObjective(AbstractObjective):
     - "empirical-fisher": the same with the labels of the data: a different matrix (Kunstner,
       Hennig and Balles 2019).
 
-    Raises ValueError for unknown names, and for targets that do not fit the model.
+    Raises ValueError for unknown names; `train` does for targets that do not fit the model.
     """
 
     batches: AbstractBatches
@@ -75,10 +75,14 @@ class ClassificationObjective(AbstractObjective):
         return self.batches.draw(key, number)
 
     def check(self, model: PyTree, batch: Batch) -> None:
-        """Raises ValueError where the targets of a batch do not fit the model's outputs."""
+        """Raises ValueError where targets do not fit the model's outputs.
+
+        Those of all examples, or of the given batch where batches come from a function. A label of
+        a later batch that is out of range makes the loss not a number.
+        """
         point = jax.tree.map(lambda x: x[0], batch.inputs)
         outputs = eqx.filter_eval_shape(lambda m, x: m(x), model, point)
-        self.loss_function.check(batch.targets, outputs.size)
+        self.loss_function.check(self.batches.known_targets(batch), outputs.size)
 
     def losses(self, model: PyTree, batch: Batch) -> Array:
         """The loss of every example, (n,)."""

@@ -43,7 +43,7 @@ class AbstractLoss(eqx.Module):
 
 
 class SoftmaxCrossEntropy(AbstractLoss):
-    """-log softmax(z)_y for a whole number y in 0..o-1.
+    """-log softmax(z)_y for a whole number y in 0..o-1; not a number for another.
 
     S = diag(s) - p s^T with s = sqrt(p) (so that S S^T = diag(p) - p p^T) and b = (p - y) / s,
     which is orthogonal to the null vector s. Probabilities below exp(-80) are taken as that in s
@@ -51,7 +51,8 @@ class SoftmaxCrossEntropy(AbstractLoss):
     """
 
     def value(self, z: Outputs, y: Array) -> Scalar:
-        return jax.nn.logsumexp(z) - z[y]
+        chosen = jnp.where((y >= 0) & (y < z.shape[0]), z[y], jnp.nan)
+        return jax.nn.logsumexp(z) - chosen
 
     def gradient(self, z: Outputs, y: Array) -> Outputs:
         return jax.nn.softmax(z) - jax.nn.one_hot(y, z.shape[0], dtype=z.dtype)

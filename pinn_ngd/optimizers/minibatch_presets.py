@@ -85,6 +85,7 @@ def _device(
     carry: bool,
     noise: float,
     bits: int | None,
+    curvature_bits: int | None,
     factored: bool,
     mismatch: float,
 ) -> AbstractDirection:
@@ -94,6 +95,7 @@ def _device(
         simulation=cast(Any, simulation),
         device=Device(
             bits=bits,
+            curvature_bits=curvature_bits,
             input_bits=bits,
             read_out_bits=bits,
             factored=factored,
@@ -113,6 +115,7 @@ def tngd(
     carry: bool = False,
     noise: float = 0.0,
     bits: int | None = None,
+    curvature_bits: int | None = None,
     factored: bool = False,
     mismatch: float = 0.0,
     rate: float = 0.1,
@@ -126,11 +129,11 @@ def tngd(
 
     `noise` is relative to the direction's norm, `temperature` absolute. `bits` are those of arrays,
     input and read-out, `mismatch` that of the arrays, which needs simulation="euler-maruyama"; the
-    arrays are J, H and J^T, or, `factored`, S^T J and its transpose (see `linalg.Device`).
+    arrays are J, H (of `curvature_bits`, if given) and J^T, or, `factored`, S^T J and its transpose
+    (see `linalg.Device`).
     """
-    direction = _device(
-        time, temperature, simulation, delay, carry, noise, bits, factored, mismatch
-    )
+    parts = bits, curvature_bits, factored, mismatch
+    direction = _device(time, temperature, simulation, delay, carry, noise, *parts)
     transformation = descent(rate, momentum, schedule, decay_steps)
     return _natural(direction, transformation, damping, adaption)
 
@@ -144,6 +147,7 @@ def tngd_adam(
     carry: bool = False,
     noise: float = 0.0,
     bits: int | None = None,
+    curvature_bits: int | None = None,
     factored: bool = False,
     mismatch: float = 0.0,
     rate: float = 1e-3,
@@ -155,9 +159,8 @@ def tngd_adam(
     decay_steps: int = 1000,
 ) -> AbstractOptimizer:
     """Thermodynamic natural gradient handed to Adam; with both betas zero, its sign."""
-    direction = _device(
-        time, temperature, simulation, delay, carry, noise, bits, factored, mismatch
-    )
+    parts = bits, curvature_bits, factored, mismatch
+    direction = _device(time, temperature, simulation, delay, carry, noise, *parts)
     adam = optax.adam(rate_of(schedule, rate, decay_steps), b1=beta1, b2=beta2)
     return _natural(direction, adam, damping, adaption)
 

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import lineax as lx
 from jaxtyping import PRNGKeyArray, PyTree
 
 from .. import _tree
@@ -60,10 +61,15 @@ class Thermodynamic(AbstractDirection):
     def _settle(
         self, system: LeastSquaresSystem, time: Any, start: PyTree | None, key: PRNGKeyArray
     ) -> PyTree:
-        """From `start`, or from the gradient, which `solve` knows to be A^T target, for None."""
+        """From `start`, or from the gradient, which `solve` knows to be A^T target, for None.
+
+        Not a number where the voltages have grown without bound, so that a training fails there.
+        """
         device = eqx.tree_at(lambda d: d.time, self.device, time)
         given = {} if start is None else {"y0": start}
-        return solve(system, device, options={"key": key, **given}).value
+        solution = solve(system, device, options={"key": key, **given})
+        stable = solution.result == lx.RESULTS.successful
+        return jax.tree.map(lambda x: jnp.where(stable, x, jnp.nan), solution.value)
 
     def _kept(self, system: LeastSquaresSystem) -> PyTree:
         """The system as strongly typed arrays, where a delay will need it again."""

@@ -58,9 +58,9 @@ def train(
     the last finite model returned. Any other exception of the step, of `evaluate` or of a callback
     is raised, after every callback was told.
 
-    Raises ValueError without a budget, for a `stride` below 1 and for `resume` without
-    `checkpoint`; FileNotFoundError and ValueError where the checkpoint cannot be read; TypeError
-    where a step changes the shapes of its state.
+    Raises ValueError without a budget, for data that `objective.check` refuses, for a `stride`
+    below 1 and for `resume` without `checkpoint`; FileNotFoundError and ValueError where the
+    checkpoint cannot be read; TypeError where a step changes the shapes of its state.
     """
     budget = Budget(steps, seconds)
     if resume and checkpoint is None:
@@ -106,6 +106,8 @@ class _Loop:
         self._set_key(key)
         self.batch = self._draw(0)
         model = self.carry.model
+        if hasattr(self.objective, "check"):
+            self.objective.check(model, self.batch)
         state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
         self.carry = Carry(model, model, state)
         if resume and self.checkpoint is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from pinn_ngd.linalg import SPU, Device, DeviceCost, damped_primal, gram
+from pinn_ngd.linalg import SPU, Device, DeviceCost, ProductOperator, damped_primal, gram
 from pinn_ngd.linalg.spu import quantize
 from pinn_ngd.linalg.spu.device import check_count
 from pinn_ngd.linalg.spu.spectra import as_gram
@@ -159,6 +159,35 @@ def test_counts_are_integers():
             check_count("bits", value, "a number of bits")
 
 
+def test_errors_of_arrays_and_inputs_are_independent(operator, b):
+    device = Device(mismatch=0.05, offset=0.1, seed=3)
+    drift = device.distort(operator)
+    draws = [
+        np.ravel(drift.forth / operator.operator.as_matrix() - 1) / 0.05,
+        np.ravel(drift.back / operator.operator.as_matrix() - 1) / 0.05,
+        np.ravel(device.feed(b) - b) / (0.1 * float(jnp.max(jnp.abs(b)))),
+    ]
+    for x, y in itertools.combinations([draw[:40] for draw in draws], 2):
+        assert abs(np.corrcoef(x, y)[0, 1]) < 0.5
+
+
+def test_normal_equations_of_a_wide_operator_are_a_gram_matrix_too(rows, b):
+    """lineax.Normal then solves for the dual unknown, with A A^T."""
+    matrix = jnp.asarray(rows)
+    wide = ProductOperator(
+        lambda v: matrix @ v, lambda w: w @ matrix, jax.ShapeDtypeStruct((40,), jnp.float64)
+    )
+    found = as_gram(wide @ wide.T)
+    assert found is not None
+    np.testing.assert_allclose(found.as_matrix(), rows @ rows.T, atol=1e-12)
+    target = matrix @ b
+    device = Device(bits=12)
+    value = lx.linear_solve(wide, target, lx.Normal(SPU(100.0, device=device))).value
+    rounded = np.asarray(quantize(matrix, 12))
+    dual = np.linalg.solve(rounded @ rounded.T, target)
+    np.testing.assert_allclose(value, rows.T @ dual, rtol=1e-3, atol=1e-4)
+
+
 def test_cost_model():
     """Factored arrays of 640 x 1e5, twice, at 16 bits over 50 Gb/s: 41 ms, beside 50 us."""
     elements = 2 * 640 * 100_000
@@ -168,5 +197,8 @@ def test_cost_model():
     slower = DeviceCost(bandwidth=5e9).solve(elements, 100_000, 50.0)
     assert slower[0] > 9 * seconds
     np.testing.assert_allclose(slower[1], joules)
+    coarse = Device(bits=4, input_bits=6, read_out_bits=8)
+    seconds, _ = DeviceCost().solve(1000, 10, 0.0, coarse)
+    np.testing.assert_allclose(seconds, (4 * 1000 + (6 + 8) * 10) / 50e9, rtol=1e-12)
     with pytest.raises(ValueError, match="`bits` is 0"):
         DeviceCost(bits=0)

@@ -92,6 +92,12 @@ def _objective(curvature="ggn", loss="softmax"):
 TARGETS = jnp.asarray([0, 3, 1, 2, 2, 0])
 
 
+def test_a_label_out_of_range_has_no_loss():
+    z = jnp.asarray([0.3, -0.8, 0.5])
+    for y in (-1, 3, 7):
+        assert jnp.isnan(SOFTMAX.value(z, jnp.asarray(y)))
+
+
 @pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
 def test_the_factor_of_softmax_and_its_target(key, spread):
     z = spread * jax.random.normal(key, (5,))
@@ -262,5 +268,8 @@ def test_bad_input_is_named(key):
         _objective().check(model, Batch(inputs, jnp.ones(6)))
     with pytest.raises(ValueError, match="must lie in"):
         _objective(loss="binary").check(model, Batch(inputs, 2 * jnp.ones((6, 4))))
+    everything = ClassificationObjective(Shuffled(inputs, TARGETS.at[5].set(-1), 2))
+    with pytest.raises(ValueError, match="run from -1 to 3"):
+        everything.check(model, Batch(inputs[:2], TARGETS[:2]))
     with pytest.raises(ValueError, match="1 numbers an example, but the model has 4"):
         _objective(loss="squared").check(model, Batch(inputs, jnp.ones((6, 1))))

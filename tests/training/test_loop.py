@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pinn_ngd import ClassificationObjective, Shuffled, optimizers
+from pinn_ngd.objectives import Generated
 from pinn_ngd.training import StopWhen, train
 from pinn_ngd.training.clock import EvaluationClock
 from pinn_ngd.training.result import Budget
@@ -257,6 +259,18 @@ class _Grows(Descent):
     def step(self, model, state, objective, batch, *, key):
         moved, _, info = super().step(model, (jnp.int32(0), state[1]), objective, batch, key=key)
         return moved, (jnp.zeros(3), state[1]), info
+
+
+def test_labels_that_do_not_fit_are_refused_before_the_first_step():
+    inputs, labels = jnp.ones((8, 3)), jnp.asarray([0, 1, 2, 3, 0, 1, 2, 9])
+    model = eqx.nn.Linear(3, 4, key=jax.random.key(0))
+    objective = ClassificationObjective(Shuffled(inputs, labels, 2))
+    with pytest.raises(ValueError, match="run from 0 to 9, but the model has 4 outputs"):
+        train(objective, model, optimizers.get("sgd"), steps=3, key=jax.random.key(1))
+    batches = iter([labels[:4], labels[:4], labels[4:]])
+    generated = ClassificationObjective(Generated(lambda _: (inputs[:4], next(batches))))
+    result = train(generated, model, optimizers.get("sgd"), steps=3, key=jax.random.key(1))
+    assert result.status == "failed"
 
 
 def test_a_state_that_changes_its_shape_is_named():

@@ -20,11 +20,12 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..spectral import is_zero
-from .checks import check_covariance, check_regular, check_tagged, soundness
+from .checks import check_covariance, check_regular, check_tagged, symmetry
 from .device import check_at_least
+from .failures import definite
 from .filters import end_variance
 from .processes import Schedule, SpectralProcess
-from .spectra import DenseSpectrum, as_gram, spectrum_of
+from .spectra import DenseSpectrum, WholeSpectrum, as_gram, spectrum_of
 
 BATCHES = 20
 
@@ -210,12 +211,12 @@ def matrix_exponential(
 
 
 def _process(operator: lx.AbstractLinearOperator) -> tuple[SpectralProcess, Array]:
-    """The process, and the one that multiplies results (see `soundness`)."""
+    """The process, and the one that multiplies results (see `symmetry`)."""
     check_tagged(operator)
     if as_gram(operator) is None:
         operator = lx.MatrixLinearOperator(operator.as_matrix(), lx.positive_semidefinite_tag)
     spectrum = spectrum_of(operator)
-    return SpectralProcess(spectrum), soundness(operator, spectrum.measure(), exact=True)
+    return SpectralProcess(spectrum), _sound(operator, spectrum)
 
 
 def _eigenpairs(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Array]:
@@ -223,8 +224,11 @@ def _eigenpairs(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Arra
     check_tagged(operator)
     dense = lx.MatrixLinearOperator(operator.as_matrix(), lx.positive_semidefinite_tag)
     values, vectors = jnp.linalg.eigh((dense.matrix + dense.matrix.T) / 2)
-    measure = DenseSpectrum(values, vectors).measure()
-    return values, vectors, soundness(dense, measure, exact=True)
+    return values, vectors, _sound(dense, DenseSpectrum(values, vectors))
+
+
+def _sound(operator: lx.AbstractLinearOperator, spectrum: WholeSpectrum) -> Array:
+    return symmetry(operator) * definite(spectrum.measure()[0], spectrum.rounding)
 
 
 def _moments(x: Float[Array, "samples n"], n: int) -> Estimate:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Inexact, Real
+from jaxtyping import Array, ArrayLike, Inexact, PRNGKeyArray, Real
 
 from .._ravel import dtype_of
 from ..operators import JacobianRows, gram
@@ -95,7 +95,7 @@ class Device(eqx.Module):
         """The programmed operator with independent errors of its arrays, no longer symmetric."""
         if is_absent(self.mismatch):
             return operator
-        forth, back, middle = jax.random.split(jax.random.key(self.seed), 3)
+        forth, back, middle, _ = self._keys()
         arrays = self._arrays(operator)
         if arrays is None:
             return _dense(operator, self._erring(operator.as_matrix(), forth), frozenset())
@@ -125,6 +125,10 @@ class Device(eqx.Module):
         factored = as_gram(operator)
         return None if factored is None else arrays_of(factored, factored=self.factored)
 
+    def _keys(self) -> tuple[PRNGKeyArray, ...]:
+        """Of the errors of the three arrays and of the inputs."""
+        return tuple(jax.random.split(jax.random.key(self.seed), 4))
+
     def _erring(self, matrix: Array, key: Array) -> Array:
         relative = jnp.asarray(self.mismatch, matrix.dtype)
         return matrix * (1 + relative * jax.random.normal(key, matrix.shape, matrix.dtype))
@@ -135,8 +139,7 @@ class Device(eqx.Module):
         b = b if self.input_bits is None else quantize(b, self.input_bits)
         if is_absent(self.offset):
             return b
-        key = jax.random.fold_in(jax.random.key(self.seed), 2)
-        error = jax.random.normal(key, b.shape, b.dtype)
+        error = jax.random.normal(self._keys()[-1], b.shape, b.dtype)
         return b + jnp.asarray(self.offset, b.dtype) * scale * error
 
     def load(self, x: Inexact[Array, " n"]) -> Inexact[Array, " n"]:
@@ -235,16 +238,20 @@ def check_count(name: str, value: Any, meaning: str) -> None:
     check_at_least(name, value, 1, meaning)
 
 
+_PERFECT = Device()
+
+
 class DeviceCost(eqx.Module):
     """A *model*, not a measurement, of the time and energy that one solve takes on a device.
 
     seconds = (bits to program + to feed + to read) / bandwidth + time * time_constant
     joules  = energy_per_bit * bits + elements * power_per_element * settling seconds
 
-    Defaults: 16 bits, 50 Gb/s and an RC time of 1 us, the timing model of Donatella et al. (2024,
-    arXiv:2405.13817); 10 mV over 1 kOhm in every element (1e-7 W) and 1 pJ a converted bit are
-    our own round numbers. `time` of a solve is in units of `time_constant`, where an array element
-    of 1 is the reference conductance.
+    `bits` are those of every number where the device does not round it. Defaults: 16 bits, 50 Gb/s
+    and an RC time of 1 us, the timing model of Donatella et al. (2024, arXiv:2405.13817); 10 mV
+    over 1 kOhm in every element (1e-7 W) and 1 pJ a converted bit are our own round numbers. `time`
+    of a solve is in units of `time_constant`, where an array element of 1 is the reference
+    conductance.
     """
 
     bits: int = eqx.field(static=True, default=16)
@@ -256,9 +263,15 @@ class DeviceCost(eqx.Module):
     def __check_init__(self):
         check_count("bits", self.bits, "a number of bits")
 
-    def solve(self, elements: int, unknowns: int, time: Any) -> tuple[Array, Array]:
-        """(seconds, joules) of one solve with so many programmable elements."""
-        moved = float(self.bits) * (elements + 2 * unknowns)
+    def solve(
+        self, elements: int, unknowns: int, time: Any, device: Device = _PERFECT
+    ) -> tuple[Array, Array]:
+        """(seconds, joules) of one solve on a device with so many programmable elements."""
+        array, fed, read = (
+            float(bits or self.bits)
+            for bits in (device.bits, device.input_bits, device.read_out_bits)
+        )
+        moved = array * elements + (fed + read) * unknowns
         settling = jnp.asarray(time, dtype_of(jnp.zeros(()))) * self.time_constant
         joules = self.energy_per_bit * moved + elements * self.power_per_element * settling
         return moved / self.bandwidth + settling, joules

@@ -18,10 +18,11 @@ from .checks import (
     check_step,
     check_tagged,
     check_window,
-    soundness,
+    symmetry,
     warn_if_hopeless,
 )
 from .device import Device, DeviceCost, check_at_least, check_count, is_absent
+from .failures import definite
 from .processes import EulerMaruyama, Schedule, SpectralProcess, num_steps
 from .spectra import (
     PROBES,
@@ -48,8 +49,9 @@ NO_DERIVATIVE = (
 class _State(eqx.Module):
     process: Any
     measure: Measure
-    sound: Inexact[Array, ""]  # one; multiplies results, so that its checks are not removed
+    rounding: Inexact[Array, ""]
     products: Array
+    sound: Inexact[Array, ""]  # one; multiplies results, so that its checks are not removed
     damping: Inexact[Array, ""]
     frozen: eqxi.Static
     elements: eqxi.Static
@@ -95,8 +97,9 @@ class SPU(lx.AbstractLinearSolver[_State]):
     "state" (x at the end). Where the spectrum is not computed, 20 Lanczos products estimate it, and
     lambda_min is then an overestimate.
 
-    The result is `singular` where the voltages are not finite. An `UnsettledWarning` tells, under
-    `jit` too, of a condition number that makes a solution at `time` hopeless.
+    The result is `singular` where the voltages are not finite, or have grown as those of no stable
+    device do (mismatch may do it; `stats` know the device without). An `UnsettledWarning` tells,
+    under `jit` too, of a condition number that makes a solution at `time` hopeless.
 
     A derivative is another solve on the device with the same options. In b it is right at any time
     where the device is noiseless, starts at b and has none of input or read-out bits, mismatch,
@@ -149,7 +152,8 @@ class SPU(lx.AbstractLinearSolver[_State]):
         elements = eqxi.Static(self.device.elements(operator))
         zero = jnp.zeros((), dtype_of(operator.in_structure()))
         damping = zero if factored is None else factored.damping.astype(zero.dtype)
-        return _State(*self._process(operator), damping, frozen, elements)
+        sound = symmetry(operator)
+        return _State(*self._process(operator), sound, damping, frozen, elements)
 
     def at_damping(self, state: _State, damping: Inexact[Array, ""]) -> _State:
         """The state of A^T A with another damping: a shift of eigenvalues, for "exact" only."""
@@ -184,12 +188,15 @@ class SPU(lx.AbstractLinearSolver[_State]):
             row_space["target"] = ravel(target, dtype)
         key = self._key(options)
         value, end = state.process.run(start, b, self._schedule(), key, **row_space)
-        sound = self._check_numbers(state.sound)
+        sound = self._check_numbers(state.sound * definite(state.measure[0], state.rounding))
         value, end = sound * self.device.read(value), sound * end
-        warn_if_hopeless(state.measure[0], state.damping, jnp.asarray(self.time, dtype))
-        result = lx.RESULTS.where(
-            jnp.all(jnp.isfinite(value)), lx.RESULTS.successful, lx.RESULTS.singular
-        )
+        time, temperature = (jnp.asarray(x, dtype) for x in (self.time, self.temperature))
+        warn_if_hopeless(state.measure[0], state.damping, time)
+        # The mean of a stable device is no larger, and its noise has this standard deviation.
+        reach = jnp.linalg.norm(b if start is None else start) + time * jnp.linalg.norm(b)
+        reach = reach + jnp.sqrt(2 * temperature * time * b.size)
+        bounded = jnp.linalg.norm(end) <= 10 * reach
+        result = lx.RESULTS.where(bounded, lx.RESULTS.successful, lx.RESULTS.singular)
         products = self._products(state, start is not None, key is not None)
         last = {"products": products, "state": unravel(end, structure)}
         stats = {**self._stats(state, dtype), **last}
@@ -221,20 +228,16 @@ class SPU(lx.AbstractLinearSolver[_State]):
             return "`temperature`"
         return "options['y0']" if "y0" in options else self.device.falsifies()
 
-    def _process(
-        self, operator: lx.AbstractLinearOperator
-    ) -> tuple[Any, Measure, Inexact[Array, ""], Array]:
+    def _process(self, operator: lx.AbstractLinearOperator) -> tuple[Any, Measure, Array, Array]:
+        """Process, measure, what its eigenvalues are uncertain by, and products spent on it."""
         known = is_symmetric_product(operator)
         if self.simulation == "exact":
-            operator = operator if known else lx.materialise(operator)
-            spectrum = spectrum_of(operator)
-            measure = spectrum.measure()
-            sound = soundness(operator, measure, exact=True)
-            return SpectralProcess(spectrum), measure, sound, jnp.asarray(0)
+            spectrum = spectrum_of(operator if known else lx.materialise(operator))
+            return SpectralProcess(spectrum), spectrum.measure(), spectrum.rounding, jnp.asarray(0)
         measure = probe(operator)
         spent = jnp.asarray(min(PROBES, operator.in_size()) + 2 * (not known))
-        sound = soundness(operator, measure, exact=False)
-        return self._simulation(operator, measure), measure, sound, spent
+        rounding = float(jnp.finfo(measure[0].dtype).eps) ** 0.5 * jnp.max(jnp.abs(measure[0]))
+        return self._simulation(operator, measure), measure, rounding, spent
 
     def _simulation(self, operator: lx.AbstractLinearOperator, measure: Measure) -> Any:
         if self.simulation == "lanczos":
@@ -306,7 +309,8 @@ class SPU(lx.AbstractLinearSolver[_State]):
     def _stats(self, state: _State, dtype: Any) -> dict[str, Array]:
         elements, frozen = state.elements.value, state.frozen.value
         unknowns = sum(x.size for x in frozen[0])
-        seconds, joules = self.cost.solve(elements, unknowns, jnp.asarray(self.time, dtype))
+        time = jnp.asarray(self.time, dtype)
+        seconds, joules = self.cost.solve(elements, unknowns, time, self.device)
         dt = getattr(state.process, "dt", None)
         law = law_stats(state.measure, self._schedule(), dt, dtype)
         return {**law, "device_seconds": seconds, "device_joules": joules}

@@ -16,6 +16,7 @@ from .._ravel import dtype_of, ravel, unravel
 from ..kernel_matrix import kernel_matrix
 from ..operators import HIGHEST, Damped, Gram, JacobianRows, Transposed, gram, matvec
 from .arrays import ResistorArrays
+from .failures import definite
 
 Scalar = Callable[[Array], Array]
 PROBES = 20
@@ -36,6 +37,10 @@ class DenseSpectrum(eqx.Module):
 
     def measure(self) -> Measure:
         return self._shifted(self.values), jnp.full_like(self.values, 1 / self.values.size)
+
+    @property
+    def rounding(self) -> Inexact[Array, ""]:
+        return _rounding(self.values)
 
     def _shifted(self, values: Array) -> Array:
         return values + jnp.asarray(self.damping, values.dtype)
@@ -77,6 +82,10 @@ class LowRankSpectrum(eqx.Module):
     def measure(self) -> Measure:
         return _with_flat(self.values, self.damping, self.operator.in_size())
 
+    @property
+    def rounding(self) -> Inexact[Array, ""]:
+        return _rounding(self.values)
+
     def _slope(self, f: Scalar, level: Array) -> Array:
         # Eigenvalues below the rounding of A A^T are noise. There the slope of a smooth f is that
         # at the noise level, and nothing is divided by noise: A^T W has norm sqrt(s), so that the
@@ -86,31 +95,28 @@ class LowRankSpectrum(eqx.Module):
         return (f(s + level) - f(level)) / s
 
 
-class ArraysSpectrum(eqx.Module):
-    """J^T H J + damping I with a wide J of m rows and an H that rounding may have made indefinite.
+class ThinSpectrum(eqx.Module):
+    """V diag(s) V^T + damping I with m orthonormal columns of V; s may have either sign."""
 
-    With J J^T = W k W^T, J = W sqrt(k) Q^T, and sqrt(k) W^T H W sqrt(k) = V s V^T:
-    f(...) v = f(damping) v + J^T U (f(s + damping) - f(damping)) U^T J v, U = W k^(-1/2) V.
-    """
-
-    forth: Inexact[Array, "m n"]
     values: Inexact[Array, " m"]
-    basis: Inexact[Array, "m m"]
+    vectors: Inexact[Array, "n m"]
     damping: Inexact[Array, ""]
+    rounding: Inexact[Array, ""]  # of the eigenvalues, computed from matrices of larger scale
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
-        inner = matvec(self.basis.T, matvec(self.forth, v))
         level = self.damping[None].astype(v.dtype)
+        inner = matvec(self.vectors.T, v)
+        outside = v - matvec(self.vectors, inner)
         values = jnp.maximum(self.values + level, 0)
-
-        def one(f: Scalar) -> Array:
-            gains = f(values) - f(level)
-            return f(level) * v + matvec(self.forth.T, matvec(self.basis, gains * inner))
-
-        return [one(f) for f in functions]
+        return [f(level) * outside + matvec(self.vectors, f(values) * inner) for f in functions]
 
     def measure(self) -> Measure:
-        return _with_flat(self.values, self.damping, self.forth.shape[1])
+        return _with_flat(self.values, self.damping, self.vectors.shape[0])
+
+
+def _rounding(values: Inexact[Array, " m"]) -> Inexact[Array, ""]:
+    """How far an eigensolver may miss the eigenvalues of a matrix."""
+    return 10 * values.size * float(jnp.finfo(values.dtype).eps) * jnp.max(jnp.abs(values))
 
 
 def _with_flat(values: Inexact[Array, " m"], damping: Array, n: int) -> Measure:
@@ -133,12 +139,14 @@ class KrylovSpectrum(eqx.Module):
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         basis, values, vectors = lanczos(flat_product(self.operator), v, self.products)
-        scale = jnp.linalg.norm(v) * vectors[0]
+        # They lie within the spectrum, and see more of it than a probe with a random vector.
+        sound = definite(values, _rounding(values))
+        scale = sound * jnp.linalg.norm(v) * vectors[0]
         values = jnp.maximum(values, 0)
         return [matvec(basis.T, matvec(vectors, f(values) * scale)) for f in functions]
 
 
-WholeSpectrum = DenseSpectrum | LowRankSpectrum | ArraysSpectrum
+WholeSpectrum = DenseSpectrum | LowRankSpectrum | ThinSpectrum
 
 
 def lanczos(product: Scalar, v: Inexact[Array, " n"], steps: int) -> tuple[Array, Array, Array]:
@@ -231,15 +239,14 @@ def _spectrum_of_arrays(operator: ResistorArrays) -> WholeSpectrum:
         plain = eqx.tree_at(lambda a: a.damping, operator, jnp.zeros_like(operator.damping))
         values, vectors = jnp.linalg.eigh(plain.as_matrix())
         return DenseSpectrum(values, vectors, operator.damping)
-    k, w = jnp.linalg.eigh(jnp.matmul(operator.forth, operator.forth.T, precision=HIGHEST))
-    # Below the rounding of J J^T there is no direction, and nothing is divided by noise.
-    real = k > jnp.finfo(k.dtype).eps * rows * k[-1]
-    scaled = w * jnp.sqrt(jnp.where(real, k, 0))
-    inner = jnp.matmul(scaled.T, operator.weigh(scaled), precision=HIGHEST)
+    # By QR of J^T: its singular values would be squared in J J^T, and H does not forgive that.
+    q, r = jnp.linalg.qr(operator.forth.T)
+    inner = jnp.matmul(r, operator.weigh(r.T), precision=HIGHEST)
     values, v = jnp.linalg.eigh((inner + inner.T) / 2)
-    inverse = jnp.where(real, 1 / jnp.sqrt(jnp.where(real, k, 1)), 0)
-    basis = jnp.matmul(w * inverse, v, precision=HIGHEST)
-    return ArraysSpectrum(operator.forth, values, basis, operator.damping)
+    weight = 1.0 if operator.curvature is None else jnp.max(jnp.abs(operator.curvature))
+    rounding = 10 * float(jnp.finfo(r.dtype).eps) * jnp.sum(r**2) * weight
+    vectors = jnp.matmul(q, v, precision=HIGHEST)
+    return ThinSpectrum(values, vectors, operator.damping, rounding)
 
 
 def is_symmetric_product(operator: lx.AbstractLinearOperator) -> bool:
@@ -257,6 +264,8 @@ def as_gram(operator: lx.AbstractLinearOperator) -> Gram | None:
         return None
     # Two factors are known to be each other's transpose only if one holds the very other.
     left, right = operator.operator1, operator.operator2
+    if isinstance(right, Transposed) and right.operator is left:  # A A^T
+        return gram(right)
     if not (isinstance(left, Transposed) and left.operator is right):
         return None
     return gram(right.operator, right.damping) if isinstance(right, Damped) else gram(right)
