@@ -12,7 +12,7 @@ from .data import Split
 from .objectives import ClassificationObjective, Shuffled
 from .plotting import plot_confusion
 from .problem import Problem
-from .scores import classifier_scores, logits_of
+from .scores import learning_scores, logits_of
 
 
 def classification_problem(
@@ -31,17 +31,17 @@ def classification_problem(
 ) -> Problem:
     """Softmax classification of `split` by `model(key, dtype)`, measured on its test part.
 
-    Shuffled epochs of batches; accuracy, likelihood and calibration after them; runs are compared
-    by their test error. The picture is the confusion matrix with the most confident mistakes. Data
-    and model have one `dtype`, single precision by default: minibatches are noisier than its
-    rounding. Raises ValueError where labels do not fit the model.
+    Shuffled epochs of batches; accuracy, likelihood and calibration of the test examples and of as
+    many training ones; runs are compared by their test error. The picture is the confusion matrix
+    with the most confident mistakes. Data and model have one `dtype`, single precision by default:
+    minibatches are noisier than its rounding. Raises ValueError where labels do not fit the model.
     """
     inputs, test_inputs = (np.asarray(x, dtype) for x in (split.inputs, split.test_inputs))
     labels, test_labels = (np.asarray(y, np.int32) for y in (split.labels, split.test_labels))
     objective = ClassificationObjective(Shuffled(inputs, labels, batch_size), curvature=curvature)
     shape = eqx.filter_eval_shape(model, jax.random.key(0), dtype)
     objective.check(shape, objective.batch())
-    scores = classifier_scores(test_inputs, test_labels)
+    scores = learning_scores(inputs, labels, test_inputs, test_labels)
     return Problem(
         name=name,
         description=description,

@@ -14,7 +14,7 @@ from .models import Encoder, SpanFinder, TextClassifier, add_adapters
 from .objectives import AbstractLoss, ClassificationObjective, Shuffled, SpanCrossEntropy
 from .plotting import plot_found_words, plot_wrong_texts
 from .problem import Problem
-from .scores import classifier_scores, logits_of
+from .scores import learning_scores, logits_of
 from .text import Tokens, best_spans, span_scores
 
 
@@ -60,7 +60,7 @@ def sentiment_problem(
         lambda key: TextClassifier(_adapted(encoder, recipe, key), classes, key=key),
         _objective(tokens.ids[train], labels[train], "softmax", recipe),
         recipe,
-        scores=classifier_scores(unseen, labels[test]),
+        scores=learning_scores(tokens.ids[train], labels[train], unseen, labels[test]),
         picture=lambda model: plot_wrong_texts(
             np.asarray(logits_of(model, unseen)), labels[test], [texts[int(i)] for i in test]
         ),

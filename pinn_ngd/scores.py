@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, Scalar
 
 CHUNK = 1000  # examples at once
@@ -43,6 +44,21 @@ def classifier_scores(
         return {prefix + name: value for name, value in values.items()}
 
     return scores
+
+
+def learning_scores(
+    inputs: PyTree[Any], labels: Any, test_inputs: PyTree[Any], test_labels: Any
+) -> Callable[[PyTree], dict[str, float]]:
+    """`classifier_scores` of the test examples, and of as many training ones as "train_...".
+
+    The training examples are spread evenly over all of them, and always the same.
+    """
+    count = min(len(labels), len(test_labels))
+    some = np.linspace(0, len(labels) - 1, count).astype(int)
+    chosen = jax.tree.map(lambda x: np.asarray(x)[some], inputs)
+    seen = classifier_scores(chosen, np.asarray(labels)[some], prefix="train_")
+    unseen = classifier_scores(test_inputs, test_labels)
+    return lambda model: {**seen(model), **unseen(model)}
 
 
 def calibration_error(

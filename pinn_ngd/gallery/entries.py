@@ -45,7 +45,7 @@ def comparison(
     settings: Mapping[str, Any] | None = None,
     against: Sequence[str] = ("seconds", "steps"),
 ) -> Any:
-    """An entry that compares optimizers, against seconds, steps or solves."""
+    """An entry that compares optimizers, against seconds, steps or solves; or in a table alone."""
 
     def make_pictures(job: Job) -> Made:
         chosen = job.seeds(seeds)
@@ -56,7 +56,8 @@ def comparison(
         names = [f"{job.name}-{x}" for x in against]
         for x, name in zip(against, names, strict=True):
             copy(job.runs / f"error-vs-{x}", job.folder / name)
-        return recorded(job, names, seeds=list(chosen), results=summary["rows"])
+        facts = {"seeds": list(chosen), "results": summary["rows"]}
+        return recorded(job, names or [job.name], pictures=bool(names), **facts)
 
     return make_pictures
 
@@ -127,27 +128,24 @@ def device_damping(job: Job) -> Made:
 def device_accuracy(job: Job) -> Made:
     """Test error of trainings on coarse, mismatched, perfect and empty devices."""
     problem = load_problem("classify-digits", channels=4, width=12, batch_size=16)
-    seeds, steps = job.seeds(3), 2 if job.quick else 210
+    seeds, steps = job.seeds(5), 2 if job.quick else 210
     bits, sizes = ((2, 8), (0.1,)) if job.quick else ((2, 3, 4, 6, 8), (0.03, 0.1, 0.3, 1.0))
+    apart, fine, whole = "$J$, $H$, $J^T$", "the same, $H$ of 8 bits", "$S^TJ$ and its transpose"
     stepped = {"simulation": "euler-maruyama"}
-    lacking: dict[str, dict[float, dict[str, Any]]] = {
-        "bits": {float(count): {"bits": count} for count in bits},
-        "mismatch": {size: {"mismatch": size, **stepped} for size in sizes},
-    }
-    designs = {"$J$, $H$, $J^T$": False, "$S^TJ$ and its transpose": True}
+    rounded = {apart: {}, fine: {"curvature_bits": 8}, whole: {"factored": True}}
+    erring = {apart: stepped, whole: {**stepped, "factored": True}}
     controls = {"perfect device": {}, "empty arrays": empty_arrays()}
     flat = {
         label: errors_by_device(problem, {0.0: own}, seeds, steps, job.tell)
         for label, own in controls.items()
     }
     panels, results = [], dict(flat)
-    for label, devices in lacking.items():
+    for label, levels, designs in (("bits", bits, rounded), ("mismatch", sizes, erring)):
         curves = {}
-        for design, factored in designs.items():
-            built = {level: {**own, "factored": factored} for level, own in devices.items()}
-            curves[design] = errors_by_device(problem, built, seeds, steps, job.tell)
+        for design, own in designs.items():
+            devices = {float(level): {label: level, **own} for level in levels}
+            curves[design] = errors_by_device(problem, devices, seeds, steps, job.tell)
             results[f"{label}: {design}"] = curves[design]
-        levels = list(devices)
         lines = {k: (levels, *(x * len(levels) for x in v[1:])) for k, v in flat.items()}
         scale = "linear" if label == "bits" else "log"
         panels.append(Curves({**curves, **lines}, label, "test error", xscale=scale))

@@ -1,8 +1,9 @@
 """What an entry of the manifest is given, and how it records what it made."""
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Job:
     quick: bool = False
     resume: bool = False
     tell: Callable[[str], None] = print
+    begun: float = field(default_factory=time.perf_counter)
 
     @property
     def runs(self) -> Path:
@@ -36,8 +38,8 @@ class Job:
         return RUNS / ("gallery-quick" if self.quick else "gallery") / self.name
 
     def seeds(self, count: int) -> range:
-        """The seeds 0, 1, ...; two of them where it has to be quick."""
-        return range(min(count, 2) if self.quick else count)
+        """The seeds 0, 1, ...; one of them where it has to be quick."""
+        return range(1 if self.quick else count)
 
     def budget(self, seconds: float | None = None, steps: int | None = None) -> dict[str, Any]:
         """The budget of a run as arguments of `run_problem`; None is the problem's own."""
@@ -67,7 +69,11 @@ def compared(
     settings: Mapping[str, Any] | None = None,
     **budget: Any,
 ) -> dict[str, Any]:
-    """The summary of a comparison whose runs lie in `job.runs`; its table goes to the pictures."""
+    """The summary of a comparison whose runs lie in `job.runs`; its table goes to the pictures.
+
+    Where it has to be quick, of the first and the last optimizer alone.
+    """
+    optimizers = [optimizers[0], optimizers[-1]] if job.quick else optimizers
     summary = compare_optimizers(
         problem, optimizers, seeds=seeds, out=job.runs, settings=settings, resume=job.resume,
         tell=job.tell, **job.budget(**budget),
@@ -82,8 +88,11 @@ def copy(source: Path, target: Path) -> None:
 
 
 def recorded(job: Job, names: Sequence[str], *, pictures: bool = True, **facts: Any) -> Made:
-    """Write the .json beside each picture, and list all that belongs to them."""
-    written = []
+    """Write the .json beside each picture, and list all that belongs to them.
+
+    Among the facts are the seconds that the entry took.
+    """
+    written, facts = [], {"seconds": time.perf_counter() - job.begun, **facts}
     for name in names:
         record = job.folder / f"{name}.json"
         record.write_text(

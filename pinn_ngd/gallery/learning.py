@@ -13,7 +13,12 @@ from ..training import read_history
 from .job import Job, Made, compared, recorded
 
 WINDOW = 20  # steps over which the losses of minibatches are averaged
-SHOWN = {"loss": "training loss", "test_nll": "test NLL", "test_error": "test error"}
+SHOWN = {
+    "loss": "training loss",
+    "test_nll": "test NLL",
+    "train_error": "training error",
+    "test_error": "test error",
+}
 AGAINST = ("epochs", "seconds")
 
 
@@ -24,7 +29,7 @@ def learning(
     steps: int | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Any:
-    """An entry that draws training loss, test likelihood and test error of several optimizers."""
+    """An entry that draws loss and error of several optimizers, in training and in the test."""
 
     def make_pictures(job: Job) -> Made:
         chosen, loaded = job.seeds(seeds), job.problem(problem)
@@ -33,7 +38,7 @@ def learning(
         histories = _histories(summary["runs"], job.runs, epoch)
         names = [f"{job.name}-{x}" for x in AGAINST]
         for x, name in zip(AGAINST, names, strict=True):
-            save(plot_curves(_panels(histories, x), marker=""), job.folder / name)
+            save(plot_curves(_panels(histories, x), marker="", rows=2), job.folder / name)
         return recorded(job, names, seeds=list(chosen), results=summary["rows"])
 
     return make_pictures

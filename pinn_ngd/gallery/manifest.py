@@ -25,6 +25,7 @@ from .results import results_table
 FOLDER = Path("figures")
 QUICK_FOLDER = RUNS / "figures-quick"
 PAPER = {"momentum": 0.0, "damping": 0.01, "rate": 0.1, "schedule": "constant"}
+SIGN_RATES = (0.0003, 0.001, 0.003)
 COMPARED = ("engd-tr", "engd", "engd-w", "spring", "bfgs", "lbfgs", "adam")
 FIGURES: dict[str, Callable[[Job], Made]] = {
     "poisson-2d": one_run("poisson-2d"),
@@ -102,6 +103,21 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
         tuple(f"tngd:noise={level}" for level in (0, 0.3, 1, 3, 10)),
         seeds=5,
         settings={**PAPER, "time": 5.0},
+    ),
+    "tngd-baselines": comparison(
+        "classify-digits",
+        (
+            *(f"tngd-adam:beta1=0.0:beta2=0.0:rate={rate}" for rate in SIGN_RATES),
+            *(f"signsgd:rate={rate}" for rate in SIGN_RATES),
+            "tngd-adam:rate=0.003",
+            "adam:rate=0.003",
+            "tngd",
+            "spectral-clipping:damping=1e-6",
+            "sgd",
+        ),
+        seeds=5,
+        settings={**PAPER, "time": 10.0},
+        against=(),
     ),
     "tngd-bits": device_accuracy,
     "step-times": times_of_steps,

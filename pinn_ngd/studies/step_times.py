@@ -17,6 +17,7 @@ INPUTS = 784
 DEVICE_TIME = 50.0  # RC times, the setting of the published experiments
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {},
+    "ngd": {},
     "ngd-cg": {"iterations": 10},
     "ngd-woodbury": {},
     "tngd": {"time": DEVICE_TIME},
@@ -49,7 +50,8 @@ def step_times(
         parameters = _tree.size(model)
         for name, settings in OPTIMIZERS.items():
             found[name].append(_milliseconds(name, settings, model, size, repeats))
-        elements = 2 * parameters * size.batch * size.outputs + parameters
+        rows = size.batch * size.outputs
+        elements = 2 * rows * parameters + rows * size.outputs + parameters
         seconds, _ = DeviceCost().solve(elements, parameters, DEVICE_TIME)
         found[MODEL].append(found["adam"][-1] + 1e3 * float(seconds))
         found["parameters"].append(float(parameters))

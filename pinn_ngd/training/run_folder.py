@@ -21,6 +21,7 @@ PACKAGES = ("pinn_ngd", "jax", "jaxlib", "equinox", "lineax", "optax", "numpy", 
 METRICS = (
     "relative_l2", "relative_h1",
     "test_accuracy", "test_error", "test_score", "test_nll", "test_ece",
+    "train_accuracy", "train_error", "train_nll",
 )  # fmt: skip
 
 

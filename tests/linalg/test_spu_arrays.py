@@ -62,10 +62,10 @@ def _programmed(weighted, bits, damping, curvature_bits=None):
     return matrix.T @ middle @ matrix + damping * np.eye(matrix.shape[1])
 
 
-def _law(drift, b):
-    """x(TIME) from x(0) = b, by the matrix exponential."""
+def _law(drift, b, time=TIME):
+    """x(time) from x(0) = b, by the matrix exponential."""
     settled = np.linalg.solve(drift, b)
-    return settled + scipy.linalg.expm(-TIME * drift) @ (b - settled)
+    return settled + scipy.linalg.expm(-time * drift) @ (b - settled)
 
 
 def _run(operator, b, **keywords):
@@ -92,6 +92,12 @@ def test_a_rounded_curvature_is_indefinite_and_damping_makes_up_for_it(weighted,
     assert relative_error(value, _law(undamped + enough * np.eye(30), b)) < 1e-10
     with pytest.raises((ValueError, jax.errors.JaxRuntimeError), match="`factored=True`"):
         jax.block_until_ready(_run(gram(weighted, too_little), b, device=device))
+    early = 0.05 / (-0.1 * lowest)  # a growth by a twentieth is no divergence
+    for simulation in ("exact", "lanczos"):
+        solver = SPU(early, simulation=simulation, device=device)
+        value = lx.linear_solve(gram(weighted, too_little), b, solver).value
+        drift = undamped + too_little * np.eye(30)
+        assert relative_error(value, _law(drift, b, early)) < 1e-9
     fine = _run(gram(weighted, too_little), b, device=Device(bits=3, factored=True))
     rounded = quantize(weighted.as_matrix(), 3)
     np.testing.assert_allclose(fine, _law(rounded.T @ rounded + too_little * np.eye(30), b))

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Inexact, PRNGKeyArray, PyTree, Real
 
 from .._ravel import dtype_of, freeze, ravel, thaw, unravel
 from ..spectral import is_zero
+from .arrays import ResistorArrays
 from .checks import (
     check_not_negative,
     check_settled,
@@ -37,6 +38,7 @@ from .stats import dt_limit, law_stats
 
 SIMULATIONS = ("exact", "lanczos", "euler-maruyama", "diffrax")
 READ_OUTS = ("end", "average")
+GROWTH = 0.1  # of a voltage, in units of itself, that is no divergence yet
 
 
 _CONJUGATE = "conjugate"
@@ -184,7 +186,7 @@ class SPU(lx.AbstractLinearSolver[_State]):
         raw = ravel(vector, dtype)
         b, start = self.device.feed(raw), self._start(raw, structure, options)
         row_space = {}
-        if target is not None and not self._alters(b, raw):
+        if target is not None and b is raw and not self.device.rounds:
             row_space["target"] = ravel(target, dtype)
         key = self._key(options)
         value, end = state.process.run(start, b, self._schedule(), key, **row_space)
@@ -230,18 +232,28 @@ class SPU(lx.AbstractLinearSolver[_State]):
 
     def _process(self, operator: lx.AbstractLinearOperator) -> tuple[Any, Measure, Array, Array]:
         """Process, measure, what its eigenvalues are uncertain by, and products spent on it."""
-        known = is_symmetric_product(operator)
+        known, slack = is_symmetric_product(operator), self._slack(operator)
         if self.simulation == "exact":
-            spectrum = spectrum_of(operator if known else lx.materialise(operator))
-            return SpectralProcess(spectrum), spectrum.measure(), spectrum.rounding, jnp.asarray(0)
+            spectrum = spectrum_of(operator if known else lx.materialise(operator), slack)
+            rounding = jnp.maximum(spectrum.rounding, slack)
+            return SpectralProcess(spectrum), spectrum.measure(), rounding, jnp.asarray(0)
         measure = probe(operator)
         spent = jnp.asarray(min(PROBES, operator.in_size()) + 2 * (not known))
         rounding = float(jnp.finfo(measure[0].dtype).eps) ** 0.5 * jnp.max(jnp.abs(measure[0]))
+        rounding = jnp.maximum(rounding, slack)
         return self._simulation(operator, measure), measure, rounding, spent
+
+    def _slack(self, operator: lx.AbstractLinearOperator) -> Inexact[Array, ""]:
+        """How far below zero rounding may carry an eigenvalue: until `time` it adds a tenth."""
+        dtype = dtype_of(operator.in_structure())
+        if not isinstance(operator, ResistorArrays):
+            return jnp.zeros((), dtype)
+        return GROWTH / jnp.maximum(jnp.asarray(self.time, dtype), jnp.finfo(dtype).tiny)
 
     def _simulation(self, operator: lx.AbstractLinearOperator, measure: Measure) -> Any:
         if self.simulation == "lanczos":
-            return SpectralProcess(KrylovSpectrum(operator, min(self.products, operator.in_size())))
+            products = min(self.products, operator.in_size())
+            return SpectralProcess(KrylovSpectrum(operator, products, self._slack(operator)))
         dt = self._dt(measure)
         operator = self.device.distort(operator)
         if self.simulation == "euler-maruyama":
@@ -258,9 +270,6 @@ class SPU(lx.AbstractLinearSolver[_State]):
             return None if is_absent(self.device.offset) else self.device.load(b)
         check_start(options["y0"], structure)
         return self.device.load(ravel(options["y0"], b.dtype))
-
-    def _alters(self, fed: Array, raw: Array) -> bool:
-        return fed is not raw or self.device.rounds
 
     def _products(self, state: _State, started: bool, noisy: bool) -> Array:
         if self.simulation == "exact":

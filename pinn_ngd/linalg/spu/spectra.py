@@ -5,6 +5,7 @@ smooth on a >= 0, and `measure()`: nodes and weights with trace f(A) / n = sum_i
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -96,18 +97,22 @@ class LowRankSpectrum(eqx.Module):
 
 
 class ThinSpectrum(eqx.Module):
-    """V diag(s) V^T + damping I with m orthonormal columns of V; s may have either sign."""
+    """V diag(s) V^T + damping I with m orthonormal columns of V; s may have either sign.
+
+    Sums s + damping below -`slack` are taken as that.
+    """
 
     values: Inexact[Array, " m"]
     vectors: Inexact[Array, "n m"]
     damping: Inexact[Array, ""]
     rounding: Inexact[Array, ""]  # of the eigenvalues, computed from matrices of larger scale
+    slack: Inexact[Array, ""]
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         level = self.damping[None].astype(v.dtype)
         inner = matvec(self.vectors.T, v)
         outside = v - matvec(self.vectors, inner)
-        values = jnp.maximum(self.values + level, 0)
+        values = jnp.maximum(self.values + level, -self.slack)
         return [f(level) * outside + matvec(self.vectors, f(values) * inner) for f in functions]
 
     def measure(self) -> Measure:
@@ -136,13 +141,15 @@ class KrylovSpectrum(eqx.Module):
 
     operator: lx.AbstractLinearOperator
     products: int = eqx.field(static=True)
+    slack: Real[ArrayLike, ""] = 0.0  # eigenvalues so far below zero are allowed
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         basis, values, vectors = lanczos(flat_product(self.operator), v, self.products)
         # They lie within the spectrum, and see more of it than a probe with a random vector.
-        sound = definite(values, _rounding(values))
+        slack = jnp.asarray(self.slack, values.dtype)
+        sound = definite(values, jnp.maximum(_rounding(values), slack))
         scale = sound * jnp.linalg.norm(v) * vectors[0]
-        values = jnp.maximum(values, 0)
+        values = jnp.maximum(values, -slack)
         return [matvec(basis.T, matvec(vectors, f(values) * scale)) for f in functions]
 
 
@@ -214,13 +221,16 @@ def _tridiagonal(alpha: Array, beta: Array) -> tuple[Array, Array]:
     return values, vectors
 
 
-def spectrum_of(operator: lx.AbstractLinearOperator) -> WholeSpectrum:
+def spectrum_of(
+    operator: lx.AbstractLinearOperator, slack: Real[ArrayLike, ""] = 0.0
+) -> WholeSpectrum:
     """The whole spectrum, from the smaller side of A where the operator is A^T A + damping I.
 
     The damping of a Gram operator is kept apart from the eigenvalues: another one is a shift.
+    `slack` is that of `ThinSpectrum`, for arrays.
     """
     if isinstance(operator, ResistorArrays):
-        return _spectrum_of_arrays(operator)
+        return _spectrum_of_arrays(operator, slack)
     factored = as_gram(operator)
     if factored is None:
         matrix = operator.as_matrix()
@@ -233,12 +243,7 @@ def spectrum_of(operator: lx.AbstractLinearOperator) -> WholeSpectrum:
     return DenseSpectrum(jnp.maximum(values, 0), vectors, factored.damping)
 
 
-def _spectrum_of_arrays(operator: ResistorArrays) -> WholeSpectrum:
-    rows, n = operator.forth.shape
-    if rows >= n:
-        plain = eqx.tree_at(lambda a: a.damping, operator, jnp.zeros_like(operator.damping))
-        values, vectors = jnp.linalg.eigh(plain.as_matrix())
-        return DenseSpectrum(values, vectors, operator.damping)
+def _spectrum_of_arrays(operator: ResistorArrays, slack: Any) -> ThinSpectrum:
     # By QR of J^T: its singular values would be squared in J J^T, and H does not forgive that.
     q, r = jnp.linalg.qr(operator.forth.T)
     inner = jnp.matmul(r, operator.weigh(r.T), precision=HIGHEST)
@@ -246,7 +251,8 @@ def _spectrum_of_arrays(operator: ResistorArrays) -> WholeSpectrum:
     weight = 1.0 if operator.curvature is None else jnp.max(jnp.abs(operator.curvature))
     rounding = 10 * float(jnp.finfo(r.dtype).eps) * jnp.sum(r**2) * weight
     vectors = jnp.matmul(q, v, precision=HIGHEST)
-    return ThinSpectrum(values, vectors, operator.damping, rounding)
+    slack = jnp.asarray(slack, values.dtype)
+    return ThinSpectrum(values, vectors, operator.damping, rounding, slack)
 
 
 def is_symmetric_product(operator: lx.AbstractLinearOperator) -> bool:
