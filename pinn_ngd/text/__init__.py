@@ -11,5 +11,8 @@ from .spans import Spans as Spans
 from .spans import composed as composed
 from .spans import strongest as strongest
 from .spans import token_spans as token_spans
+from .squad import Questions as Questions
+from .squad import squad as squad
 from .tokens import Tokens as Tokens
 from .tokens import tokenize as tokenize
+from .tokens import tokenize_pairs as tokenize_pairs

@@ -48,18 +48,51 @@ def tokenize(texts: Sequence[str], path: str | Path = "") -> Tokens:
         msg = "`texts` are empty: give at least one."
         raise ValueError(msg)
     found = _tokenizer(folder).encode_batch(list(texts))
-    lengths, positions = [len(e.ids) for e in found], read_config(folder).positions
+    lengths, positions = [len(e) for e in found], read_config(folder).positions
     if max(lengths) > positions:
         msg = (
             f"`texts`: number {int(np.argmax(lengths))} has {max(lengths)} tokens, but the model"
             f" has {positions} positions: cut the text, or split it."
         )
         raise ValueError(msg)
-    ids = np.zeros((len(texts), max(lengths)), np.int32)
-    offsets = np.zeros((*ids.shape, 2), np.int32)
-    for i, (encoding, n) in enumerate(zip(found, lengths, strict=True)):
-        ids[i, :n], offsets[i, :n] = encoding.ids, encoding.offsets
-    return Tokens(ids, offsets)
+    return _padded([e.ids for e in found], [e.offsets for e in found])
+
+
+def tokenize_pairs(
+    questions: Sequence[str], contexts: Sequence[str], path: str | Path = "", *, most: int
+) -> tuple[Tokens, np.ndarray]:
+    """Each question with its context behind it, where both have at most `most` tokens; and places.
+
+    Offsets are those in the context, and (0, 0) for all other tokens. Encoders here have one
+    segment, number 0, for both. Raises ValueError where no pair is so short, and as `tokenize`.
+    """
+    folder = pretrained_folder(path)
+    positions = read_config(folder).positions
+    if most > positions:
+        msg = f"`most` is {most} tokens, but the model has {positions} positions: ask for fewer."
+        raise ValueError(msg)
+    found = _tokenizer(folder).encode_batch(list(zip(questions, contexts, strict=True)))
+    places = [i for i, e in enumerate(found) if len(e) <= most]
+    if not places:
+        msg = f"`most` is {most}, but the shortest pair has {min(map(len, found))} tokens."
+        raise ValueError(msg)
+    kept = [found[i] for i in places]
+    return _padded([e.ids for e in kept], [_in_context(e) for e in kept]), np.array(places)
+
+
+def _in_context(encoding: Any) -> list[tuple[int, int]]:
+    sequences = zip(encoding.offsets, encoding.sequence_ids, strict=True)
+    return [offsets if which == 1 else (0, 0) for offsets, which in sequences]
+
+
+def _padded(ids: Sequence[Any], offsets: Sequence[Any]) -> Tokens:
+    longest = max(map(len, ids))
+    tokens = Tokens(
+        np.zeros((len(ids), longest), np.int32), np.zeros((len(ids), longest, 2), np.int32)
+    )
+    for i, (own, places) in enumerate(zip(ids, offsets, strict=True)):
+        tokens.ids[i, : len(own)], tokens.offsets[i, : len(own)] = own, places
+    return tokens
 
 
 def _tokenizer(folder: Path) -> Any:

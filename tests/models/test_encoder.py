@@ -108,6 +108,47 @@ def test_names_with_a_prefix_load_too(tiny_bert):
     assert all(jax.tree.leaves(same))
 
 
+DISTILBERT = {
+    "attention.self.query": "attention.q_lin", "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin", "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm", "intermediate.dense": "ffn.lin1",
+    "encoder.layer.": "transformer.layer.",
+}  # fmt: skip
+
+
+def _distilled(name):
+    """The published name in DistilBERT of one in BERT."""
+    for bert, distilbert in DISTILBERT.items():
+        name = name.replace(bert, distilbert)
+    name = name.replace(".output.dense", ".ffn.lin2")
+    return "distilbert." + name.replace(".output.LayerNorm", ".output_layer_norm")
+
+
+def test_distilbert_is_bert_without_segments(tiny_bert, tmp_path):
+    """Its positions may hold the sum of BERT's own and of the vector of segment 0."""
+    weights = {name: array.astype(np.float64) for name, array in weights_of(tiny_bert).items()}
+    types = weights.pop("embeddings.token_type_embeddings.weight")
+    positions = "embeddings.position_embeddings.weight"
+    weights[positions] = weights[positions] + types[0]
+    renamed = {_distilled(name): array for name, array in weights.items()}
+    assert "distilbert.transformer.layer.1.output_layer_norm.weight" in renamed
+    assert "distilbert.transformer.layer.0.ffn.lin2.bias" in renamed
+    config = {
+        "model_type": "distilbert", "activation": "gelu", "sinusoidal_pos_embds": False,
+        "vocab_size": 11, "max_position_embeddings": 24, "dim": 8, "n_heads": 2,
+        "hidden_dim": 12, "n_layers": 2,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    pytest.importorskip("safetensors.numpy").save_file(renamed, tmp_path / "model.safetensors")
+    ids = jnp.asarray([2, 4, 7, 5, 3])
+    ours, bert = (load_encoder(f, dtype=jnp.float64)(ids) for f in (tmp_path, tiny_bert))
+    np.testing.assert_allclose(ours, bert, atol=1e-12)
+    config["sinusoidal_pos_embds"] = True
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"describes no BERT encoder .*sinusoidal"):
+        load_encoder(tmp_path)
+
+
 def test_weights_that_are_missing_or_of_another_shape_are_named(tiny_bert):
     weights, config = weights_of(tiny_bert), pretrained.read_config(tiny_bert)
     name = "encoder.layer.1.attention.self.key.weight"
