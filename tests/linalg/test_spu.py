@@ -251,18 +251,32 @@ def test_derivative_in_the_right_hand_side(operator, matrix, b):
     np.testing.assert_allclose(jax.grad(first)(b), np.linalg.inv(matrix)[0], rtol=1e-9)
 
 
+MILLION, HOT = 1_000_000, 1e-3
+
+
+def _a_million(scale, b):
+    """200 products with a circulant matrix, one read-out of a million noisy voltages."""
+    operator = lx.FunctionLinearOperator(
+        lambda v: scale * v + 0.1 * jnp.roll(v, 1) + 0.1 * jnp.roll(v, -1),
+        jax.ShapeDtypeStruct(b.shape, b.dtype),
+        PSD,
+    )
+    solver = SPU(time=20.0, temperature=HOT, simulation="euler-maruyama", dt=0.1)
+    return lx.linear_solve(operator, b, solver, options={"key": jax.random.key(0)}).value
+
+
 def test_memory_of_a_million_parameters():
-    n = 1_000_000
+    vector = jax.ShapeDtypeStruct((MILLION,), np.float32)
+    memory = jax.jit(_a_million).lower(vector, vector).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 30 * 4 * MILLION  # 200 products, and nothing of 200 x n
 
-    def run(scale, b):
-        operator = lx.FunctionLinearOperator(
-            lambda v: scale * v + 0.1 * jnp.roll(v, 1) + 0.1 * jnp.roll(v, -1),
-            jax.ShapeDtypeStruct((n,), b.dtype),
-            PSD,
-        )
-        solver = SPU(time=20.0, temperature=1e-3, simulation="euler-maruyama", dt=0.1)
-        return lx.linear_solve(operator, b, solver, options={"key": jax.random.key(0)}).value
 
-    vector = jax.ShapeDtypeStruct((n,), np.float32)
-    memory = jax.jit(run).lower(vector, vector).compile().memory_analysis()
-    assert memory.temp_size_in_bytes < 30 * 4 * n  # 200 products, and nothing of 200 x n
+@pytest.mark.slow
+def test_a_million_parameters():
+    """Their mean is the solution, and their variance that of the scheme."""
+    x = jax.jit(_a_million)(jnp.full(MILLION, 2.0, jnp.float32), jnp.ones(MILLION, jnp.float32))
+    x = np.asarray(x, np.float64)
+    a = 2 + 0.2 * np.cos(np.linspace(0, 2 * np.pi, 1000, endpoint=False))
+    variance = np.mean(HOT / (a * (1 - 0.1 * a / 2)))
+    assert abs(x.mean() - 1 / 2.2) < 5 * (variance / MILLION) ** 0.5
+    assert x.var() == pytest.approx(variance, rel=0.01)
