@@ -25,7 +25,7 @@ from .results import results_table
 FOLDER = Path("figures")
 QUICK_FOLDER = RUNS / "figures-quick"
 PAPER = {"momentum": 0.0, "damping": 0.01, "rate": 0.1, "schedule": "constant"}
-SIGN_RATES = (0.0003, 0.001, 0.003)
+SIGN_RATES = (0.0003, 0.001, 0.003, 0.01)
 COMPARED = ("engd-tr", "engd", "engd-w", "spring", "bfgs", "lbfgs", "adam")
 FIGURES: dict[str, Callable[[Job], Made]] = {
     "poisson-2d": one_run("poisson-2d"),
