@@ -59,9 +59,10 @@ def size(x: PyTree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array)))
 
 
-def dtype(x: PyTree) -> Any:
-    """The type in which the inexact arrays of a PyTree meet."""
-    return jnp.result_type(*jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array)))
+def dtypes(x: PyTree) -> str:
+    """The types of the inexact arrays of a PyTree, in words."""
+    leaves = jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array))
+    return ", ".join(sorted({str(leaf.dtype) for leaf in leaves}))
 
 
 def all_finite(x: PyTree) -> Array:

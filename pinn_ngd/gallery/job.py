@@ -90,9 +90,10 @@ def copy(source: Path, target: Path) -> None:
 def recorded(job: Job, names: Sequence[str], *, pictures: bool = True, **facts: Any) -> Made:
     """Write the .json beside each picture, and list all that belongs to them.
 
-    Among the facts are the seconds that the entry took.
+    Among the facts are the seconds that the entry took, unless it was resumed.
     """
-    written, facts = [], {"seconds": time.perf_counter() - job.begun, **facts}
+    seconds = None if job.resume else time.perf_counter() - job.begun
+    written, facts = [], {"seconds": seconds, **facts}
     for name in names:
         record = job.folder / f"{name}.json"
         record.write_text(

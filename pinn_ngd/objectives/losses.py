@@ -83,11 +83,14 @@ class SoftmaxCrossEntropy(AbstractLoss):
 class BinaryCrossEntropy(AbstractLoss):
     """sum_j log(1 + exp(z_j)) - y_j z_j for y_j in {0, 1} or between: o independent yes or no.
 
+    Not a number for other y_j.
+
     S = diag(s), s^2 = p (1 - p) not below exp(-80); b = (p - y) / s.
     """
 
     def value(self, z: Outputs, y: Array) -> Scalar:
-        return jnp.sum(jax.nn.softplus(z) - _like(y, z) * z)
+        y = _like(y, z)
+        return jnp.sum(jax.nn.softplus(z) - jnp.where((y >= 0) & (y <= 1), y, jnp.nan) * z)
 
     def gradient(self, z: Outputs, y: Array) -> Outputs:
         return jax.nn.sigmoid(z) - _like(y, z)

@@ -191,7 +191,7 @@ def _description(plan: _Plan, model: PyTree) -> dict[str, Any]:
         "solver": chosen if isinstance(chosen, str) or solver is None else _solver_name(solver),
         "seed": plan.seed,
         "parameters": _tree.size(model),
-        "dtype": str(_tree.dtype(model)),
+        "dtype": _tree.dtypes(model),
     }
 
 

@@ -20,9 +20,13 @@ def squad(path: str | Path, count: int | None = None) -> Questions:
 
     Rajpurkar, Zhang, Lopyrev and Liang, EMNLP 2016; questions without an answer (version 2) are
     left out, and of several answers the first counts. Raises ValueError where there is no such
-    file, it has another format, or an answer does not stand where the file says.
+    file, it has another format, or an answer does not stand where the file says, and for a `count`
+    below 1.
     """
     path = Path(path)
+    if count is not None and count < 1:
+        msg = f"`count` is {count}; take at least one question, or None for all."
+        raise ValueError(msg)
     try:
         articles = json.loads(path.read_text(encoding="utf-8"))["data"]
         found = [

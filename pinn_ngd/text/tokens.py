@@ -63,8 +63,9 @@ def tokenize_pairs(
 ) -> tuple[Tokens, np.ndarray]:
     """Each question with its context behind it, where both have at most `most` tokens; and places.
 
-    Offsets are those in the context, and (0, 0) for all other tokens. Encoders here have one
-    segment, number 0, for both. Raises ValueError where no pair is so short, and as `tokenize`.
+    Of equal pairs only the first stays. Offsets are those in the context, and (0, 0) for all other
+    tokens. Encoders here have one segment, number 0, for both. Raises ValueError where no pair is
+    so short, and as `tokenize`.
     """
     folder = pretrained_folder(path)
     positions = read_config(folder).positions
@@ -72,7 +73,8 @@ def tokenize_pairs(
         msg = f"`most` is {most} tokens, but the model has {positions} positions: ask for fewer."
         raise ValueError(msg)
     found = _tokenizer(folder).encode_batch(list(zip(questions, contexts, strict=True)))
-    places = [i for i, e in enumerate(found) if len(e) <= most]
+    first = {tuple(e.ids): i for i, e in reversed(list(enumerate(found)))}
+    places = [i for i, e in enumerate(found) if len(e) <= most and first[tuple(e.ids)] == i]
     if not places:
         msg = f"`most` is {most}, but the shortest pair has {min(map(len, found))} tokens."
         raise ValueError(msg)

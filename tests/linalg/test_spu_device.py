@@ -159,18 +159,6 @@ def test_counts_are_integers():
             check_count("bits", value, "a number of bits")
 
 
-def test_errors_of_arrays_and_inputs_are_independent(operator, b):
-    device = Device(mismatch=0.05, offset=0.1, seed=3)
-    drift = device.distort(operator)
-    draws = [
-        np.ravel(drift.forth / operator.operator.as_matrix() - 1) / 0.05,
-        np.ravel(drift.back / operator.operator.as_matrix() - 1) / 0.05,
-        np.ravel(device.feed(b) - b) / (0.1 * float(jnp.max(jnp.abs(b)))),
-    ]
-    for x, y in itertools.combinations([draw[:40] for draw in draws], 2):
-        assert abs(np.corrcoef(x, y)[0, 1]) < 0.5
-
-
 def test_normal_equations_of_a_wide_operator_are_a_gram_matrix_too(rows, b):
     """lineax.Normal then solves for the dual unknown, with A A^T."""
     matrix = jnp.asarray(rows)

@@ -96,6 +96,8 @@ def test_a_label_out_of_range_has_no_loss():
     z = jnp.asarray([0.3, -0.8, 0.5])
     for y in (-1, 3, 7):
         assert jnp.isnan(SOFTMAX.value(z, jnp.asarray(y)))
+    for y in (-0.1, 1.1):
+        assert jnp.isnan(BINARY.value(z, jnp.full(3, y)))
 
 
 @pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])

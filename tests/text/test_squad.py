@@ -39,7 +39,8 @@ def test_answers_are_where_the_file_says(file):
 
 def test_spans_are_those_of_the_context(file, tiny_bert):
     found = squad(file)
-    tokens, places = tokenize_pairs(found.questions, found.contexts, tiny_bert, most=16)
+    repeated = [*found.questions, "was good"], [*found.contexts, CONTEXT]
+    tokens, places = tokenize_pairs(*repeated, tiny_bert, most=16)
     assert places.tolist() == [0, 1]
     spans = token_spans(tokens, found.characters[places])
     # [CLS] was good [SEP] the good was bad and wonder was good ##ly [SEP]
@@ -59,6 +60,8 @@ def test_the_problem_takes_such_a_file(file, tiny_bert):
 def test_bad_files_are_named(file, tmp_path, tiny_bert):
     with pytest.raises(ValueError, match="no file of questions in the format of SQuAD"):
         squad(tmp_path / "missing.json")
+    with pytest.raises(ValueError, match="`count` is 0; take at least one"):
+        squad(file, 0)
     (tmp_path / "other.json").write_text("[1, 2]")
     with pytest.raises(ValueError, match="no file of questions"):
         squad(tmp_path / "other.json")

@@ -248,11 +248,11 @@ class DeviceCost(eqx.Module):
     seconds = (bits to program + to feed + to read) / bandwidth + time * time_constant
     joules  = energy_per_bit * bits + elements * power_per_element * settling seconds
 
-    `bits` are those of every number where the device does not round it. Defaults: 16 bits, 50 Gb/s
-    and an RC time of 1 us, the timing model of Donatella et al. (2024, arXiv:2405.13817); 10 mV
-    over 1 kOhm in every element (1e-7 W) and 1 pJ a converted bit are our own round numbers. `time`
-    of a solve is in units of `time_constant`, where an array element of 1 is the reference
-    conductance.
+    `bits` are those of every number where the device does not round it; H is charged like J.
+    Defaults: 16 bits, 50 Gb/s and an RC time of 1 us, the timing model of Donatella et al. (2024,
+    arXiv:2405.13817); 10 mV over 1 kOhm in every element (1e-7 W) and 1 pJ a converted bit are our
+    own round numbers. `time` of a solve is in units of `time_constant`, where an array element of 1
+    is the reference conductance.
     """
 
     bits: int = eqx.field(static=True, default=16)

@@ -34,7 +34,7 @@ from .spectra import (
     probe,
     spectrum_of,
 )
-from .stats import dt_limit, law_stats
+from .stats import dt_limit, is_bounded, law_stats
 
 SIMULATIONS = ("exact", "lanczos", "euler-maruyama", "diffrax")
 READ_OUTS = ("end", "average")
@@ -194,10 +194,8 @@ class SPU(lx.AbstractLinearSolver[_State]):
         value, end = sound * self.device.read(value), sound * end
         time, temperature = (jnp.asarray(x, dtype) for x in (self.time, self.temperature))
         warn_if_hopeless(state.measure[0], state.damping, time)
-        # The mean of a stable device is no larger, and its noise has this standard deviation.
-        reach = jnp.linalg.norm(b if start is None else start) + time * jnp.linalg.norm(b)
-        reach = reach + jnp.sqrt(2 * temperature * time * b.size)
-        bounded = jnp.linalg.norm(end) <= 10 * reach
+        variance = 2 * temperature * time * b.size
+        bounded = is_bounded(b if start is None else start, b, end, time, variance)
         result = lx.RESULTS.where(bounded, lx.RESULTS.successful, lx.RESULTS.singular)
         products = self._products(state, start is not None, key is not None)
         last = {"products": products, "state": unravel(end, structure)}

@@ -111,12 +111,23 @@ class ThinSpectrum(eqx.Module):
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         level = self.damping[None].astype(v.dtype)
         inner = matvec(self.vectors.T, v)
-        outside = v - matvec(self.vectors, inner)
         values = jnp.maximum(self.values + level, -self.slack)
-        return [f(level) * outside + matvec(self.vectors, f(values) * inner) for f in functions]
+        found = [matvec(self.vectors, f(values) * inner) for f in functions]
+        if self._complete:  # what is left of v is rounding, and f(damping) may be large
+            return found
+        outside = v - matvec(self.vectors, inner)
+        return [f(level) * outside + part for f, part in zip(functions, found, strict=True)]
 
     def measure(self) -> Measure:
+        if self._complete:
+            nodes = self.values + self.damping.astype(self.values.dtype)
+            return nodes, jnp.full_like(nodes, 1 / nodes.size)
         return _with_flat(self.values, self.damping, self.vectors.shape[0])
+
+    @property
+    def _complete(self) -> bool:
+        """Whether the eigenvectors are all there are."""
+        return self.vectors.shape[0] == self.vectors.shape[1]
 
 
 def _rounding(values: Inexact[Array, " m"]) -> Inexact[Array, ""]:

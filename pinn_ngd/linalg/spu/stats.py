@@ -3,10 +3,10 @@
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Inexact
+from jaxtyping import Array, Bool, Inexact
 
 from .filters import read_out_variance
-from .processes import Schedule, num_steps
+from .processes import Schedule, Vector, num_steps
 from .spectra import Measure
 
 
@@ -27,6 +27,21 @@ def law_stats(measure: Measure, schedule: Schedule, dt: Any, dtype: Any) -> dict
         "dt_limit": dt_limit(measure),
         "num_steps": jnp.asarray(0) if dt is None else num_steps(time, dt, dtype),
     }
+
+
+def is_bounded(
+    start: Vector, b: Vector, end: Vector, time: Array, variance: Array
+) -> Bool[Array, ""]:
+    """Whether x(time) is finite, and no larger than ten times what a stable device can reach.
+
+    Its mean is no longer than |x(0)| + time |b|, and `variance` is the most that noise adds.
+    """
+    largest = [jnp.max(jnp.abs(x), initial=0) for x in (start, b, end)]
+    scale = jnp.maximum(jnp.maximum(largest[0], largest[1]), largest[2])
+    scale = jnp.where(scale > 0, scale, 1)  # squares of very small or large numbers are lost
+    norms = [jnp.linalg.norm(x / scale) for x in (start, b, end)]
+    reach = norms[0] + time * norms[1] + jnp.sqrt(variance) / scale
+    return jnp.isfinite(scale) & (norms[2] <= 10 * reach)
 
 
 def dt_limit(measure: Measure) -> Inexact[Array, ""]:
