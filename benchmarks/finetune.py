@@ -131,7 +131,7 @@ def main(methods: list[str], seeds: int, steps: int, out: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--out", default="")
     main(**vars(parser.parse_args()))
