@@ -106,7 +106,7 @@ def tuned(name: str, steps: int) -> dict[str, Any]:
         settings = dict(zip(grid, values, strict=True))
         found = run(data, name, settings, 100, steps if name.endswith("-full") else steps // 2)
         last = [accuracy for *_, accuracy in found["curve"][-5:]]
-        accuracy = float(np.mean(last)) if found["status"] == "finished" else 0.0
+        accuracy = float(np.mean(last)) if found["status"] == "budget" else 0.0
         print(f"  {name} {settings}: validation {accuracy:.4f}", flush=True)
         scored.append((accuracy, settings))
     return max(scored, key=lambda pair: pair[0])[1]

@@ -91,7 +91,7 @@ def tuned(name: str, steps: int) -> dict[str, float]:
         found = run(problem, name, settings, 100, steps)
         _, accuracy, nll = found["curve"][-1]
         print(f"  {name} {settings}: accuracy {accuracy:.4f}, nll {nll:.4f}", flush=True)
-        scored.append((accuracy if found["status"] == "finished" else 0.0, settings))
+        scored.append((accuracy if found["status"] == "budget" else 0.0, settings))
     return max(scored, key=lambda pair: pair[0])[1]
 
 

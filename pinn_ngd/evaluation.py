@@ -51,7 +51,7 @@ def evaluator(
     call and reused for every model of the same structure. Raises as `relative_l2`.
     """
     points, weights = quadrature.points, quadrature.weights
-    scale = _norms(exact, points, weights, h1)
+    scale = norms(exact, points, weights, h1)
     if not scale[0] > 0:
         raise ValueError(
             "`exact` has norm zero (or none) on the points of `quadrature`, so a relative error is "
@@ -59,7 +59,7 @@ def evaluator(
         )
 
     def evaluate(model: PyTree) -> dict[str, float]:
-        errors = _norms(_Difference(model, exact), points, weights, h1)
+        errors = norms(_Difference(model, exact), points, weights, h1)
         return {name: errors[i] / scale[i] for i, name in enumerate(_names(h1))}
 
     return evaluate
@@ -85,7 +85,8 @@ def _names(h1: bool) -> tuple[str, ...]:
     return ("relative_l2", "relative_h1") if h1 else ("relative_l2",)
 
 
-def _norms(function: Any, points: Array, weights: Array, h1: bool) -> tuple[float, ...]:
+def norms(function: Any, points: Array, weights: Array, h1: bool) -> tuple[float, ...]:
+    """L2 norm of a function on points and weights; its H1 norm too if `h1`."""
     squares = _square_integrals(function, points, weights, h1)
     return tuple(float(jnp.sqrt(square)) for square in squares)
 

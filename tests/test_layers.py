@@ -12,7 +12,7 @@ LAYERS = [
     ("objectives",),
     ("metrics", "acoustics"),
     ("optimizers",),
-    ("training", "evaluation", "problem", "verification", "data", "scores", "text"),
+    ("training", "validation", "evaluation", "problem", "verification", "data", "scores", "text"),
     (
         "runs",
         "classify",

@@ -68,7 +68,7 @@ def test_files_of_a_run(finished):
     written = json.loads((out / "result.json").read_text())
     assert written == {name: value for name, value in result.items() if name != "folder"}
     assert (written["problem"], written["optimizer"], written["seed"]) == ("tiny", "adam", 0)
-    assert (written["steps"], written["parameters"], written["status"]) == (100, 10, "finished")
+    assert (written["steps"], written["parameters"], written["status"]) == (100, 10, "budget")
     assert written["relative_h1"] > 0
     assert written["dtype"] == "float64"
     settings = json.loads((out / "config.json").read_text())["settings"]
@@ -106,7 +106,7 @@ def test_interrupted_and_resumed_is_the_same_run(problem, tmp_path):
     assert cut["steps"] == 100
     assert {path.name for path in (tmp_path / "cut").iterdir()} >= PICTURES
     on = run_problem(problem, steps=150, out=tmp_path / "cut", resume=True, pictures=False)
-    assert on["status"] == "finished"
+    assert on["status"] == "budget"
     assert (on["loss"], on["relative_l2"]) == (whole["loss"], whole["relative_l2"])
     assert [line["step"] for line in read_history(tmp_path / "cut")] == [50, 100, 150]
 
@@ -194,7 +194,7 @@ def test_comparison_reuses_finished_runs(problem, compared):
 def test_row_of_the_table():
     runs = [
         {"relative_l2": error, "status": status, "steps": 10, "seconds": 1.0, "compile_seconds": 2}
-        for error, status in ((1e-3, "finished"), (1e-1, "failed"), (1e-2, "stopped"))
+        for error, status in ((1e-3, "budget"), (1e-1, "failed"), (1e-2, "stopped"))
     ]
     row = summarize("adam", runs)
     assert row is not None

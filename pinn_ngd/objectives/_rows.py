@@ -36,8 +36,21 @@ def point_row(
 
 
 def map_points(fn: Callable, xs: PyTree, chunk_size: int | None) -> Any:
-    """vmap over the leading axis, in chunks where a chunk size bounds the memory."""
+    """vmap over the leading axis, in chunks where a chunk size bounds the memory.
+
+    The chunks are of one size, the last one filled up with its last point: a remainder of its own
+    would be compiled a second time.
+    """
     rows = jax.tree.leaves(xs)[0].shape[0]
     if chunk_size is None or rows <= chunk_size:
         return jax.vmap(fn)(xs)
-    return jax.lax.map(fn, xs, batch_size=chunk_size)
+    count = -(-rows // chunk_size)
+    size = -(-rows // count)
+    parts = jax.tree.map(lambda x: _in_parts(x, count, size), xs)
+    values = jax.lax.map(jax.vmap(fn), parts)
+    return jax.tree.map(lambda y: y.reshape(count * size, *y.shape[2:])[:rows], values)
+
+
+def _in_parts(x: Array, count: int, size: int) -> Array:
+    last = jnp.broadcast_to(x[-1:], (count * size - len(x), *x.shape[1:]))
+    return jnp.concatenate([x, last]).reshape(count, size, *x.shape[1:])

@@ -1,7 +1,7 @@
 """The contract between what is minimized and the optimizers."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
 from ..linalg import LeastSquaresSystem
+from ..quadrature import AbstractRule
 
 
 class Evaluation(eqx.Module):
@@ -48,6 +49,25 @@ class AbstractObjective(eqx.Module):
     @abc.abstractmethod
     def resampled(self) -> bool:
         """Whether `batch` depends on its key."""
+
+    @property
+    def rules(self) -> tuple[AbstractRule, ...]:
+        """The quadrature rule of every term; empty where the objective has no points."""
+        return ()
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """What the terms are called, in the order of `rules`."""
+        return ()
+
+    def with_rules(self, rules: Sequence[AbstractRule]) -> "AbstractObjective":
+        """The same objective on other points, a rule for every term."""
+        del rules
+        raise NotImplementedError(f"{type(self).__name__} has no points to exchange.")
+
+    def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
+        """What every point adds to the loss, one array for every term."""
+        raise NotImplementedError(f"{type(self).__name__} has no points to sum over.")
 
     @abc.abstractmethod
     def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:

@@ -1,5 +1,6 @@
 """Deep Ritz objectives: variational energies, integrated by quadrature."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,6 +57,23 @@ class EnergyObjective(AbstractObjective):
         self.chunk_size = chunk_size
 
     @property
+    def rules(self) -> tuple[AbstractRule, ...]:
+        return tuple(term.rule for term in self.terms)
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        return tuple(term.name for term in self.terms)
+
+    def with_rules(self, rules: Sequence[AbstractRule]) -> "EnergyObjective":
+        pairs = zip(self.terms, rules, strict=True)
+        terms = [dataclasses.replace(term, rule=rule) for term, rule in pairs]
+        return EnergyObjective(terms, chunk_size=self.chunk_size)
+
+    def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
+        pairs = zip(self.terms, batch, strict=True)
+        return tuple(_densities(term, model, rule, self.chunk_size) for term, rule in pairs)
+
+    @property
     def resampled(self) -> bool:
         return any(term.rule.resampled for term in self.terms)
 
@@ -109,8 +127,14 @@ class EnergyObjective(AbstractObjective):
 
 
 def _integral(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Scalar:
+    return jnp.sum(_densities(term, model, rule, chunk_size))
+
+
+def _densities(
+    term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | None
+) -> Float[Array, " n"]:
     values = map_points(lambda x: term.density(x, term.features(model, x)), rule.points, chunk_size)
-    return term.weight * jnp.sum(rule.weights * values)
+    return term.weight * rule.weights * values
 
 
 def _metric_rows(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:

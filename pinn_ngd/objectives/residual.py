@@ -1,5 +1,6 @@
 """Least-squares objectives: squared PDE residuals, integrated by quadrature."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,6 +58,23 @@ class ResidualObjective(AbstractObjective):
             raise ValueError(msg)
         self.terms = tuple(terms)
         self.chunk_size = chunk_size
+
+    @property
+    def rules(self) -> tuple[AbstractRule, ...]:
+        return tuple(term.rule for term in self.terms)
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        return tuple(term.name for term in self.terms)
+
+    def with_rules(self, rules: Sequence[AbstractRule]) -> "ResidualObjective":
+        pairs = zip(self.terms, rules, strict=True)
+        terms = [dataclasses.replace(term, rule=rule) for term, rule in pairs]
+        return ResidualObjective(terms, chunk_size=self.chunk_size)
+
+    def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
+        blocks = self.residuals(model, batch)
+        return tuple(0.5 * jnp.sum(block.reshape(len(block), -1) ** 2, axis=1) for block in blocks)
 
     @property
     def resampled(self) -> bool:

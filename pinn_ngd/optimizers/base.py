@@ -18,18 +18,10 @@ NO_STEP_HELPS = 3
 STALLED = 4
 
 STOP_REASONS: Mapping[int, str] = {
-    NO_DAMPING_HELPS: (
-        "no damping gives a step that lowers the loss: the loss has reached its rounding error "
-        "(or, if that happens early, the residual is not a smooth function of the parameters)"
-    ),
-    STATIONARY: "the gradient is zero: a stationary point",
-    NO_STEP_HELPS: (
-        "no step length of the line search lowers the loss along this direction: a critical point, "
-        "rounding error, or a direction that truncation spoiled; try `engd-tr` or another seed"
-    ),
-    STALLED: (
-        "converged to rounding error: the loss has not fallen measurably for many steps in a row"
-    ),
+    NO_DAMPING_HELPS: "no damping gives a step that lowers the loss",
+    STATIONARY: "the gradient is zero",
+    NO_STEP_HELPS: "no step length of the line search lowers the loss along the direction",
+    STALLED: "the loss has not fallen measurably for many steps in a row",
 }
 
 
@@ -105,6 +97,10 @@ class AbstractOptimizer(eqx.Module):
         key: PRNGKeyArray,
     ) -> tuple[PyTree, PyTree, StepInfo]:
         """One step: the new model, the new state and what happened."""
+
+    def refreshed(self, state: PyTree) -> PyTree:
+        """The state with which to go on after points were added: the same loss, measured anew."""
+        return state
 
     def answer(self, model: PyTree, state: PyTree) -> PyTree:
         """What the training has found after a step: its model, unless an optimizer knows better."""

@@ -70,6 +70,11 @@ class TrustRegion(AbstractOptimizer):
         infinite = jnp.asarray(jnp.inf, dtype)
         return TrustRegionState(jnp.zeros((), dtype), infinite, jnp.asarray(0, jnp.int32))
 
+    def refreshed(self, state: TrustRegionState) -> TrustRegionState:
+        """The last damping, and patience anew."""
+        infinite = jnp.full_like(state.gradient_norm, jnp.inf)
+        return TrustRegionState(state.damping, infinite, jnp.zeros_like(state.stalled))
+
     def step(
         self,
         model: PyTree,

@@ -28,7 +28,14 @@ from ..training.run_folder import plain
 from .state_metrics import with_state
 
 RUNS = Path("runs")
-DONE = ("finished", "stopped", "failed")  # an interrupted run is not: it can be resumed
+DONE = (
+    "converged",
+    "overfitted",
+    "stalled",
+    "budget",
+    "stopped",
+    "failed",
+)  # an interrupted run is not: it can be resumed
 
 
 def run_problem(

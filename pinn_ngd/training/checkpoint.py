@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-FORMAT = "pinn_ngd checkpoint 2"
+FORMAT = "pinn_ngd checkpoint 3"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Snapshot:
     `key` is the typed key of the whole run (keys of steps are folded from it), `lines` how many
     history lines were written before the snapshot, `solves` the totals of solves. `answer` is what
     `load_model` returns, the model itself unless the optimizer made something better of its steps.
+    `watch` is the state of `pinn_ngd.validation.Watch`: where points were added, and why.
     """
 
     model: PyTree
@@ -47,6 +48,7 @@ class Snapshot:
     lines: int = 0
     solves: Mapping[str, int] = dataclasses.field(default_factory=dict)
     answer: PyTree = None
+    watch: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def save_checkpoint(path: str | os.PathLike, snapshot: Snapshot) -> None:
@@ -88,6 +90,7 @@ def load_checkpoint(path: str | os.PathLike, *, like: tuple[PyTree, PyTree]) -> 
         lines=header["lines"],
         solves=header.get("solves", {}),
         answer=answer,
+        watch=header["watch"],
     )
 
 
@@ -106,6 +109,7 @@ def _write(file: BinaryIO, snapshot: Snapshot) -> None:
         "compile_seconds": snapshot.compile_seconds,
         "lines": snapshot.lines,
         "solves": dict(snapshot.solves),
+        "watch": dict(snapshot.watch),
         "key_data": np.asarray(jax.random.key_data(snapshot.key)).tolist(),
         "key_impl": str(jax.random.key_impl(snapshot.key)),
         "model": _describe(snapshot.model),

@@ -16,21 +16,27 @@ class EvaluationClock:
 
     Every `every` steps where that is given. Otherwise after the first two calls (the first pays
     for compilation, so only the second tells what an evaluation costs), then whenever the training
-    time since the last evaluation exceeds ten times its cost.
+    time since the last evaluation exceeds ten times its cost. The first one waits for
+    `first_after` seconds of training.
     """
 
-    def __init__(self, evaluate: Evaluate | None, every: int | None = None):
+    def __init__(
+        self, evaluate: Evaluate | None, every: int | None = None, *, first_after: float = 0.0
+    ):
         if every is not None and every < 1:
             raise ValueError(f"`evaluate_every` is {every}: it counts steps, so give 1 or more.")
         self.evaluate, self.every = evaluate, every
+        self.first_after = first_after
         self.count, self.cost = 0, 0.0
         self.at_step, self.at_seconds = -1, 0.0
         self.latest: dict[str, float] = {}
 
     def due(self, step: int, seconds: float) -> bool:
         """Whether the model after so many steps and seconds of training is worth evaluating."""
+        if self.evaluate is None:
+            return False
         if self.count == 0:
-            return True
+            return seconds >= self.first_after
         if self.every is not None:
             return step // self.every > self.at_step // self.every
         return self.count == 1 or seconds - self.at_seconds > COST_RATIO * self.cost

@@ -1,7 +1,6 @@
 """The training loop: one for every optimizer."""
 
 import time
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
+from ..objectives import AbstractObjective
+from ..validation import Watch, rounding_level
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors
 from .callbacks import AbstractCallback
 from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
 from .clock import Evaluate, EvaluationClock
+from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
+from .setup import loss_of, stride_of, warn_about_precision
+from .verdict import verdict
 
-SOLVES = ("forward", "linearized", "adjoint")
+ROUNDING_TOLERANCE = 1e-13
+FIRST_ESTIMATE = 2.0  # seconds of training
+CUT = ("failed", "interrupted")
 INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results so far are kept")
 
 
@@ -36,6 +42,8 @@ def train(
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
     stride: int | None = None,
+    grow: bool = True,
+    tolerance: float | None = None,
 ) -> TrainResult:
     """Minimize `objective` over the parameters of `model`, until a budget is used up.
 
@@ -54,6 +62,13 @@ def train(
     after the first call, then so rarely that it costs about a tenth of the training time, or
     every `evaluate_every` steps; always at the end.
 
+    **Held-out points.** An objective with points is evaluated at other, finer ones after every
+    call, term by term. With `grow` (and rules that are not resampled) points are added where that
+    residual is large as soon as it no longer follows the training loss: the points of the
+    objective are a start. The error is estimated (`pinn_ngd.validation.estimate_error`) in a tenth
+    of the training time and at the end, and a run whose reliable estimate falls below `tolerance`
+    (1e-13 by default) has converged.
+
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
     the last finite model returned. Any other exception of the step, of `evaluate` or of a callback
     is raised, after every callback was told.
@@ -65,10 +80,11 @@ def train(
     budget = Budget(steps, seconds)
     if resume and checkpoint is None:
         raise ValueError("`resume` needs `checkpoint`: pass `checkpoint=Checkpoint(path)`.")
-    _warn_about_precision(model, optimizer)
-    loop = _Loop(objective, optimizer, budget, _stride(optimizer, objective, stride))
+    warn_about_precision(model, optimizer)
+    loop = _Loop(objective, optimizer, budget, stride_of(optimizer, objective, stride))
     loop.callbacks, loop.checkpoint = tuple(callbacks), checkpoint
     loop.evaluation = EvaluationClock(evaluate, evaluate_every)
+    loop.watch_over(Watch(objective, grow=grow), tolerance)
     return loop.run(model, key, resume=resume)
 
 
@@ -88,6 +104,12 @@ class _Loop:
         self.solves: dict[str, int] = {}
         self.saved_at = time.monotonic()
         self.ready = False
+
+    def watch_over(self, watch: Watch, tolerance: float | None) -> None:
+        self.watch, self.objective = watch, watch.objective
+        self.tolerance = ROUNDING_TOLERANCE if tolerance is None else tolerance
+        measure = watch.measure if watch.held is not None else None
+        self.estimation = EvaluationClock(measure, first_after=FIRST_ESTIMATE)
 
     def run(self, model: PyTree, key: PRNGKeyArray, *, resume: bool) -> TrainResult:
         self.carry = Carry(as_arrays(model), as_arrays(model), None)
@@ -114,6 +136,7 @@ class _Loop:
             self._restore(load_checkpoint(self.checkpoint.path, like=(model, state)))
         elif self.checkpoint is not None:
             Path(self.checkpoint.path).unlink(missing_ok=True)
+        self.watch.start(self.carry.model)
         self.ready = True
         self.compile_seconds += time.perf_counter() - begun
         self._tell_the_start(resume)
@@ -134,6 +157,10 @@ class _Loop:
         self.seconds, self.compile_seconds = snapshot.seconds, snapshot.compile_seconds
         self.solves = dict(snapshot.solves)
         self.carry = Carry(snapshot.model, snapshot.model, snapshot.state)
+        self.watch.restore(dict(snapshot.watch))
+        self.objective, self.batch = self.watch.objective, self._draw(0)
+        if self.watch.pending and self.watch.refine_at(snapshot.model):
+            self._take_new_points()
 
     def _tell_the_start(self, resumed: bool) -> None:
         run = Run(
@@ -177,14 +204,55 @@ class _Loop:
         """One call: steps, evaluation, history, callbacks, checkpoint. Returns the end, if any."""
         progress, infos = self._advance()
         ending = self._ending(progress, infos)
-        verdict = None
+        told = None
         if progress.count > 0:
-            self._count(infos, int(progress.count))
-            numbers = _record(infos, int(progress.count) - 1) | self.solves
-            verdict = self._note(numbers, last=ending is not None)
+            add_solves(self.solves, infos, int(progress.count))
+            numbers = record_of(infos, int(progress.count) - 1) | self.solves
+            numbers |= self._look()
+            told = self._note(numbers, last=ending is not None)
+            if not progress.failed and self._grown(numbers, told or ending):
+                ending = self.budget.ending(self.step, self.seconds)
         if ending is None and self._checkpoint_due():
             self._save()
-        return ending if progress.failed else verdict or ending
+        return ending if progress.failed else told or ending
+
+    def _look(self) -> Record:
+        """What the held-out points say of the model: part of the method, and of its time."""
+        begun = time.perf_counter()
+        numbers = self.watch.look_at(self.carry.model)
+        self.seconds += time.perf_counter() - begun
+        return numbers
+
+    def _grown(self, numbers: Record, ending: Ending | None) -> bool:
+        """Go on with more points where those at hand no longer tell the residual."""
+        stalled = ending is not None and ending.status == "stalled"
+        due = self.watch.gap(numbers["loss"], stalled=stalled)
+        if ending is not None and not stalled:
+            self.watch.pending = due  # a resumed run starts with what this one had to leave
+            return False
+        if not due or (stalled and self._is_accurate()) or not self.watch.refine():
+            return False
+        self._take_new_points()
+        self._compile()
+        return True
+
+    def _take_new_points(self) -> None:
+        self.objective, self.batch = self.watch.objective, self.watch.objective.batch()
+        refreshed = getattr(self.optimizer, "refreshed", None)
+        if refreshed is not None:
+            model, state = self.carry.model, as_arrays(refreshed(self.carry.state))
+            self.carry = Carry(model, model, state)
+
+    def _estimate(self) -> bool:
+        """Estimate the error anew; whether it is below the tolerance."""
+        numbers = self.estimation.measure(self._answer(), self.step, self.seconds)
+        if self.history:
+            self.history[-1].update(numbers)
+        return self._is_accurate()
+
+    def _is_accurate(self) -> bool:
+        found = self.watch.estimate
+        return found is not None and found.reliable and found.relative_l2 <= self.tolerance
 
     def _advance(self) -> tuple[Any, Any]:
         begun = time.perf_counter()
@@ -198,27 +266,18 @@ class _Loop:
         self.seconds += time.perf_counter() - begun
         return progress, infos
 
-    def _count(self, infos: Any, steps: int) -> None:
-        """Add the solves of a call to the totals of the run."""
-        counts = getattr(infos, "solves", None)
-        if counts is None:
-            return
-        for name in SOLVES:
-            new = int(np.sum(getattr(counts, name)[:steps], dtype=np.int64))
-            self.solves[f"{name}_solves"] = self.solves.get(f"{name}_solves", 0) + new
-
     def _ending(self, progress: Any, infos: Any) -> Ending | None:
         if progress.failed:
             return self._failure(float(infos.loss[progress.count]))
         code = int(infos.stop[progress.count - 1])
         if code != 0:
             default = f"the optimizer stopped with code {code}"
-            return Ending("stopped", self.optimizer.stop_reasons.get(code, default))
+            return Ending("stalled", self.optimizer.stop_reasons.get(code, default))
         return self.budget.ending(self.step, self.seconds)
 
     def _failure(self, loss: float) -> Ending:
         """Step back where the loss of the kept model is not finite, and say what happened."""
-        if not np.isfinite(_loss(self.objective, self.carry.model, self.batch)):
+        if not np.isfinite(loss_of(self.objective, self.carry.model, self.batch)):
             self.carry = Carry(self.carry.previous, self.carry.previous, self.carry.state)
         what = "parameters that are" if np.isfinite(loss) else f"a loss ({loss}) that is"
         return Ending(
@@ -236,6 +295,8 @@ class _Loop:
         if last or self.evaluation.due(self.step, self.seconds):
             self._evaluate()
         ending = None
+        if (last or self.estimation.due(self.step, self.seconds)) and self._estimate():
+            ending = Ending("converged", f"reached the tolerance {self.tolerance:.1e}")
         for callback in self.callbacks:
             if callback.on_step(record, self._answer()) == "stop" and ending is None:
                 ending = Ending("stopped", callback.message)
@@ -269,6 +330,7 @@ class _Loop:
             lines=self.lines + len(self.history),
             solves=self.solves,
             answer=self._answer(),
+            watch=self.watch.state,
         )
         save_checkpoint(self.checkpoint.path, snapshot)
         self.saved_at = time.monotonic()
@@ -276,8 +338,18 @@ class _Loop:
     def _finish(self, ending: Ending) -> TrainResult:
         if self.evaluated is not self.carry.model:
             self._evaluate()
+        if self.ready and self.watch.estimate is None and ending.status not in CUT:
+            self._estimate()
         self._save()
-        return self._tell_the_end(ending)
+        return self._tell_the_end(self._judged(ending))
+
+    def _judged(self, ending: Ending) -> Ending:
+        judged = self.watch.held is not None or ending.status == "stalled"
+        known = isinstance(self.objective, AbstractObjective)  # one of your own tells only its loss
+        if not (judged and known and self.history) or ending.status in CUT:
+            return ending
+        level = rounding_level(self.objective, self.carry.model, self.batch)
+        return verdict(ending, self.history[-1], self.watch, level)
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(
@@ -290,46 +362,11 @@ class _Loop:
             seconds=self.seconds,
             compile_seconds=self.compile_seconds,
             loss=self.history[-1]["loss"] if self.history else float("nan"),
-            metrics=self.evaluation.latest,
+            metrics=self.evaluation.latest | self.estimation.latest,
             solves=self.solves,
+            estimate=self.watch.estimate,
+            held_out=self.watch.look,
         )
         for callback in self.started:
             callback.on_end(result)
         return result
-
-
-def _stride(optimizer: Any, objective: Any, stride: int | None) -> int:
-    if stride is not None and stride < 1:
-        raise ValueError(f"`stride` is {stride}: a compiled call makes 1 step or more.")
-    if not optimizer.jittable:
-        return 1
-    if stride is not None:
-        return stride
-    return getattr(objective, "steps_per_batch", None) or optimizer.stride
-
-
-def _warn_about_precision(model: PyTree, optimizer: Any) -> None:
-    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
-    single = any(jnp.finfo(leaf.dtype).bits < 64 for leaf in leaves)
-    if single and getattr(optimizer, "wants_float64", False):
-        warnings.warn(
-            "the model has float32 parameters, and this optimizer loses its digits in float32: "
-            'call `jax.config.update("jax_enable_x64", True)` before the model is built, or '
-            "expect a relative error of 1e-3 at best.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _record(infos: Any, index: int) -> Record:
-    names = ("loss", "gradient_norm", "damping", "step_length", "predicted", "actual")
-    numbers: Record = {name: float(getattr(infos, name)[index]) for name in names}
-    for name in ("rank", "condition"):
-        if getattr(infos, name, None) is not None:
-            numbers[name] = float(getattr(infos, name)[index])
-    return numbers | {"accepted": bool(infos.accepted[index])}
-
-
-def _loss(objective: Any, model: PyTree, batch: PyTree) -> float:
-    value = eqx.filter_jit(type(objective).loss)(objective, model, batch)
-    return float(value)

@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 from jaxtyping import PyTree
 
+from ..validation import ErrorEstimate, Look
+
 Record = dict[str, Any]
 
 
 class Ending(NamedTuple):
-    """Why a run ends: one of four words, and a sentence."""
+    """Why a run ends: one of the words of `TrainResult.status`, and a sentence."""
 
     status: str
     message: str
@@ -38,9 +40,9 @@ class Budget:
     def ending(self, steps: int, seconds: float) -> Ending | None:
         """The end that the budget sets after so many steps and seconds, if it does."""
         if self.steps is not None and steps >= self.steps:
-            return Ending("finished", f"reached the budget of {self.steps} steps")
+            return Ending("budget", f"reached the budget of {self.steps} steps")
         if self.seconds is not None and seconds >= self.seconds:
-            return Ending("finished", f"reached the budget of {self.seconds:g} s")
+            return Ending("budget", f"reached the budget of {self.seconds:g} s")
         return None
 
     def allowance(self, steps: int, stride: int) -> int:
@@ -72,14 +74,19 @@ class Run:
 class TrainResult:
     """The outcome of `train`.
 
-    `status` is "finished" (a budget was used up), "stopped" (by the optimizer or a callback),
-    "failed" (a number was not finite, or the code raised) or "interrupted" (from the keyboard);
-    `message` says why in words. `steps`, `seconds` and `compile_seconds` are totals, including
-    the part of the run before a resumed checkpoint; `seconds` is training only: neither
-    compilation nor evaluation, callbacks and checkpoints. `history` has one dict per compiled call
+    `status` is "converged" (rounding error on training and held-out points, or the tolerance was
+    reached), "overfitted" (the model fits its points and not the equation between them), "stalled"
+    (no step helps, and a residual is left), "budget" (used up), "stopped" (by a callback), "failed"
+    (a number was not finite, or the code raised) or "interrupted" (from the keyboard); `message`
+    says why in words, and how wrong the model is where that can be estimated. `steps`, `seconds`
+    and `compile_seconds` are totals, including the part of the run before a resumed checkpoint;
+    `seconds` is training only: neither compilation nor evaluation, callbacks and checkpoints.
+    `history` has one dict per compiled call
     of this process. `loss` is what the last step reported; `metrics` are the values of `evaluate`
     at the returned model, empty where nothing was evaluated. `solves` counts forward, linearized
-    and adjoint solves of the whole run, as each history line does up to its step.
+    and adjoint solves of the whole run, as each history line does up to its step. `estimate` is the
+    error estimate and `held_out` the losses at held-out points of the returned model, None for an
+    objective without points.
     """
 
     model: PyTree
@@ -93,3 +100,5 @@ class TrainResult:
     loss: float
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     solves: dict[str, int] = dataclasses.field(default_factory=dict)
+    estimate: ErrorEstimate | None = None
+    held_out: Look | None = None

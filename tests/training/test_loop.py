@@ -29,7 +29,7 @@ from .helpers import (
 
 def test_descent_finds_the_solution_of_a_linear_model():
     result = solve(Descent(rate=0.5), steps=400, stride=50)
-    assert (result.status, result.message) == ("finished", "reached the budget of 400 steps")
+    assert (result.status, result.message) == ("budget", "reached the budget of 400 steps")
     np.testing.assert_allclose(result.model.weight, [1.0, -2.0, 3.0], atol=1e-9)
     assert result.loss < 1e-18
     assert result.compile_seconds > 0
@@ -100,7 +100,7 @@ def test_an_optimizer_outside_compilation_makes_the_same_steps_one_a_call():
 
 def test_a_budget_in_seconds_ends_the_run():
     result = solve(seconds=0.05)
-    assert (result.status, result.message) == ("finished", "reached the budget of 0.05 s")
+    assert (result.status, result.message) == ("budget", "reached the budget of 0.05 s")
     assert 0.05 <= result.seconds < 2.0
     assert result.history[-1]["seconds"] == result.seconds
 
@@ -138,7 +138,7 @@ def test_calls_are_aligned_with_multiples_of_the_stride():
 @pytest.mark.parametrize("stride", [1, 10])
 def test_the_optimizer_stops_in_words_and_later_steps_are_discarded(stride):
     result = solve(Descent(stop_at=3), steps=20, stride=stride)
-    assert (result.status, result.message) == ("stopped", "the third step is enough")
+    assert (result.status, result.message) == ("stalled", "the third step is enough")
     assert result.steps == int(result.state[0]) == 3
     assert jnp.array_equal(result.model.weight, solve(steps=3, stride=stride).model.weight)
 

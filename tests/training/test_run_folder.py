@@ -88,7 +88,7 @@ def test_a_result_has_every_key_and_valid_numbers(folder):
     assert written == read_result(folder.path)
     assert (written["problem"], written["optimizer"], written["seed"]) == ("line", "descent", 0)
     assert (written["relative_l2"], written["relative_h1"]) == (None, 1.0)
-    assert (written["steps"], written["status"]) == (3, "finished")
+    assert (written["steps"], written["status"]) == (3, "budget")
     assert set(written) == {
         *("problem", "optimizer", "solver", "seed", "parameters", "steps", "seconds"),
         *("compile_seconds", "loss", "relative_l2", "relative_h1", "status", "message"),

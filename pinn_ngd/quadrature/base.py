@@ -1,0 +1,68 @@
+"""What every rule is: a way to make points and weights, to make finer ones, and to be refined."""
+
+import abc
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+class Quadrature(eqx.Module):
+    """Points (n, d) and weights (n,) of one quadrature formula."""
+
+    points: Float[Array, "n d"]
+    weights: Float[Array, " n"]
+
+    def integrate(self, fn: Callable[[Float[Array, " d"]], Any]) -> Float[Array, "..."]:
+        """sum_i w_i fn(x_i), for fn: (d,) -> () or (k,)."""
+        return jnp.tensordot(self.weights, jax.vmap(fn)(self.points), axes=1)
+
+
+class AbstractRule(eqx.Module):
+    """A way to make a `Quadrature`."""
+
+    if TYPE_CHECKING:  # type checkers take an abstract variable for a constructor argument
+
+        @property
+        def resampled(self) -> bool: ...
+    else:
+        resampled: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
+        """The points and weights; `key` is needed by resampled rules and ignored by the others."""
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return self.quadrature(None).weights.size
+
+    def held_out(self, factor: float = 1.6) -> "AbstractRule | None":
+        """A fixed rule on the same region, of other points and about `factor` times as many along
+        every axis; None where the rule knows of none, and nothing can be held out."""
+        del factor
+        return None
+
+    def per_piece(self) -> "tuple[AbstractRule, ...]":
+        """The rule as one rule for every face of its region."""
+        return (self,)
+
+    def halved(self, axis: int, growth: float) -> "tuple[AbstractRule, ...] | None":
+        """The rule on both halves of its region, with `growth` times as many points together;
+        None where the region has no such axis, or the rule cannot be refined."""
+        del axis, growth
+        return None
+
+    def grown(self, growth: float) -> "AbstractRule | None":
+        """The rule with `growth` times as many points on the same region; None as above."""
+        del growth
+        return None
+
+
+def as_quadrature(points: Array | np.ndarray, weights: np.ndarray) -> Quadrature:
+    dtype = jnp.result_type(float)
+    return Quadrature(jnp.asarray(points, dtype=dtype), jnp.asarray(weights, dtype=dtype))

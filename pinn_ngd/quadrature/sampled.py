@@ -1,0 +1,179 @@
+"""Rules of random and quasi-random points."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+from scipy.stats import qmc
+
+from ..domains import Boundary, Region
+from .base import AbstractRule, Quadrature, as_quadrature
+from .regions import Piece, halves, pieces
+
+
+class _SampledRule(AbstractRule):
+    """What Monte Carlo and Sobol rules share: `n` points that follow from a seed or a key."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def region(self) -> Region: ...
+        @property
+        def n(self) -> int: ...
+        @property
+        def seed(self) -> int: ...
+    else:
+        region: eqx.AbstractVar[Region]
+        n: eqx.AbstractVar[int]
+        seed: eqx.AbstractVar[int]
+
+    @property
+    def size(self) -> int:
+        return self.n
+
+    def held_out(self, factor: float = 1.6) -> "AbstractRule":
+        """Other points, fixed: factor^2 times as many (factor times on a line), another seed."""
+        return self._more(factor ** min(2, _directions(self.region)), _OTHER_SEED)
+
+    def per_piece(self) -> tuple[AbstractRule, ...]:
+        shares = zip(pieces(self.region), _shares(self.region, self.n), strict=True)
+        parts = [(piece, n, self.seed + _NEXT_SEED * i) for i, (piece, n) in enumerate(shares)]
+        return tuple(self._alike(*part) for part in parts)
+
+    def halved(self, axis: int, growth: float) -> tuple[AbstractRule, ...] | None:
+        if isinstance(self.region, Boundary) or axis not in self.region.free_axes:
+            return None
+        n, seeds = math.ceil(growth * self.n / 2), (2 * self.seed + 1, 2 * self.seed + 2)
+        parts = zip(halves(self.region, axis), seeds, strict=True)
+        return tuple(self._alike(half, n, seed) for half, seed in parts)
+
+    def grown(self, growth: float) -> AbstractRule | None:
+        """`growth` times as many points; for Sobol points the first of them are the old ones."""
+        return None if _directions(self.region) == 0 else self._more(growth, 0)
+
+    def _more(self, times: float, offset: int) -> AbstractRule:
+        """Other points have another seed and are fixed; more of the same keep theirs."""
+        n = max(math.ceil(times * self.n), len(pieces(self.region)))
+        return self._alike(self.region, n, self.seed + offset, fixed=offset != 0)
+
+    def _alike(self, region: Region, n: int, seed: int, *, fixed: bool = False) -> AbstractRule:
+        return type(self)(region, n, seed=seed, resampled=self.resampled and not fixed)  # pyright: ignore
+
+
+class MonteCarlo(_SampledRule):
+    """n independent uniform points with equal weights; the error is O(n^{-1/2}).
+
+    On a boundary the n points are shared among the faces in proportion to their measure
+    (stratified), with weight measure / points on each face. With `resampled` every call needs a
+    key and draws anew; else the points follow from `seed` alone. Raises ValueError for n < 1,
+    fewer points than faces, or a resampled rule without key.
+    """
+
+    region: Region = eqx.field(static=True)
+    n: int = eqx.field(static=True)
+    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    resampled: bool = eqx.field(static=True, default=True, kw_only=True)
+
+    def __check_init__(self):
+        _shares(self.region, self.n)
+
+    def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
+        """Uniform points drawn from `key` (resampled) or from `seed`."""
+        key = _required(key) if self.resampled else jax.random.key(self.seed)
+        shape = (self.n, self.region.dimension)
+        unit = jax.random.uniform(key, shape, dtype=jnp.result_type(float))
+        return _stretched(self.region, self.n, unit)
+
+
+class Sobol(_SampledRule):
+    """n scrambled Sobol points with equal weights; error nearly O(1/n) for smooth integrands.
+
+    Owen-scrambled points of `scipy.stats.qmc.Sobol`, best for n a power of two; faces as in
+    `MonteCarlo`. With `resampled` every call scrambles anew from its key; else the points follow
+    from `seed` alone. The points are made on the host, so call this outside `jax.jit`. Raises
+    ValueError for n < 1, fewer points than faces, a resampled rule without key, or a traced key.
+    """
+
+    region: Region = eqx.field(static=True)
+    n: int = eqx.field(static=True)
+    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    resampled: bool = eqx.field(static=True, default=False, kw_only=True)
+
+    def __check_init__(self):
+        _shares(self.region, self.n)
+
+    def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
+        """Scrambled points from `key` (resampled) or from `seed`."""
+        entropy = _host_entropy(_required(key)) if self.resampled else [self.seed]
+        parts = zip(pieces(self.region), _shares(self.region, self.n), strict=True)
+        units = [_sobol_points(piece, n, [*entropy, i]) for i, (piece, n) in enumerate(parts)]
+        return _stretched(self.region, self.n, np.concatenate(units))
+
+
+_OTHER_SEED = 7919  # far from the small seeds that people choose
+_NEXT_SEED = 104729
+
+
+def _directions(region: Region) -> int:
+    """In how many directions a point of the region can move."""
+    return max(len(piece.free_axes) for piece in pieces(region))
+
+
+def _shares(region: Region, n: int) -> tuple[int, ...]:
+    """n points shared among the pieces in proportion to their measure, at least one for each."""
+    measures = np.asarray([piece.measure for piece in pieces(region)])
+    if n < len(measures):
+        raise ValueError(
+            f"`n` = {n} points cannot cover a region of {len(measures)} piece(s). "
+            f"Take n >= {len(measures)}."
+        )
+    ideal = n * measures / measures.sum()
+    shares = np.maximum(np.floor(ideal), 1).astype(int)
+    while shares.sum() < n:
+        shares[np.argmin(shares - ideal)] += 1
+    while shares.sum() > n:
+        shares[np.argmax(np.where(shares > 1, shares - ideal, -np.inf))] -= 1
+    return tuple(int(share) for share in shares)
+
+
+def _required(key: PRNGKeyArray | None) -> PRNGKeyArray:
+    if key is None:
+        raise ValueError(
+            "`key` is missing, but the rule is resampled. Pass a key such as `jax.random.key(0)`, "
+            "or make the rule with `resampled=False`."
+        )
+    return key
+
+
+def _host_entropy(key: PRNGKeyArray) -> list[int]:
+    try:
+        return [int(word) for word in np.asarray(jax.random.key_data(key)).ravel()]
+    except jax.errors.TracerArrayConversionError as error:
+        raise ValueError(
+            "`key` is traced, but Sobol points are made on the host. Call `quadrature(key)` "
+            "outside `jax.jit` and pass the points in, or use `MonteCarlo`."
+        ) from error
+
+
+def _sobol_points(piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
+    """Points (n, d) of the unit cube; zero on the fixed axis of a face."""
+    unit, free = np.zeros((n, piece.dimension)), list(piece.free_axes)
+    if free:
+        sampler = qmc.Sobol(len(free), scramble=True, rng=np.random.default_rng(entropy))
+        # SciPy warns of a size which is no power of two: draw the next power and cut.
+        unit[:, free] = sampler.random_base2((n - 1).bit_length())[:n]
+    return unit
+
+
+def _stretched(region: Region, n: int, unit: Array | np.ndarray) -> Quadrature:
+    """Points (n, d) of the unit cube, shared among the pieces and stretched over each."""
+    parts, shares = pieces(region), _shares(region, n)
+    corners = np.asarray([piece.corners for piece in parts], dtype=unit.dtype)
+    lower, upper = (np.repeat(corners[:, i], shares, axis=0) for i in (0, 1))
+    densities = [piece.measure / share for piece, share in zip(parts, shares, strict=True)]
+    return as_quadrature(lower + (upper - lower) * unit, np.repeat(densities, shares))

@@ -1,0 +1,79 @@
+"""The last word about a run: whether it is solved, and how wrong it may be."""
+
+from typing import Any
+
+from ..validation import Rounding, Watch
+from .result import Ending, Record
+
+ROUNDING = 1e3  # times what the last digits of the parameters do to the loss
+OVERFITTED_GAP = 100.0
+SOLVED = 1e-6  # of the held-out loss at the start: below, a gap between small losses is harmless
+
+
+def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> Ending:
+    """The end of a run in the light of its held-out residuals.
+
+    `last` is its last history line, `rounding` what rounding the parameters makes of it.
+
+    * A run that failed or was interrupted stays what it was, and so does one that `converged` to
+      its tolerance.
+    * One whose held-out loss is far above its training loss is `overfitted`, unless the held-out
+      loss fell to a millionth of its start (1000 times smaller residuals) and the error estimate
+      is reliable, or both losses are rounding errors.
+    * One that its optimizer stopped has `converged` at rounding level, and is `stalled` above it.
+    """
+    if ending.status in ("failed", "interrupted", "converged"):
+        return ending
+    if is_overfitted(last, watch, rounding):
+        return Ending("overfitted", f"{_overfitted(last)} {estimate_in_words(watch)}".strip())
+    if ending.status == "stalled":
+        ending = _at_rest(ending, last, rounding)
+    return Ending(ending.status, f"{ending.message}. {estimate_in_words(watch)}".rstrip(". "))
+
+
+def is_overfitted(last: Record, watch: Watch, rounding: Rounding) -> bool:
+    """Whether the model fits its training points and not the equation between them."""
+    held_out, loss = last.get("held_out_loss"), last.get("loss", float("nan"))
+    if (
+        held_out is None
+        or loss < 0
+        or held_out <= max(OVERFITTED_GAP * loss, ROUNDING * rounding.level)
+    ):
+        return False
+    doubtful = watch.estimate is not None and not watch.estimate.reliable
+    return doubtful or not held_out < SOLVED * watch.start_loss
+
+
+def _at_rest(ending: Ending, last: Record, rounding: Rounding) -> Ending:
+    left = last["loss"] if rounding.of_residuals else last["predicted"]
+    if abs(left) <= ROUNDING * rounding.level:
+        return Ending("converged", f"converged to rounding error ({ending.message})")
+    size, slope = f"{last['loss']:.2e}", f"{last['gradient_norm']:.1e}"
+    return Ending(
+        "stalled",
+        f"stationary point with residual left (loss {size}, gradient {slope}): right for noisy "
+        "data; an equation needs a larger network, a smoother activation or another seed "
+        f"({ending.message})",
+    )
+
+
+def _overfitted(last: Record) -> str:
+    return (
+        f"the network interpolates its points: the loss is {last['loss']:.1e} on them and "
+        f"{last['held_out_loss']:.1e} between them. Not solved: take more points or time, "
+        "or fewer parameters."
+    )
+
+
+def estimate_in_words(watch: Watch) -> str:
+    """The error estimate as a sentence; nothing where there is none."""
+    estimate: Any = watch.estimate
+    if estimate is None:
+        return ""
+    if estimate.reliable:
+        return f"Estimated relative L2 error {estimate.relative_l2:.1e}."
+    return (
+        f"Estimated relative L2 error at least {estimate.relative_l2:.1e}: a correction of the "
+        f"network leaves {100 * min(estimate.unexplained, 1.0):.0f} % of the held-out residual "
+        "unexplained, so the error may be far larger."
+    )

@@ -1,0 +1,15 @@
+"""How wrong is a model? Held-out residuals, an error estimate, and points that grow."""
+
+from .estimate import ErrorEstimate as ErrorEstimate
+from .estimate import Estimator as Estimator
+from .estimate import Tangent as Tangent
+from .estimate import estimate_error as estimate_error
+from .held_out import HeldOut as HeldOut
+from .held_out import Look as Look
+from .mesh import Mesh as Mesh
+from .mesh import refined as refined
+from .mesh import rules_of as rules_of
+from .mesh import starting_mesh as starting_mesh
+from .rounding import Rounding as Rounding
+from .rounding import rounding_level as rounding_level
+from .watch import Watch as Watch

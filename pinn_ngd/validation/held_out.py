@@ -1,0 +1,97 @@
+"""Residuals at points that training never sees."""
+
+import dataclasses
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from ..objectives import AbstractObjective
+from ..quadrature import Quadrature
+from .chunks import chunks
+
+FACTOR = 1.6  # held-out points a training point, along every axis
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """An objective at held-out points.
+
+    `loss` is the sum of the `terms`, which are losses by name; `masses` what each point adds to
+    the loss, an array a term. `worst` names the term with the largest residual, `where` the point.
+    """
+
+    loss: float
+    terms: dict[str, float]
+    masses: tuple[np.ndarray, ...]
+    worst: str
+    where: tuple[float, ...]
+
+
+class HeldOut:
+    """An objective on its held-out points: `factor` times as many along every axis, and others.
+
+    `template` is an objective with the same terms, whatever their points, to share compiled code.
+    A term whose rule knows no held-out points keeps its own. Raises ValueError where no term has
+    any: ask `can_hold_out` before.
+    """
+
+    def __init__(
+        self,
+        objective: AbstractObjective,
+        factor: float = FACTOR,
+        *,
+        template: AbstractObjective | None = None,
+    ):
+        if not can_hold_out(objective):
+            raise ValueError(
+                "no rule of the objective has held-out points: give `held_out` to your own rules, "
+                "or take GaussLegendre, Sobol, MonteCarlo, Trapezoid or Equispaced."
+            )
+        rules = [rule.held_out(factor) or rule for rule in objective.rules]
+        self.batch: tuple[Quadrature, ...] = objective.with_rules(rules).batch()
+        # Compiled functions know an objective by its structure: with rules of its own every set of
+        # held-out points would compile anew, although the points are an argument.
+        self.objective = objective if template is None else template
+        self.weights = [np.asarray(rule.weights) for rule in self.batch]
+
+    def __call__(self, model: PyTree) -> Look:
+        """Losses of all terms, and where the largest residual is."""
+        parts = [_point_losses(self.objective, model, part) for part in chunks(self.batch)]
+        masses = tuple(
+            np.concatenate([np.asarray(part[i]) for part in parts])[: len(weights)]
+            for i, weights in enumerate(self.weights)
+        )
+        sums = [float(mass.sum()) for mass in masses]
+        names = distinct_names(self.objective.term_names)
+        worst, point = self._largest(masses)
+        terms = dict(zip(names, sums, strict=True))
+        return Look(sum(sums), terms, masses, names[worst], point)
+
+    def _largest(self, masses: tuple[np.ndarray, ...]) -> tuple[int, tuple[float, ...]]:
+        """Term and point of the largest squared residual, term weights included."""
+        pairs = zip(masses, self.weights, strict=True)
+        sizes = [np.nan_to_num(mass / weights, nan=np.inf) for mass, weights in pairs]
+        term = int(np.argmax([size.max() for size in sizes]))
+        point = self.batch[term].points[int(np.argmax(sizes[term]))]
+        return term, tuple(float(x) for x in point)
+
+
+def can_hold_out(objective: AbstractObjective) -> bool:
+    """Whether a rule of the objective knows of points that training does not use."""
+    return any(rule.held_out() is not None for rule in objective.rules)
+
+
+def distinct_names(names: tuple[str, ...]) -> list[str]:
+    """The names, numbered where two terms are called the same."""
+    return [
+        name if names.count(name) == 1 else f"{name} {names[:i].count(name) + 1}"
+        for i, name in enumerate(names)
+    ]
+
+
+@eqx.filter_jit
+def _point_losses(
+    objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
+) -> tuple[Array, ...]:
+    return objective.point_losses(model, batch)

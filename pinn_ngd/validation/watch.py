@@ -1,0 +1,133 @@
+"""What a run knows of its own error while it trains, and what it does about it."""
+
+import math
+from typing import Any
+
+from jaxtyping import PyTree
+
+from ..objectives import AbstractObjective
+from .estimate import ErrorEstimate, Estimator, domain_points, is_pointwise
+from .held_out import HeldOut, Look, can_hold_out
+from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
+
+GAP = 4.0  # held-out over training loss from which on more points can help
+FALLING = 0.5  # of the last held-out loss: below, it still follows
+SMOOTH = 0.1  # of the held-out loss at the last growth: below, higher order pays more than cells
+LARGEST_GROWTH = 64  # times the rows of the start
+
+Numbers = dict[str, float]
+
+
+class Watch:
+    """Held-out residuals, the error estimate and the points of one run.
+
+    `objective` is the objective on the present points; `refine` puts more of them where they are
+    needed. Everything that it decides follows from models and losses, never from the clock, so
+    that a resumed run grows as the one that was not cut: `state` is all that a checkpoint needs.
+    Without held-out points (or with rules of unknown kind) it only looks on, or does nothing.
+    """
+
+    def __init__(self, objective: Any, *, grow: bool):
+        self.original, self.objective = objective, objective
+        self.grow = grow and not objective.resampled
+        self.held: HeldOut | None = None
+        self.look: Look | None = None
+        self.estimator: Estimator | None = None
+        self.estimate: ErrorEstimate | None = None
+        self.mesh: Mesh = ()
+        self.pending = False
+        self.start_loss, self.before, self.grown_at = math.nan, math.inf, math.inf
+        if isinstance(objective, AbstractObjective) and can_hold_out(objective):
+            self.norm_points = domain_points(objective)
+            self._place(starting_mesh(objective))
+
+    @property
+    def points(self) -> int:
+        """How many training points there are."""
+        return sum(rule.size for rule in self.objective.rules)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What decisions depend on, as plain numbers and tuples."""
+        losses = {"start": self.start_loss, "before": self.before, "grown_at": self.grown_at}
+        return {"mesh": self.mesh, "pending": self.pending, **losses}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the `state` of an earlier run."""
+        if self.held is None:
+            return
+        self._place(as_mesh(state["mesh"]))
+        self.start_loss, self.before = state["start"], state["before"]
+        self.grown_at, self.pending = state["grown_at"], state["pending"]
+
+    def start(self, model: PyTree) -> None:
+        """Remember the held-out loss of the model that the run starts from."""
+        if self.held is not None and math.isnan(self.start_loss):
+            self.look = self.held(model)
+            self.start_loss = self.before = self.look.loss
+
+    def look_at(self, model: PyTree) -> Numbers:
+        """Evaluate the held-out residuals; returns numbers for the history."""
+        if self.held is None:
+            return {}
+        self.before = self.look.loss if self.look is not None else self.before
+        self.look, self.estimate = self.held(model), None
+        terms = {f"held_out_{name}": loss for name, loss in self.look.terms.items()}
+        return {"held_out_loss": self.look.loss, **terms, "points": self.points}
+
+    def gap(self, training_loss: float, *, stalled: bool = False) -> bool:
+        """Whether the held-out loss no longer follows the training loss down.
+
+        A gap alone is harmless while the held-out loss still falls. In a run that `stalled` it
+        does not. Energies, which may be negative, have no gap.
+        """
+        if self.look is None or training_loss < 0 or not self.look.loss > GAP * training_loss:
+            return False
+        return stalled or not self.look.loss < FALLING * self.before
+
+    def refine(self) -> bool:
+        """Add points; False where that is not allowed or not possible.
+
+        Where the last growth let the held-out loss fall tenfold the solution is smooth between the
+        points, and all cells get more of them. Otherwise cells are cut, where the held-out residual
+        is large first.
+        """
+        if not self.grow or self.held is None or self.look is None:
+            return False
+        if self.look.loss < SMOOTH * self.grown_at:
+            mesh = enriched(self.original, self.mesh)
+        else:
+            where = [rule.points for rule in self.held.batch]
+            mesh = refined(self.original, self.mesh, where, self.look.masses)
+        rows = sum(rule.size for rule in rules_of(self.original, mesh))
+        start = sum(rule.size for rule in self.original.rules)
+        if mesh == self.mesh or rows > LARGEST_GROWTH * start:
+            return False
+        self.grown_at = self.look.loss
+        self._place(mesh)
+        return True
+
+    def refine_at(self, model: PyTree) -> bool:
+        """Make up for a refinement that was due when an earlier run ended."""
+        self.pending = False
+        self.look = None if self.held is None else self.held(model)
+        return self.refine()
+
+    def measure(self, model: PyTree) -> Numbers:
+        """Estimate the error; returns numbers for the history, none where it cannot be done."""
+        if self.estimator is None:
+            self.estimator = Estimator(self.objective, self.norm_points, template=self.original)
+        if not is_pointwise(model, self.norm_points) or not self.estimator.affordable(model):
+            return {}
+        self.estimate = self.estimator(model)
+        return {
+            "estimated_relative_l2": self.estimate.relative_l2,
+            "estimated_relative_h1": self.estimate.relative_h1,
+            "unexplained": self.estimate.unexplained,
+        }
+
+    def _place(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.objective = self.original.with_rules(rules_of(self.original, mesh))
+        self.held = HeldOut(self.objective, template=self.original)
+        self.estimator = None
