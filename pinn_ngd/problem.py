@@ -23,8 +23,10 @@ class Problem:
 
     `model(key)` builds the network; `exact(x)` is the solution where it is known, and errors are
     measured with it on `evaluation`, points that training does not use. `seconds` and `steps` are
-    the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses.
-    `settings` records the arguments that the problem file was called with. `picture(model)` makes
+    the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses. The points
+    of `objective` are a start: where the residual is larger between them than on them a run adds
+    some, unless `fixed_points`. `settings` records the arguments that the problem file was called
+    with. `picture(model)` makes
     the figure of a run where the model is no function of a point.
 
     A problem of data has no domain and no exact solution. Its `scores(model)` returns named
@@ -43,6 +45,7 @@ class Problem:
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 60.0
     steps: int | None = None
+    fixed_points: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     picture: Callable[[Any], Any] | None = None
     scores: Callable[[Any], dict[str, float]] | None = None

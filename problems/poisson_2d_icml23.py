@@ -33,5 +33,6 @@ def problem(*, width: int = 32, scale: float = 0.1, seconds: float = 20.0) -> Pr
         evaluation=GaussLegendre(domain, 101).quadrature(),
         exact=exact,
         seconds=seconds,
+        fixed_points=True,
         settings=dict(width=width, scale=scale),
     )

@@ -40,5 +40,6 @@ def problem(
         evaluation=MonteCarlo(domain, 40_000, seed=2, resampled=False).quadrature(),
         exact=exact,
         seconds=seconds,
+        fixed_points=True,
         settings=dict(width=width, scale=scale, resampled=resampled),
     )

@@ -1,6 +1,7 @@
 """The command line: solve, compare, check, list, figures, cite.
 
-Exit codes: 0 trained (also when the budget ended), 1 training failed or a check did,
+Exit codes: 0 trained (also when the budget ended), 1 training failed, or a check, or a tolerance
+was asked for and not reached,
 2 bad usage or input, 130 interrupted, with the files kept.
 
 JAX is set up and imported inside the commands, so that `--help` and a mistyped option are answered
@@ -37,6 +38,13 @@ Name = typer.Option(metavar="NAME", help="A name from `list`.")
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of network and random points.")]
 Steps = Annotated[int | None, typer.Option(metavar="N", help="Stop after so many steps.")]
 Seconds = Annotated[float | None, typer.Option(metavar="S", help="Stop after this training time.")]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(metavar="E", help="Stop once the estimated relative error is below."),
+]
+Fixed = Annotated[
+    bool, typer.Option("--fixed-points", help="Add no points to those of the problem.")
+]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the results go.")]
 Single = Annotated[bool, typer.Option("--x32", help="Single precision instead of double.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds.")]
@@ -55,6 +63,8 @@ def solve(
     seed: Seed = 0,
     steps: Steps = None,
     seconds: Seconds = None,
+    tolerance: Tolerance = None,
+    fixed_points: Fixed = False,
     out: Out = None,
     x32: Single = False,
     resume: Resume = False,
@@ -68,10 +78,12 @@ def solve(
         problem, settings = prepare(source, optimizer, solver, set_ or [], metric=metric)
         result = run_problem(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
-            seconds=seconds, out=out, resume=resume, progress=True,
+            seconds=seconds, tolerance=tolerance, fixed_points=fixed_points or None, out=out,
+            resume=resume, progress=True,
         )  # fmt: skip
         Console().print(summary_of(result))
-    raise typer.Exit(CODES.get(result["status"], TRAINED))
+    missed = tolerance is not None and result["status"] != "converged"
+    raise typer.Exit(CODES.get(result["status"], FAILED if missed else TRAINED))
 
 
 @app.command(

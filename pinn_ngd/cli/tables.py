@@ -14,13 +14,20 @@ def summary_of(result: Mapping[str, Any]) -> Table:
     """One screen: what came out, what it cost, why it stopped, where the files are."""
     title = f"{result['problem']}, {result['optimizer']}, seed {result['seed']}"
     solver = f" ({result['solver']})" if result.get("solver") else ""
+    reliable = result.get("estimate_reliable", True)
+    estimated = "estimated relative L2 error" if reliable else "relative L2 error, at least"
     rows: dict[str, tuple[str, Callable[[Any], str]]] = {
         "relative_l2": ("relative L2 error", lambda value: f"{value:.3e}"),
         "relative_h1": ("relative H1 error", lambda value: f"{value:.3e}"),
+        "estimated_relative_l2": (estimated, lambda value: f"{value:.3e}"),
         "test_accuracy": ("test accuracy", lambda value: f"{100 * value:.2f} %"),
         "test_nll": ("test negative log-likelihood", lambda value: f"{value:.4f}"),
         "test_ece": ("test calibration error", lambda value: f"{value:.4f}"),
         "loss": ("loss", lambda value: f"{value:.6e}"),
+        "held_out_loss": ("held-out loss", lambda value: f"{value:.6e}"),
+        "held_out_terms": ("held-out, by term", _terms),
+        "worst_residual": ("largest held-out residual", _where),
+        "points": ("training points", str),
         "seconds": ("training", lambda value: f"{value:.1f} s"),
         "compile_seconds": ("compilation", lambda value: f"{value:.1f} s"),
         "steps": ("steps", str),
@@ -34,6 +41,15 @@ def summary_of(result: Mapping[str, Any]) -> Table:
         if result.get(name) is not None
     }
     return two_columns(lines, title + solver)
+
+
+def _terms(losses: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {loss:.1e}" for name, loss in losses.items())
+
+
+def _where(worst: Mapping[str, Any]) -> str:
+    point = ", ".join(f"{x:.3g}" for x in worst["point"])
+    return f"{worst['term']}, at ({point})"
 
 
 def two_columns(lines: Mapping[str, str], title: str) -> Table:

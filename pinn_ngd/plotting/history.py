@@ -15,26 +15,60 @@ Record = Mapping[str, Any]
 
 
 def plot_history(history: Sequence[Record]) -> "matplotlib.figure.Figure":
-    """Loss and relative L2 error against steps, below them the damping; rejected steps marked.
+    """Loss, held-out loss, true and estimated relative L2 error against steps.
 
-    `history` holds the records of `history.jsonl`. A loss that goes below zero (an energy) is shown
-    above its lowest value. The damping has no panel where the optimizer has none.
+    Below them the losses of the terms (held-out ones dashed) where there are several, and the
+    damping where the optimizer has one. `history` holds the records of `history.jsonl`. Rejected
+    steps are marked, and so are those after which points were added. A loss that goes below zero
+    (an energy) is shown above its lowest value.
     """
     with look.style():
         step, damping = column(history, "step"), column(history, "damping")
-        damped = bool(np.any(damping > 0))
-        figure = look.new_figure(look.COLUMN_WIDTH, 3.4 if damped else 2.3)
-        grid = {"height_ratios": (3, 2)} if damped else None
-        axes = np.atleast_1d(figure.subplots(2 if damped else 1, 1, sharex=True, gridspec_kw=grid))
+        terms = term_names(history)
+        ratios = [3] + [2.5] * (len(terms) > 1) + [1.6] * bool(np.any(damping > 0))
+        figure = look.new_figure(look.COLUMN_WIDTH, 0.4 + 0.62 * sum(ratios))
+        grid = {"height_ratios": ratios}
+        axes = np.atleast_1d(figure.subplots(len(ratios), 1, sharex=True, gridspec_kw=grid))
         rejected = column(history, "accepted") == 0
         _losses(axes[0], history, step, rejected)
-        if damped:
-            _damping(axes[1], step, damping, rejected)
+        if len(terms) > 1:
+            _terms(axes[1], history, step, terms)
+        if np.any(damping > 0):
+            _damping(axes[-1], step, damping, rejected)
+        for ax in axes:
+            _mark_growth(ax, step, column(history, "points"))
         axes[-1].set(xlabel="step")
+        axes[-1].xaxis.get_major_locator().set_params(integer=True)
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=3, columnspacing=1.0,
-                      handlelength=1.0, handletextpad=0.5, borderaxespad=0.0)  # fmt: skip
+        figure.legend(handles, labels, loc="outside upper right", ncols=2, columnspacing=1.0,
+                      handlelength=1.4, handletextpad=0.5, borderaxespad=0.0)  # fmt: skip
         return figure
+
+
+def term_names(history: Sequence[Record]) -> list[str]:
+    """The terms whose held-out losses stand in the history."""
+    prefix, last = "held_out_", history[-1] if history else {}
+    names = [name.removeprefix(prefix) for name in last if name.startswith(prefix)]
+    return [name for name in names if f"loss_{name}" in last]
+
+
+def _terms(
+    ax: "matplotlib.axes.Axes", history: Sequence[Record], step: np.ndarray, terms: list[str]
+) -> None:
+    for name, color in zip(terms, look.cycle(len(terms)), strict=True):
+        for prefix, style in (("loss_", "-"), ("held_out_", "--")):
+            loss = column(history, prefix + name)
+            label = name if prefix == "loss_" else None
+            ax.plot(step, np.where(loss > 0, loss, np.nan), style, color=color, label=label)
+    ax.set_yscale("log")
+    ax.set(ylabel="loss by term")
+    look.decades(ax.yaxis, 5)
+    ax.legend(loc="best", handlelength=1.2, ncols=min(len(terms), 3), fontsize=7.0)
+
+
+def _mark_growth(ax: "matplotlib.axes.Axes", step: np.ndarray, points: np.ndarray) -> None:
+    for position in step[1:][np.diff(points) > 0]:
+        ax.axvline(position, color=look.GRAY, linewidth=0.6, linestyle=":", zorder=0)
 
 
 def column(history: Sequence[Record], name: str) -> np.ndarray:
@@ -48,10 +82,17 @@ def _losses(
 ) -> None:
     loss, label = _positive_loss(column(history, "loss"))
     ax.plot(step, loss, color=look.BLUE, label=label)
-    error = column(history, "relative_l2")
-    seen = np.isfinite(error)
-    if seen.any():
-        ax.plot(step[seen], error[seen], color=look.VERMILION, label="relative $L^2$ error")
+    curves = {
+        "held_out_loss": (look.SKY, "-", "held-out loss"),
+        "relative_l2": (look.VERMILION, "-", "relative $L^2$ error"),
+        "estimated_relative_l2": (look.BLACK, "--", "estimated error"),
+    }
+    for name, (color, style, label) in curves.items():
+        values = column(history, name)
+        seen = np.isfinite(values) & (values > 0)
+        if seen.any():
+            sparse = "." if seen.sum() < 3 else ""
+            ax.plot(step[seen], values[seen], style + sparse, color=color, label=label)
     _mark(ax, step, loss, rejected, label="rejected")
     ax.set_yscale("log")
     look.decades(ax.yaxis)

@@ -31,8 +31,11 @@ def plot_solution(
     domain: Domain,
     *,
     component: int = 0,
+    estimated_error: Callable[..., Any] | None = None,
 ) -> "matplotlib.figure.Figure":
     """Solution u, exact solution u* and error u - u*, each with a color bar.
+
+    `estimated_error`, a function of a point such as `ErrorEstimate.error`, is shown beside them.
 
     In one dimension these are curves. In space-time, t runs to the right. In more than two
     dimensions the central plane of the first two coordinates is shown, the others fixed at the
@@ -41,8 +44,8 @@ def plot_solution(
     """
     with look.style():
         if domain.dimension == 1:
-            return _curves(model, exact, domain, component)
-        return _planes(model, exact, domain, component)
+            return _curves(model, exact, domain, component, estimated_error)
+        return _planes(model, exact, domain, component, estimated_error)
 
 
 def coordinate_names(domain: Domain) -> list[str]:
@@ -54,15 +57,23 @@ def coordinate_names(domain: Domain) -> list[str]:
     return ["$t$", *names] if timed else names
 
 
-def _curves(model: Any, exact: Any, domain: Domain, component: int) -> "matplotlib.figure.Figure":
+def _curves(
+    model: Any, exact: Any, domain: Domain, component: int, estimate: Any
+) -> "matplotlib.figure.Figure":
     x = np.linspace(domain.lower[0], domain.upper[0], CURVE_POINTS)
     u = _values(model, x[:, None], component)
-    figure = look.new_figure(look.FULL_WIDTH if exact else look.COLUMN_WIDTH, 2.2)
-    axes = np.atleast_1d(figure.subplots(1, 2 if exact else 1))
+    two = exact is not None or estimate is not None
+    figure = look.new_figure(look.FULL_WIDTH if two else look.COLUMN_WIDTH, 2.2)
+    axes = np.atleast_1d(figure.subplots(1, 2 if two else 1))
+    errors = {}
     if exact:
         u_exact = _values(exact, x[:, None], component)
         axes[0].plot(x, u_exact, color=look.SKY, linewidth=3.0, label="exact $u^\\ast$")
-        _error_curve(axes[1], x, u - u_exact)
+        errors["error $u - u^\\ast$"] = u - u_exact
+    if estimate is not None:
+        errors["estimated error"] = _values(estimate, x[:, None], component)
+    if errors:
+        _error_curves(axes[1], x, errors)
     axes[0].plot(x, u, color=look.BLACK, linewidth=0.9, label="network $u$")
     axes[0].set(ylabel="solution")
     axes[0].legend(loc="best")
@@ -72,14 +83,21 @@ def _curves(model: Any, exact: Any, domain: Domain, component: int) -> "matplotl
     return figure
 
 
-def _error_curve(ax: "matplotlib.axes.Axes", x: np.ndarray, error: np.ndarray) -> None:
-    scaled, unit = _scaled(error)
+def _error_curves(ax: "matplotlib.axes.Axes", x: np.ndarray, errors: dict[str, np.ndarray]) -> None:
+    """One curve as such; an estimate on top of the error as a thin dashed line."""
+    scaled, unit = _scaled(np.stack(list(errors.values())))
     ax.axhline(0.0, color=look.GRAY, linewidth=0.5)
-    ax.plot(x, scaled, color=look.VERMILION)
-    ax.set(ylabel=f"error $u - u^\\ast${unit}")
+    styles = ({"color": look.VERMILION}, {"color": look.BLACK, "linewidth": 0.9, "linestyle": "--"})
+    for (name, _), values, style in zip(errors.items(), scaled, styles, strict=False):
+        ax.plot(x, values, label=name, **style)
+    ax.set(ylabel=f"error{unit}" if len(errors) > 1 else f"{next(iter(errors))}{unit}")
+    if len(errors) > 1:
+        ax.legend(loc="best")
 
 
-def _planes(model: Any, exact: Any, domain: Domain, component: int) -> "matplotlib.figure.Figure":
+def _planes(
+    model: Any, exact: Any, domain: Domain, component: int, estimate: Any
+) -> "matplotlib.figure.Figure":
     points, shape = _plane(domain)
     u = _values(model, points, component).reshape(shape)
     panels = [Panel(u, "network $u$")]
@@ -89,12 +107,18 @@ def _planes(model: Any, exact: Any, domain: Domain, component: int) -> "matplotl
             Panel(u_exact, "exact $u^\\ast$"),
             Panel(u - u_exact, "error $u - u^\\ast$", True),
         ]
+    if estimate is not None:
+        guess = _values(estimate, points, component).reshape(shape)
+        panels.append(Panel(guess, "estimated error", True))
     # Both solutions share their limits: a difference in color is then a difference in value.
     limits = _limits(np.stack([panel.values for panel in panels if not panel.is_error]))
     note = _slice_note(domain)
-    width = look.FULL_WIDTH if exact else look.COLUMN_WIDTH
-    figure = look.new_figure(width, _height(domain, width / len(panels)) + 0.2 * bool(note))
-    axes = np.atleast_1d(figure.subplots(1, len(panels), sharex=True, sharey=True))
+    rows = 2 if len(panels) == 4 else 1  # four in a row are too narrow to read
+    columns = len(panels) // rows
+    width = look.FULL_WIDTH if len(panels) > 1 else look.COLUMN_WIDTH
+    height = _height(domain, width / max(columns, 2)) + 0.2 * bool(note)
+    figure = look.new_figure(width, min(rows * height, 6.0))
+    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).reshape(-1)
     for ax, panel in zip(axes, panels, strict=True):
         _image(figure, ax, panel, limits, domain)
     axes[0].set(ylabel=coordinate_names(domain)[1])

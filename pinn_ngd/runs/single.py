@@ -25,6 +25,7 @@ from ..training import (
 from ..training.callbacks import to_json
 from ..training.result import Budget
 from ..training.run_folder import plain
+from ..validation import ErrorEstimate
 from .state_metrics import with_state
 
 RUNS = Path("runs")
@@ -47,6 +48,8 @@ def run_problem(
     seed: int = 0,
     steps: int | None = None,
     seconds: float | None = None,
+    tolerance: float | None = None,
+    fixed_points: bool | None = None,
     out: str | os.PathLike | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -61,6 +64,9 @@ def run_problem(
     problem's budgets hold; where one is given, only that one. The folder is
     `runs/<problem>-<optimizer>-<seed>` unless `out` names another.
 
+    The run ends early where the estimated relative error is below `tolerance`. Points grow unless
+    `fixed_points` (by default the problem's own word) keeps those of the problem file.
+
     With `resume` a run that was cut or got a larger budget goes on from its checkpoint, and one
     that ended under these very settings is not repeated.
 
@@ -68,7 +74,9 @@ def run_problem(
     settings; whatever the problem's own code raises passes through, after `result.json` has been
     written with status "failed".
     """
-    plan = _plan(problem, optimizer, settings, solver_name, seed, steps, seconds)
+    if fixed_points is not None:
+        problem = dataclasses.replace(problem, fixed_points=fixed_points)
+    plan = _plan(problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance)
     folder = RunFolder(RUNS / plan.name if out is None else out)
     if resume and (ended := _ended(folder, plan)) is not None:
         return ended | {"folder": str(folder.path)}
@@ -78,7 +86,7 @@ def run_problem(
     result = _trained(plan, folder, (folder.writer(), *bars, *callbacks), resume=resume)
     values = _written(plan, folder, result)
     if pictures:
-        draw(problem, result.model, folder)
+        draw(problem, result.model, folder, result.estimate)
     return values | {"folder": str(folder.path)}
 
 
@@ -92,6 +100,7 @@ class _Plan:
     seed: int
     steps: int | None
     seconds: float | None
+    tolerance: float | None
     record: dict[str, Any]
 
 
@@ -103,6 +112,7 @@ def _plan(
     seed: int,
     steps: int | None,
     seconds: float | None,
+    tolerance: float | None,
 ) -> _Plan:
     name = problem.optimizer if name is None else name
     own = problem.optimizer_settings if name == problem.optimizer else {}
@@ -121,11 +131,13 @@ def _plan(
         "seed": seed,
         "steps": steps,
         "seconds": seconds,
+        "tolerance": tolerance,
+        "fixed_points": problem.fixed_points,
         "default_dtype": str(jnp.result_type(float)),
         "resolved_optimizer": optimizer,
     }
     label = f"{problem.name}-{name}-{seed}"
-    return _Plan(problem, optimizer, label, seed, steps, seconds, record)
+    return _Plan(problem, optimizer, label, seed, steps, seconds, tolerance, record)
 
 
 def _ended(folder: RunFolder, plan: _Plan) -> dict[str, Any] | None:
@@ -169,6 +181,8 @@ def _trained(
             evaluate=evaluate,
             checkpoint=folder.checkpoint(),
             resume=resume,
+            grow=not problem.fixed_points,
+            tolerance=plan.tolerance,
         )
     except Exception:
         if keep.result is not None:
@@ -211,12 +225,15 @@ def _solver_name(solver: Any) -> str:
     return base if method == "auto" else f"{base}-{method}"
 
 
-def draw(problem: Problem, model: PyTree, folder: RunFolder) -> list[Path]:
-    """The pictures of a run: solution and error, and its history where there is one."""
+def draw(
+    problem: Problem, model: PyTree, folder: RunFolder, estimate: ErrorEstimate | None = None
+) -> list[Path]:
+    """The pictures of a run: solution, error and its estimate, and its history if there is one."""
     if problem.picture is not None:
         figure = problem.picture(model)
     elif callable(model) and problem.domain is not None:
-        figure = plotting.plot_solution(model, problem.exact, problem.domain)
+        error = None if estimate is None else estimate.error
+        figure = plotting.plot_solution(model, problem.exact, problem.domain, estimated_error=error)
     else:  # a state of parameters without a picture of their own
         figure = None
     written = [] if figure is None else plotting.save(figure, folder.path / "solution")

@@ -7,25 +7,21 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-from ..objectives import AbstractObjective
-from ..validation import Watch, rounding_level
+from ..validation import Watch
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors
 from .callbacks import AbstractCallback
 from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
 from .clock import Evaluate, EvaluationClock
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
-from .setup import loss_of, stride_of, warn_about_precision
-from .verdict import verdict
+from .setup import batch_of, loss_of, stride_of, typed_key, warn_about_precision
+from .verdict import CUT, INTERRUPTED, judged, not_finite
 
 ROUNDING_TOLERANCE = 1e-13
 FIRST_ESTIMATE = 2.0  # seconds of training
-CUT = ("failed", "interrupted")
-INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results so far are kept")
 
 
 def train(
@@ -49,9 +45,9 @@ def train(
 
     One compiled call makes `stride` steps (the optimizer's own number by default) with one batch
     of points; where the objective resamples, every call gets a fresh batch, drawn outside
-    compilation. A call is compiled exactly once. All randomness is folded from `key` and the
-    number of the step, so a run that is resumed from a checkpoint repeats, bit for bit, the run
-    that was never cut; a resumed run uses the key of its checkpoint.
+    compilation. A call is compiled once for every number of points. All randomness is folded from
+    `key` and the number of the step, so a run resumed from a checkpoint repeats, bit for bit, the
+    run that was never cut; it uses the key of its checkpoint.
 
     **Budgets.** `steps` and `seconds` are totals, including what happened before a resumed
     checkpoint. `seconds` counts drawing points and stepping, until the device is done. It
@@ -63,11 +59,10 @@ def train(
     every `evaluate_every` steps; always at the end.
 
     **Held-out points.** An objective with points is evaluated at other, finer ones after every
-    call, term by term. With `grow` (and rules that are not resampled) points are added where that
-    residual is large as soon as it no longer follows the training loss: the points of the
-    objective are a start. The error is estimated (`pinn_ngd.validation.estimate_error`) in a tenth
-    of the training time and at the end, and a run whose reliable estimate falls below `tolerance`
-    (1e-13 by default) has converged.
+    call. With `grow` points are added as soon as the loss there no longer follows the training
+    loss: those of the objective are a start. The error is estimated (`pinn_ngd.validation`) in a
+    tenth of the time and at the end; a reliable estimate below `tolerance` (1e-13 by default) ends
+    the run.
 
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
     the last finite model returned. Any other exception of the step, of `evaluate` or of a callback
@@ -142,14 +137,11 @@ class _Loop:
         self._tell_the_start(resume)
 
     def _set_key(self, key: PRNGKeyArray) -> None:
-        typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-        self.key = key if typed else jax.random.wrap_key_data(key)
+        self.key = typed_key(key)
         self.batch_key, self.step_key = jax.random.split(self.key)
 
     def _draw(self, number: int) -> PyTree:
-        if hasattr(self.objective, "draw"):
-            return as_arrays(self.objective.draw(self.batch_key, number))
-        return as_arrays(self.objective.batch(jax.random.fold_in(self.batch_key, number)))
+        return as_arrays(batch_of(self.objective, self.batch_key, number))
 
     def _restore(self, snapshot: Snapshot) -> None:
         self._set_key(snapshot.key)
@@ -212,14 +204,15 @@ class _Loop:
             told = self._note(numbers, last=ending is not None)
             if not progress.failed and self._grown(numbers, told or ending):
                 ending = self.budget.ending(self.step, self.seconds)
-        if ending is None and self._checkpoint_due():
+        waited, target = time.monotonic() - self.saved_at, self.checkpoint
+        if ending is None and target is not None and waited >= target.every_seconds:
             self._save()
         return ending if progress.failed else told or ending
 
     def _look(self) -> Record:
         """What the held-out points say of the model: part of the method, and of its time."""
         begun = time.perf_counter()
-        numbers = self.watch.look_at(self.carry.model)
+        numbers = self.watch.look_at(self.carry.model, self.batch)
         self.seconds += time.perf_counter() - begun
         return numbers
 
@@ -279,14 +272,7 @@ class _Loop:
         """Step back where the loss of the kept model is not finite, and say what happened."""
         if not np.isfinite(loss_of(self.objective, self.carry.model, self.batch)):
             self.carry = Carry(self.carry.previous, self.carry.previous, self.carry.state)
-        what = "parameters that are" if np.isfinite(loss) else f"a loss ({loss}) that is"
-        return Ending(
-            "failed",
-            f"step {self.step + 1} gave {what} not finite; the last finite model is kept. Likely "
-            "causes: a learning rate or step too large, too little damping, a residual that "
-            "divides by zero or takes the root or logarithm of a negative number, or float32. "
-            "Cures: a smaller step, more damping, float64, and JAX_DEBUG_NANS=1 to find the line.",
-        )
+        return not_finite(self.step + 1, loss)
 
     def _note(self, numbers: Record, *, last: bool) -> Ending | None:
         """Write the history line of a call and ask the callbacks whether to go on."""
@@ -313,10 +299,6 @@ class _Loop:
         answer = getattr(self.optimizer, "answer", None)  # one of your own may have none
         return model if answer is None or state is None else answer(model, state)
 
-    def _checkpoint_due(self) -> bool:
-        waited = time.monotonic() - self.saved_at
-        return self.checkpoint is not None and waited >= self.checkpoint.every_seconds
-
     def _save(self) -> None:
         if self.checkpoint is None or not self.ready:
             return
@@ -341,15 +323,10 @@ class _Loop:
         if self.ready and self.watch.estimate is None and ending.status not in CUT:
             self._estimate()
         self._save()
-        return self._tell_the_end(self._judged(ending))
-
-    def _judged(self, ending: Ending) -> Ending:
-        judged = self.watch.held is not None or ending.status == "stalled"
-        known = isinstance(self.objective, AbstractObjective)  # one of your own tells only its loss
-        if not (judged and known and self.history) or ending.status in CUT:
-            return ending
-        level = rounding_level(self.objective, self.carry.model, self.batch)
-        return verdict(ending, self.history[-1], self.watch, level)
+        if self.history:
+            fitted = self.objective, self.carry.model, self.batch
+            ending = judged(ending, self.history[-1], self.watch, fitted)
+        return self._tell_the_end(ending)
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(

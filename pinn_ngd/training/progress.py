@@ -11,11 +11,17 @@ from .result import Record, Run, TrainResult
 
 REFRESH_SECONDS = 0.1
 LINE_SECONDS = 10.0
-MEASURED = {"relative_l2": ".2e", "test_accuracy": ".4f"}
+MEASURED = {
+    "held_out_loss": "held-out {:.1e}",
+    "points": "points {:.0f}",
+    "relative_l2": "relative_l2 {:.2e}",
+    "estimated_relative_l2": "estimated {:.2e}",
+    "test_accuracy": "test_accuracy {:.4f}",
+}
 
 
 class ProgressBar(AbstractCallback):
-    """Shows step, seconds, loss, relative error where it is known, and damping.
+    """Shows step, seconds, loss, held-out loss, relative error (true and estimated), and damping.
 
     The bar follows whichever budget is closer to its end. Where the output is not a terminal it
     prints a plain line every ten seconds instead; `enabled=False` silences it.
@@ -66,7 +72,7 @@ def describe(record: Record, measured: Record) -> str:
     """One line about a step, with the last measured errors: what is not known is left out."""
     text = f"step {record['step']}  {record['seconds']:.1f} s  loss {record['loss']:.3e}"
     text += "".join(
-        f"  {name} {measured[name]:{form}}" for name, form in MEASURED.items() if name in measured
+        "  " + form.format(measured[name]) for name, form in MEASURED.items() if name in measured
     )
     damping = record.get("damping", 0.0)
     return text + f"  damping {damping:.1e}" if damping > 0 else text

@@ -19,7 +19,7 @@ from .result import TrainResult
 
 PACKAGES = ("pinn_ngd", "jax", "jaxlib", "equinox", "lineax", "optax", "numpy", "scipy")
 METRICS = (
-    "relative_l2", "relative_h1",
+    "relative_l2", "relative_h1", "estimated_relative_l2", "estimated_relative_h1", "unexplained",
     "test_accuracy", "test_error", "test_score", "test_nll", "test_ece",
     "train_accuracy", "train_error", "train_nll",
 )  # fmt: skip
@@ -74,7 +74,8 @@ class RunFolder:
         fields = ("steps", "seconds", "compile_seconds", "loss", "status", "message")
         head = ("problem", "optimizer", "solver", "seed", "parameters")
         values = dict.fromkeys(head) | {name: getattr(result, name) for name in fields}
-        values = self._portable(plain(values | result.solves | known | description))
+        values |= result.solves | known | _trust(result)
+        values = self._portable(plain(values | description))
         self.path.mkdir(parents=True, exist_ok=True)
         self.result_path.write_text(to_json(values, indent=2) + "\n", encoding="utf-8")
         return values
@@ -91,6 +92,20 @@ class RunFolder:
         if equals and option.startswith("-"):
             return option + equals + self._portable(rest)
         return _shorten(value, self.path)
+
+
+def _trust(result: TrainResult) -> dict[str, Any]:
+    """What is known of the error: held-out losses, where the worst is, whether to believe."""
+    found: dict[str, Any] = {}
+    if result.held_out is not None:
+        look = result.held_out
+        found |= {"held_out_loss": look.loss, "held_out_terms": look.terms}
+        found |= {"worst_residual": {"term": look.worst, "point": look.where}}
+    if result.history and "points" in result.history[-1]:
+        found["points"] = result.history[-1]["points"]
+    if result.estimate is not None:
+        found["estimate_reliable"] = result.estimate.reliable
+    return found
 
 
 def read_history(path: str | os.PathLike) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
 
 def stride_of(optimizer: Any, objective: Any, stride: int | None) -> int:
@@ -35,3 +35,16 @@ def warn_about_precision(model: PyTree, optimizer: Any) -> None:
 def loss_of(objective: Any, model: PyTree, batch: PyTree) -> float:
     value = eqx.filter_jit(type(objective).loss)(objective, model, batch)
     return float(value)
+
+
+def typed_key(key: PRNGKeyArray) -> PRNGKeyArray:
+    """A key as `jax.random.key` makes it; raw ones of `jax.random.PRNGKey` are wrapped."""
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return key if typed else jax.random.wrap_key_data(key)
+
+
+def batch_of(objective: Any, key: PRNGKeyArray, number: int) -> PyTree:
+    """Batch `number` of the sequence that belongs to a key."""
+    if hasattr(objective, "draw"):
+        return objective.draw(key, number)
+    return objective.batch(jax.random.fold_in(key, number))

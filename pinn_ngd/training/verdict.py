@@ -1,13 +1,28 @@
 """The last word about a run: whether it is solved, and how wrong it may be."""
 
+import math
 from typing import Any
 
-from ..validation import Rounding, Watch
+from ..objectives import AbstractObjective
+from ..validation import Rounding, Watch, rounding_level
 from .result import Ending, Record
 
+CUT = ("failed", "interrupted")
+INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results so far are kept")
 ROUNDING = 1e3  # times what the last digits of the parameters do to the loss
 OVERFITTED_GAP = 100.0
 SOLVED = 1e-6  # of the held-out loss at the start: below, a gap between small losses is harmless
+
+
+def judged(ending: Ending, last: Record, watch: Watch, fitted: tuple[Any, Any, Any]) -> Ending:
+    """The `verdict` on a run where there is something to judge by.
+
+    `fitted` are objective, model and batch. An objective of one's own tells only its loss.
+    """
+    known = watch.held is not None or ending.status == "stalled"
+    if ending.status in CUT or not known or not isinstance(fitted[0], AbstractObjective):
+        return ending
+    return verdict(ending, last, watch, rounding_level(*fitted))
 
 
 def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> Ending:
@@ -22,13 +37,14 @@ def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> E
       is reliable, or both losses are rounding errors.
     * One that its optimizer stopped has `converged` at rounding level, and is `stalled` above it.
     """
-    if ending.status in ("failed", "interrupted", "converged"):
+    if ending.status in (*CUT, "converged"):
         return ending
     if is_overfitted(last, watch, rounding):
         return Ending("overfitted", f"{_overfitted(last)} {estimate_in_words(watch)}".strip())
     if ending.status == "stalled":
         ending = _at_rest(ending, last, rounding)
-    return Ending(ending.status, f"{ending.message}. {estimate_in_words(watch)}".rstrip(". "))
+    words = estimate_in_words(watch)
+    return Ending(ending.status, f"{ending.message}. {words}" if words else ending.message)
 
 
 def is_overfitted(last: Record, watch: Watch, rounding: Rounding) -> bool:
@@ -76,4 +92,16 @@ def estimate_in_words(watch: Watch) -> str:
         f"Estimated relative L2 error at least {estimate.relative_l2:.1e}: a correction of the "
         f"network leaves {100 * min(estimate.unexplained, 1.0):.0f} % of the held-out residual "
         "unexplained, so the error may be far larger."
+    )
+
+
+def not_finite(step: int, loss: float) -> Ending:
+    """The end of a run whose step gave a loss or parameters that are not finite."""
+    what = "parameters that are" if math.isfinite(loss) else f"a loss ({loss}) that is"
+    return Ending(
+        "failed",
+        f"step {step} gave {what} not finite; the last finite model is kept. Likely "
+        "causes: a learning rate or step too large, too little damping, a residual that "
+        "divides by zero or takes the root or logarithm of a negative number, or float32. "
+        "Cures: a smaller step, more damping, float64, and JAX_DEBUG_NANS=1 to find the line.",
     )

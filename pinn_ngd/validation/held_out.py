@@ -57,11 +57,7 @@ class HeldOut:
 
     def __call__(self, model: PyTree) -> Look:
         """Losses of all terms, and where the largest residual is."""
-        parts = [_point_losses(self.objective, model, part) for part in chunks(self.batch)]
-        masses = tuple(
-            np.concatenate([np.asarray(part[i]) for part in parts])[: len(weights)]
-            for i, weights in enumerate(self.weights)
-        )
+        masses = masses_of(self.objective, model, self.batch)
         sums = [float(mass.sum()) for mass in masses]
         names = distinct_names(self.objective.term_names)
         worst, point = self._largest(masses)
@@ -75,6 +71,17 @@ class HeldOut:
         term = int(np.argmax([size.max() for size in sizes]))
         point = self.batch[term].points[int(np.argmax(sizes[term]))]
         return term, tuple(float(x) for x in point)
+
+
+def masses_of(
+    objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
+) -> tuple[np.ndarray, ...]:
+    """What each point of a batch adds to the loss, an array a term."""
+    parts = [_point_losses(objective, model, part) for part in chunks(batch)]
+    return tuple(
+        np.concatenate([np.asarray(part[i]) for part in parts])[: rule.weights.size]
+        for i, rule in enumerate(batch)
+    )
 
 
 def can_hold_out(objective: AbstractObjective) -> bool:

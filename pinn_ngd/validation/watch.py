@@ -6,8 +6,9 @@ from typing import Any
 from jaxtyping import PyTree
 
 from ..objectives import AbstractObjective
+from ..quadrature import Quadrature
 from .estimate import ErrorEstimate, Estimator, domain_points, is_pointwise
-from .held_out import HeldOut, Look, can_hold_out
+from .held_out import HeldOut, Look, can_hold_out, masses_of
 from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
 
 GAP = 4.0  # held-out over training loss from which on more points can help
@@ -66,14 +67,18 @@ class Watch:
             self.look = self.held(model)
             self.start_loss = self.before = self.look.loss
 
-    def look_at(self, model: PyTree) -> Numbers:
-        """Evaluate the held-out residuals; returns numbers for the history."""
+    def look_at(self, model: PyTree, batch: tuple[Quadrature, ...]) -> Numbers:
+        """Evaluate the residuals, held-out ones and those of the batch that the model was trained
+        on, term by term; returns numbers for the history."""
         if self.held is None:
             return {}
         self.before = self.look.loss if self.look is not None else self.before
         self.look, self.estimate = self.held(model), None
-        terms = {f"held_out_{name}": loss for name, loss in self.look.terms.items()}
-        return {"held_out_loss": self.look.loss, **terms, "points": self.points}
+        trained = masses_of(self.original, model, batch)
+        losses = {"held_out_loss": self.look.loss}
+        for (name, held_out), mass in zip(self.look.terms.items(), trained, strict=True):
+            losses |= {f"loss_{name}": float(mass.sum()), f"held_out_{name}": held_out}
+        return {**losses, "points": self.points}
 
     def gap(self, training_loss: float, *, stalled: bool = False) -> bool:
         """Whether the held-out loss no longer follows the training loss down.
