@@ -51,5 +51,7 @@ from .quadrature import Trapezoid as Trapezoid
 from .scores import classifier_scores as classifier_scores
 from .training import TrainResult as TrainResult
 from .training import train as train
+from .validation import ErrorEstimate as ErrorEstimate
+from .validation import estimate_error as estimate_error
 
 __version__ = importlib.metadata.version("pinn-ngd")

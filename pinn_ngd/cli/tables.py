@@ -20,6 +20,7 @@ def summary_of(result: Mapping[str, Any]) -> Table:
         "relative_l2": ("relative L2 error", lambda value: f"{value:.3e}"),
         "relative_h1": ("relative H1 error", lambda value: f"{value:.3e}"),
         "estimated_relative_l2": (estimated, lambda value: f"{value:.3e}"),
+        "corrected_relative_l2": ("the same after correction", lambda value: f"{value:.3e}"),
         "test_accuracy": ("test accuracy", lambda value: f"{100 * value:.2f} %"),
         "test_nll": ("test negative log-likelihood", lambda value: f"{value:.4f}"),
         "test_ece": ("test calibration error", lambda value: f"{value:.4f}"),

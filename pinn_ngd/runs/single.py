@@ -200,6 +200,9 @@ def _written(plan: _Plan, folder: RunFolder, result: TrainResult) -> dict[str, A
     if problem.exact is None or result.status == "interrupted":
         return values
     errors = problem.evaluator(h1=True)(result.model)
+    if result.estimate is not None:
+        better = problem.evaluator()(result.estimate.corrected)
+        errors |= {f"corrected_{name}": error for name, error in better.items()}
     return folder.write_result(result, **description, **errors)
 
 

@@ -1,5 +1,6 @@
 """How wrong is a model? Held-out residuals, an error estimate, and points that grow."""
 
+from .estimate import Corrected as Corrected
 from .estimate import ErrorEstimate as ErrorEstimate
 from .estimate import Estimator as Estimator
 from .estimate import Tangent as Tangent
