@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree, Shaped
+from jaxtyping import Array, Bool, PyTree, Shaped
 
 FrozenStructure = tuple[tuple[jax.ShapeDtypeStruct, ...], Any]
 
@@ -47,3 +47,9 @@ def unravel(vector: Shaped[Array, " size"], structure: PyTree) -> PyTree[Array]:
     parts = jnp.split(vector, bounds)[: len(leaves)]
     shaped = [part.reshape(x.shape).astype(x.dtype) for part, x in zip(parts, leaves, strict=True)]
     return jax.tree.unflatten(treedef, shaped)
+
+
+def all_finite(tree: PyTree[Array]) -> Bool[Array, ""]:
+    """Whether no entry of any leaf is infinite or not a number."""
+    found = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]
+    return jnp.all(jnp.stack(found)) if found else jnp.asarray(True)

@@ -125,8 +125,9 @@ class SpectralFactor(eqx.Module):
 
     @property
     def condition(self) -> Float[Array, ""]:
-        """s_max / s_min: infinite for a numerically singular matrix with s_min = 0."""
-        return self.singular_values[0] / self.singular_values[-1]
+        """s_max / s_min: infinite for a singular matrix with s_min = 0, one without entries."""
+        s = self.singular_values
+        return s[0] / s[-1] if s.size else jnp.ones((), s.dtype)
 
     def rank(self, rcond: float | None = None) -> Int[Array, ""]:
         """Number of singular values above `rcond` * s_max (defaults as in `solve`)."""
@@ -167,10 +168,11 @@ class SpectralFactor(eqx.Module):
 
     def _kept(self, rcond: float | None) -> Bool[Array, " m"]:
         s = self.singular_values
+        largest = jnp.max(s, initial=0)
         if rcond is not None:
-            return s > rcond * s[0]
+            return s > rcond * largest
         cut = jnp.finfo(s.dtype).eps * max(self.matrix.shape)
-        return s > jnp.where(self.from_gram, cut**0.5, cut).astype(s.dtype) * s[0]
+        return s > jnp.where(self.from_gram, cut**0.5, cut).astype(s.dtype) * largest
 
 
 def _corrected(x: Array, correction: Callable[[Array], Array], refine: bool) -> Array:
@@ -200,6 +202,8 @@ def spectral_factor(
     if method not in ("auto", "gram", "qr"):
         msg = f"`method` is {method!r}; choose 'auto', 'gram' or 'qr'."
         raise ValueError(msg)
+    if matrix.size == 0:  # not for LAPACK
+        return _assemble(matrix, _no_route(matrix), jnp.asarray(False))
     if method == "qr" or (method == "auto" and smallest_damping is None):
         return _assemble(matrix, _qr_route(matrix), jnp.asarray(False))
     if method == "gram":
@@ -221,6 +225,11 @@ def _is_wide(matrix: Array) -> bool:
 
 def _tall(matrix: Array) -> Array:
     return matrix.T if _is_wide(matrix) else matrix
+
+
+def _no_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
+    none = jnp.zeros((0, 0), matrix.dtype)
+    return jnp.zeros((0,), matrix.dtype), none, _tall(matrix), none
 
 
 def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
@@ -303,6 +312,10 @@ class Spectral(lx.AbstractLinearSolver[_State]):
             "condition": factor.condition,
             "from_gram": factor.from_gram,
         }
+
+    def empty_stats(self) -> dict[str, Array]:
+        """What a solution reports of a matrix without entries."""
+        return self.stats(spectral_factor(jnp.zeros((0, 0))))
 
     def transpose(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
         in_structure, out_structure = state.structures.value

@@ -9,9 +9,10 @@ import lineax as lx
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
-from ._ravel import dtype_of, freeze, ravel, thaw, unravel
+from ._ravel import all_finite, dtype_of, freeze, ravel, thaw, unravel
+from .guards import SINGULAR, is_empty, judge, solve_empty
 from .operators import damped_dual, damped_primal, gram
-from .solvers import all_finite, inner, is_device, is_iterative, is_semidefinite, rectangular
+from .solvers import inner, is_device, is_iterative, is_semidefinite, rectangular
 from .spectral import Spectral, is_zero
 from .spu.least_squares import prepare_device, solve_on_device
 
@@ -112,6 +113,8 @@ def prepare(
     if isinstance(solver, Spectral):
         options = {} if smallest_damping is None else {"smallest_damping": smallest_damping}
         state = solver.init(system.operator, options)
+    elif is_empty(system.operator):
+        pass  # `solve` asks no solver
     elif is_device(solver):
         state = prepare_device(system.operator, system.damping, inner(solver))
     elif not is_iterative(solver):
@@ -148,13 +151,30 @@ def solve(
     The right-hand side is scaled to unit norm for iterative solvers, so that their absolute
     tolerances are relative to it.
 
+    A system without rows has the solution zero (g / damping for a gradient), one without columns an
+    empty one; no solver is asked. Infinite numbers and NaN in the system end in a result that is
+    not successful, whatever the solver says.
+
     `SPU`, bare or in `Normal`, always runs in the space of the parameters, where its start and its
     noise belong: it solves (A^T A + damping I) x = A^T b (or g) in any form, and nothing is scaled.
     With "exact" and a target of a wide A it stays in the row space of A, which a small damping
     needs: pass the target, not its gradient, where it is known.
     """
     _check_form(form, solver)
-    options = dict(options or {})
+    if is_empty(system.operator):
+        return Solution(*solve_empty(system, solver))
+    found = _dispatch(system, solver, form, dict(options or {}), state)
+    answer = found.value, found.result, found.stats
+    return Solution(*judge(system, answer, products=is_iterative(solver)))
+
+
+def _dispatch(
+    system: LeastSquaresSystem,
+    solver: lx.AbstractLinearSolver,
+    form: Form,
+    options: dict[str, Any],
+    state: PyTree,
+) -> Solution:
     if isinstance(solver, Spectral):
         return _solve_spectral(system, solver, options, state)
     if is_device(solver):
@@ -225,11 +245,7 @@ def _solve_gradient(
     if form == "primal":
         return _solve_normal(operator, gradient, damping, solver, options, state)
     if is_zero(damping):
-        msg = (
-            "`damping` is 0, but A^T A with fewer rows than columns is singular: use a positive"
-            " damping, form='primal' with SVD(), or pass the `target` b with gradient A^T b."
-        )
-        raise ValueError(msg)
+        raise ValueError(SINGULAR)
     flipped, vector = operator.transpose(), operator.mv(gradient)
     inside = _solve_normal(flipped, vector, damping, solver, options, state)
     correction = flipped.mv(inside.value)
