@@ -1,13 +1,15 @@
-"""What no solver is asked: systems without rows or columns, and numbers that are none."""
+"""What is checked before a solver is asked, and what is believed of its answer."""
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+from jax.core import Tracer
 from jaxtyping import Array, PyTree
 
-from ._ravel import all_finite
+from ._ravel import all_finite, freeze, thaw
 from .spectral import Spectral, is_zero
 
 Answer = tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]
@@ -53,3 +55,27 @@ def judge(system: Any, answer: Answer, *, products: bool) -> Answer:
         sound = sound & all_finite(system.operator.mv(jax.lax.stop_gradient(value)))
     wrong = (result == lx.RESULTS.successful) & ~sound
     return value, lx.RESULTS.where(wrong, lx.RESULTS.nonfinite_input, result), stats
+
+
+def check_structure(name: str, tree: PyTree, side: str, structure: PyTree) -> None:
+    """ValueError unless a tree has the structure of one side of the operator."""
+    if freeze(tree) != freeze(structure):
+        msg = (
+            f"`{name}` has the structure {_describe(tree)}, but the {side} of `operator` has"
+            f" {_describe(structure)}: pass a PyTree of the same structure, shapes and dtypes."
+        )
+        raise ValueError(msg)
+
+
+def _describe(tree: PyTree) -> str:
+    return eqx.tree_pformat(thaw(freeze(tree)), width=10**6)
+
+
+def check_damping(damping: Any) -> None:
+    """ValueError for a damping that is no scalar, or known to be negative."""
+    if jnp.ndim(damping) != 0:
+        msg = f"`damping` has shape {jnp.shape(damping)}; it must be a scalar (vmap over several)."
+        raise ValueError(msg)
+    if not isinstance(damping, Tracer) and not damping >= 0:
+        msg = f"`damping` is {damping}; it must be a scalar >= 0."
+        raise ValueError(msg)

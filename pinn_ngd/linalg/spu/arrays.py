@@ -6,7 +6,8 @@ import lineax as lx
 from jaxtyping import Array, Inexact, PyTree
 
 from .._ravel import FrozenStructure, freeze, ravel, thaw, unravel
-from ..operators import HIGHEST, Gram, matvec, register_operator
+from ..damped import Gram
+from ..operators import HIGHEST, matvec, register_operator
 from ..weighted import WeightedJacobian
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Inexact, PyTree
 
 from .._ravel import dtype_of
+from ..operators import is_real
 from .failures import fail_if
 from .spectra import Measure, flat_product, is_symmetric_product
 
@@ -22,7 +23,13 @@ class UnsettledWarning(UserWarning):
 
 
 def check_tagged(operator: lx.AbstractLinearOperator) -> None:
-    """ValueError for an operator that nobody declared to be positive semidefinite."""
+    """ValueError for an operator that is complex or not declared to be positive semidefinite."""
+    if not is_real(operator):
+        msg = (
+            "`operator` is complex, but voltages are real: solve the real system of twice the size"
+            " [[Re A, -Im A], [Im A, Re A]], or take a digital solver."
+        )
+        raise ValueError(msg)
     if lx.is_positive_semidefinite(operator):
         return
     msg = (

@@ -11,7 +11,8 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact, PRNGKeyArray, Real
 
 from .._ravel import dtype_of
-from ..operators import JacobianRows, gram
+from ..damped import gram
+from ..operators import JacobianRows
 from .arrays import ResistorArrays, arrays_of
 from .spectra import as_gram
 

@@ -14,8 +14,9 @@ import lineax as lx
 from jaxtyping import Array, ArrayLike, Inexact, Real
 
 from .._ravel import dtype_of, ravel, unravel
+from ..damped import Damped, Gram, gram
 from ..kernel_matrix import kernel_matrix
-from ..operators import HIGHEST, Damped, Gram, JacobianRows, Transposed, gram, matvec
+from ..operators import HIGHEST, JacobianRows, Transposed, matvec
 from .arrays import ResistorArrays
 from .failures import definite
 
