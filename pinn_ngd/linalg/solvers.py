@@ -1,74 +1,21 @@
-"""Linear solvers by name, and a solver that falls back on another."""
+"""Linear solvers by name, and what is known of them."""
 
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, PyTree
 from lineax import CG as CG
 from lineax import QR as QR
 from lineax import SVD as SVD
 from lineax import Cholesky as Cholesky
 from lineax import Normal as Normal
 
-from ._ravel import all_finite
-from .guards import is_empty
+from .capabilities import is_iterative as is_iterative
+from .fallback import Fallback as Fallback
 from .lsmr import LSMR as LSMR
 from .spectral import Spectral
 from .spu import SPU
-
-
-class Fallback(lx.AbstractLinearSolver[Any]):
-    """Solve with `primary`; where that fails, solve again with `secondary`.
-
-    Failure is a vector or solution with a non-finite entry or an unsuccessful `lineax.RESULTS`;
-    operators without rows or columns are left to neither. The secondary solver runs (and factors
-    the operator) only then, except under `vmap`, where both run. `stats["fallback"]` tells which
-    solution was returned, beside the stats of `primary`.
-    """
-
-    primary: lx.AbstractLinearSolver
-    secondary: lx.AbstractLinearSolver
-
-    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
-        if is_empty(operator):
-            return None, operator
-        # The secondary's factorization would cost its full price on every success: postponed.
-        return self.primary.init(operator, options), operator
-
-    def compute(
-        self, state: Any, vector: PyTree[Array], options: dict[str, Any]
-    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
-        primary_state, operator = state
-        if is_empty(operator):
-            zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), operator.in_structure())
-            return zero, lx.RESULTS.successful, {"fallback": jnp.asarray(False)}
-        first, result, stats = self.primary.compute(primary_state, vector, options)
-        failed = (result != lx.RESULTS.successful) | ~all_finite((vector, first))
-
-        def again() -> tuple[PyTree[Array], lx.RESULTS]:
-            secondary_state = self.secondary.init(operator, options)
-            return self.secondary.compute(secondary_state, vector, options)[:2]
-
-        value, result = jax.lax.cond(failed, again, lambda: (first, result))
-        return value, result, {**stats, "fallback": failed}
-
-    def transpose(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        primary_state, operator = state
-        if not is_empty(operator):
-            primary_state, options = self.primary.transpose(primary_state, options)
-        return (primary_state, operator.transpose()), options
-
-    def conj(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        primary_state, operator = state
-        if not is_empty(operator):
-            primary_state, options = self.primary.conj(primary_state, options)
-        return (primary_state, lx.conj(operator)), options
-
-    def assume_full_rank(self) -> bool:
-        return self.primary.assume_full_rank() and self.secondary.assume_full_rank()
 
 
 def is_semidefinite(solver: lx.AbstractLinearSolver) -> bool:
@@ -96,18 +43,6 @@ def rectangular(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
         return solver
     untyped: Any = solver
     return Normal(untyped)
-
-
-def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
-    """Whether a solver needs products with the operator only, never its matrix."""
-    if isinstance(solver, Normal):
-        return is_iterative(solver.inner_solver)
-    if isinstance(solver, Fallback):
-        return is_iterative(solver.primary) and is_iterative(solver.secondary)
-    if isinstance(solver, SPU):
-        return solver.simulation != "exact" and not solver.device.needs_arrays
-    direct = (Spectral, QR, SVD, Cholesky, lx.LU, lx.AutoLinearSolver)
-    return not isinstance(solver, direct)
 
 
 def _cg(eps: float) -> lx.AbstractLinearSolver:

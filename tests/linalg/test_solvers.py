@@ -4,7 +4,23 @@ import lineax as lx
 import numpy as np
 import pytest
 
-from pinn_ngd.linalg import CG, QR, SVD, Cholesky, Fallback, Normal, get_solver, solver_names
+from pinn_ngd.linalg import (
+    CG,
+    LSMR,
+    QR,
+    SVD,
+    Cholesky,
+    Fallback,
+    LeastSquaresSystem,
+    Normal,
+    ProductOperator,
+    Spectral,
+    get_solver,
+    prepare,
+    solve,
+    solver_names,
+)
+from pinn_ngd.linalg.solvers import is_iterative
 
 
 @pytest.fixture
@@ -86,3 +102,105 @@ def test_registry():
         assert "\n" not in description
     with pytest.raises(ValueError, match=r"`name` is 'lu'; choose one of 'spectral', .*'lsmr'"):
         get_solver("lu")
+
+
+DIRECT = [
+    lx.LU(),
+    lx.Diagonal(),
+    lx.Triangular(),
+    lx.Tridiagonal(),
+    lx.AutoLinearSolver(well_posed=True),
+    lx.AutoLinearSolver(well_posed=None),
+    QR(),
+    SVD(),
+    Cholesky(),
+    Spectral(),
+    Normal(Cholesky()),
+    Normal(lx.LU()),
+    Fallback(Normal(CG(rtol=1e-6, atol=1e-6)), SVD()),
+]
+TOLERANCES = {"rtol": 1e-6, "atol": 1e-6}
+ITERATIVE = [
+    CG(**TOLERANCES),
+    Normal(CG(**TOLERANCES)),
+    LSMR(**TOLERANCES),
+    lx.LSMR(**TOLERANCES),
+    lx.GMRES(**TOLERANCES),
+    lx.BiCGStab(**TOLERANCES),
+    Fallback(Normal(CG(**TOLERANCES)), LSMR(**TOLERANCES)),
+]
+
+
+@pytest.mark.parametrize("solver", DIRECT, ids=lambda s: type(s).__name__)
+def test_solvers_that_need_the_matrix(solver):
+    assert not is_iterative(solver)
+
+
+@pytest.mark.parametrize("solver", ITERATIVE, ids=lambda s: type(s).__name__)
+def test_solvers_that_need_products_only(solver):
+    assert is_iterative(solver)
+
+
+class Richardson(lx.AbstractLinearSolver):
+    """Somebody's own gradient descent on |A x - b|^2, in plain products."""
+
+    rate: float = 0.05
+
+    def init(self, operator, options):
+        del options
+        return lx.linearise(operator)
+
+    def compute(self, state, vector, options):
+        del options
+        x = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state.in_structure())
+
+        def step(_, x):
+            residual = jax.tree.map(jnp.subtract, vector, state.mv(x))
+            return jax.tree.map(lambda a, g: a + self.rate * g, x, state.T.mv(residual))
+
+        return jax.lax.fori_loop(0, 500, step, x), lx.RESULTS.successful, {}
+
+    def transpose(self, state, options):
+        return state.T, options
+
+    def conj(self, state, options):
+        return state, options
+
+    def assume_full_rank(self):
+        return False
+
+
+class Dense(Richardson):
+    """The same with the matrix."""
+
+    def init(self, operator, options):
+        del options
+        matrix = operator.as_matrix()
+        structure = jax.ShapeDtypeStruct(matrix.shape[1:], matrix.dtype)
+        return lx.FunctionLinearOperator(lambda v: matrix @ v, structure)
+
+
+class Stating(Dense):
+    matrix_free: bool = True
+
+
+def test_a_solver_of_somebody_else_is_known_by_what_it_does():
+    assert is_iterative(Richardson())
+    assert is_iterative(Stating())
+    assert not is_iterative(Dense())
+
+
+def test_a_matrix_is_formed_for_those_that_need_it_only():
+    matrix = jnp.asarray([[2.0, 1.0], [0.0, 3.0], [1.0, 1.0]])
+    struct = jax.ShapeDtypeStruct((2,), matrix.dtype)
+    products = ProductOperator(lambda v: matrix @ v, lambda w: w @ matrix, struct)
+    system = LeastSquaresSystem(products, jnp.ones(3))
+    expected = np.linalg.pinv(matrix) @ np.ones(3)
+    found = solve(system, Richardson(), form="matrix-free")
+    np.testing.assert_allclose(found.value, expected, rtol=1e-9)
+    assert prepare(system, Richardson()).system.operator is products
+    with pytest.raises(ValueError, match="`solver` Normal needs the matrix"):
+        solve(system, Normal(lx.LU()), form="matrix-free")
+    direct = prepare(system, Normal(lx.LU()))
+    assert direct.system.operator is not products
+    np.testing.assert_allclose(direct.solve().value, expected, rtol=1e-12)

@@ -39,8 +39,6 @@ from .stats import dt_limit, is_bounded, law_stats
 SIMULATIONS = ("exact", "lanczos", "euler-maruyama", "diffrax")
 READ_OUTS = ("end", "average")
 GROWTH = 0.1  # of a voltage, in units of itself, that is no divergence yet
-
-
 _CONJUGATE = "conjugate"
 NO_DERIVATIVE = (
     "What is read is no linear map of b because of {}, so that its derivative is not another solve"
@@ -213,6 +211,11 @@ class SPU(lx.AbstractLinearSolver[_State]):
     def conj(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
         self._check_linear(options)  # of real operators only derivatives ask for the conjugate
         return state, {**options, _CONJUGATE: True}
+
+    @property
+    def matrix_free(self) -> bool:
+        """Whether products are all that the simulation needs."""
+        return self.simulation != "exact" and not self.device.needs_arrays
 
     def assume_full_rank(self) -> bool:
         return False  # Lineax then calls `conj`, so that an unsettled derivative is seen
