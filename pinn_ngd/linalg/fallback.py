@@ -5,20 +5,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Bool, PyTree
 
-from ._ravel import all_finite
+from ._ravel import all_finite, dtype_of, ravel, size, unravel
 from .capabilities import is_iterative
 from .guards import is_empty
+from .operators import adjoint
+
+DOUBT = 0.25  # the power of eps that a direct solver may miss: 1e-4, and 2e-2 in float32
 
 
 class Fallback(lx.AbstractLinearSolver[Any]):
     """Solve with `primary`; where that fails, solve again with `secondary`.
 
-    Failure is a vector or solution with a non-finite entry or an unsuccessful `lineax.RESULTS`;
-    operators without rows or columns are left to neither. The secondary solver runs (and factors
-    the operator) only then, except under `vmap`, where both run. `stats["fallback"]` tells which
-    solution was returned, beside the stats of `primary`.
+    Failure is a vector or solution with a non-finite entry or an unsuccessful `lineax.RESULTS`. A
+    direct primary that assumes full rank (QR, Cholesky, LU) calls everything a success; it fails
+    where its residual is too large, or where it misses the known solution A^H y of the right-hand
+    side A A^H y for a random y, both by more than eps^(1/4): that costs another solve with its
+    factor. Operators without rows or columns are left to neither.
+
+    The secondary solver runs (and factors the operator) only after a failure, except under `vmap`,
+    where both run. `stats["fallback"]` tells which solution was returned, beside the stats of
+    `primary`.
     """
 
     primary: lx.AbstractLinearSolver
@@ -39,12 +47,16 @@ class Fallback(lx.AbstractLinearSolver[Any]):
             return zero, lx.RESULTS.successful, {"fallback": jnp.asarray(False)}
         first, result, stats = self.primary.compute(primary_state, vector, options)
         failed = (result != lx.RESULTS.successful) | ~all_finite((vector, first))
+        if self.primary.assume_full_rank() and not is_iterative(self.primary):
+            probe = _Probe(operator)
+            again, _, _ = self.primary.compute(primary_state, probe.vector, options)
+            failed = failed | probe.is_missed(again) | probe.is_left(vector, first)
 
-        def again() -> tuple[PyTree[Array], lx.RESULTS]:
+        def other() -> tuple[PyTree[Array], lx.RESULTS]:
             secondary_state = self.secondary.init(operator, options)
             return self.secondary.compute(secondary_state, vector, options)[:2]
 
-        value, result = jax.lax.cond(failed, again, lambda: (first, result))
+        value, result = jax.lax.cond(failed, other, lambda: (first, result))
         return value, result, {**stats, "fallback": failed}
 
     def transpose(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -66,3 +78,34 @@ class Fallback(lx.AbstractLinearSolver[Any]):
 
     def assume_full_rank(self) -> bool:
         return self.primary.assume_full_rank() and self.secondary.assume_full_rank()
+
+
+class _Probe:
+    """A right-hand side A z whose solution z = A^H y is known, whatever the rank of A."""
+
+    def __init__(self, operator: lx.AbstractLinearOperator):
+        self.operator, self.adjoint = operator, adjoint(operator)
+        structure = operator.out_structure()
+        y = jax.random.normal(jax.random.key(0), (size(structure),), dtype_of(structure))
+        self.solution = self.adjoint.mv(unravel(y, structure))
+        self.vector = operator.mv(self.solution)
+
+    def is_missed(self, found: PyTree[Array]) -> Bool[Array, ""]:
+        """Whether what a solver found is not z: a lost rank leaves rounding over rounding."""
+        error = _norm(jax.tree.map(jnp.subtract, found, self.solution))
+        return _exceeds(error, _norm(self.solution))
+
+    def is_left(self, vector: PyTree[Array], found: PyTree[Array]) -> Bool[Array, ""]:
+        """Whether A^H (b - A x) is too large beside |A| |b|: of an x beyond all bounds it is."""
+        residual = jax.tree.map(jnp.subtract, vector, self.operator.mv(found))
+        scale = _norm(self.vector) / _norm(self.solution)  # at most |A|, and near it
+        return _exceeds(_norm(self.adjoint.mv(residual)), scale * _norm(vector))
+
+
+def _norm(tree: PyTree[Array]) -> Array:
+    return jnp.linalg.norm(ravel(tree, dtype_of(tree)))
+
+
+def _exceeds(error: Array, scale: Array) -> Bool[Array, ""]:
+    tolerance = float(jnp.finfo(error.dtype).eps) ** DOUBT
+    return ~(error <= tolerance * scale)  # NaN too

@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -54,6 +55,39 @@ def test_fallback_on_an_unsuccessful_result(dense, conditioned):
     assert solution.stats["num_steps"] == 1
     assert solution.result == lx.RESULTS.successful
     np.testing.assert_allclose(solution.value, _run(operator, QR(), target).value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (6, 6)])
+@pytest.mark.parametrize("primary", [QR(), Normal(Cholesky())], ids=["qr", "cholesky"])
+def test_a_lost_rank_is_seen(primary, shape, consistent, dense):
+    """QR of such a matrix returns rounding over rounding, huge or merely wrong, as a success."""
+    run = eqx.filter_jit(lambda m, b: _run(dense(m), Fallback(primary, SVD()), b))
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        matrix = rng.normal(size=(shape[0], 3)) @ rng.normal(size=(3, shape[1]))
+        target = matrix @ rng.normal(size=shape[1]) if consistent else rng.normal(size=shape[0])
+        found = run(jnp.asarray(matrix), jnp.asarray(target))
+        assert found.stats["fallback"]
+        np.testing.assert_allclose(found.value, np.linalg.pinv(matrix, 1e-10) @ target, rtol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (5, 5)])
+def test_ill_conditioning_is_no_loss_of_rank(shape, dense, conditioned):
+    """QR keeps what a condition number of 1e8 leaves it, and is not accused."""
+    run = eqx.filter_jit(lambda m, b: _run(dense(m), Fallback(QR(), SVD()), b))
+    for seed in range(5):
+        matrix = conditioned(*shape, np.geomspace(1, 1e-8, 5), seed)
+        target = matrix @ np.ones(shape[1])
+        found = run(jnp.asarray(matrix), jnp.asarray(target))
+        assert not found.stats["fallback"]
+
+
+def test_loose_tolerances_are_no_failure(dense, conditioned):
+    """An iterative solver says itself whether it is content."""
+    operator = dense(jnp.asarray(conditioned(8, 6, np.linspace(1, 0.1, 6))))
+    loose = Fallback(Normal(CG(rtol=1e-2, atol=1e-2)), QR())
+    assert not _run(operator, loose, jnp.arange(8.0)).stats["fallback"]
 
 
 def test_both_failing_reports_the_secondary_result(singular):
