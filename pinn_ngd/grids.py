@@ -127,6 +127,18 @@ class Grid:
         """The axes that have differences."""
         return tuple(axis for axis in range(len(self.shape)) if axis not in self.decoupled)
 
+    def totals(self, field: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Sums over the coupled axes, which are kept with length one: of each slice its own.
+
+        Nothing flows between the slices of a grid with decoupled axes, so that each has a mass.
+        """
+        return jnp.sum(field, axis=self.coupled, keepdims=True)
+
+    @property
+    def slices(self) -> int:
+        """Number of slices along the coupled axes: one where no axis is decoupled."""
+        return math.prod(self.shape[axis] for axis in self.decoupled)
+
     @property
     def axes(self) -> tuple[Float[np.ndarray, " k"], ...]:
         """Coordinates along every axis."""
@@ -157,7 +169,7 @@ class Grid:
         if self.boundary == "periodic":
             msg = "central differences are defined with a zero exterior: use a staggered operator."
             raise ValueError(msg)
-        if all(n % 2 for n in self.shape):
+        if all(self.shape[axis] % 2 for axis in self.coupled):
             msg = (
                 f"central differences are rank deficient on a grid of odd shape {self.shape}: they"
                 " skip every other point and cannot see the checkerboard (1, 0, 1, ..., 0, 1). Use"
