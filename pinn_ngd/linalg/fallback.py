@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, PyTree
 
 from ._ravel import all_finite, dtype_of, ravel, size, unravel
 from .capabilities import is_iterative
-from .guards import is_empty
+from .guards import Answer, is_empty
 from .operators import adjoint
 
 DOUBT = 0.25  # the power of eps that a direct solver may miss: 1e-4, and 2e-2 in float32
@@ -45,7 +45,7 @@ class Fallback(lx.AbstractLinearSolver[Any]):
         if is_empty(operator):
             zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), operator.in_structure())
             return zero, lx.RESULTS.successful, {"fallback": jnp.asarray(False)}
-        first, result, stats = self.primary.compute(primary_state, vector, options)
+        first, result, stats = _attempt(self.primary, primary_state, operator, vector, options)
         failed = (result != lx.RESULTS.successful) | ~all_finite((vector, first))
         if self.primary.assume_full_rank() and not is_iterative(self.primary):
             probe = _Probe(operator)
@@ -53,8 +53,8 @@ class Fallback(lx.AbstractLinearSolver[Any]):
             failed = failed | probe.is_missed(again) | probe.is_left(vector, first)
 
         def other() -> tuple[PyTree[Array], lx.RESULTS]:
-            secondary_state = self.secondary.init(operator, options)
-            return self.secondary.compute(secondary_state, vector, options)[:2]
+            state = self.secondary.init(operator, options)
+            return _attempt(self.secondary, state, operator, vector, options)[:2]
 
         value, result = jax.lax.cond(failed, other, lambda: (first, result))
         return value, result, {**stats, "fallback": failed}
@@ -78,6 +78,24 @@ class Fallback(lx.AbstractLinearSolver[Any]):
 
     def assume_full_rank(self) -> bool:
         return self.primary.assume_full_rank() and self.secondary.assume_full_rank()
+
+
+def _attempt(
+    solver: lx.AbstractLinearSolver,
+    state: Any,
+    operator: lx.AbstractLinearOperator,
+    vector: PyTree[Array],
+    options: dict[str, Any],
+) -> Answer:
+    """What a solver answers; no success of an iterative one where numbers are not finite.
+
+    CG stops at once, and content, at a residual that is no number.
+    """
+    value, result, stats = solver.compute(state, vector, options)
+    if is_iterative(solver):
+        wrong = ~all_finite((vector, operator.mv(value))) & (result == lx.RESULTS.successful)
+        result = lx.RESULTS.where(wrong, lx.RESULTS.nonfinite_input, result)
+    return value, result, stats
 
 
 class _Probe:
