@@ -266,7 +266,7 @@ def fast_coefficients(line: Float[Array, " n"], boundary: Boundary) -> Float[Arr
     k = np.arange(n)
     scale = np.where(k == 0, math.sqrt(0.5), 1.0) / math.sqrt(2 * n)
     turn = (scale * np.exp(-0.5j * np.pi * k / n)).astype(even.dtype)
-    return (turn * even).real
+    return jnp.real(turn * even)
 
 
 @functools.lru_cache(maxsize=64)

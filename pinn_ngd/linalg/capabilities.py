@@ -1,5 +1,6 @@
 """What a solver needs of its operator, without a list of classes."""
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -51,8 +52,17 @@ def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
         return bool(stated)
     if isinstance(solver, lx.Normal):
         return is_iterative(solver.inner_solver)
+    held = any(eqx.is_array(x) for x in jax.tree.leaves(solver))
+    return _asks_for_products_only(solver) if held else _remembered(solver)
+
+
+def _asks_for_products_only(solver: lx.AbstractLinearSolver) -> bool:
     try:
         eqx.filter_eval_shape(solver.init, _Products(), {})
     except (_MatrixWanted, TypeError, ValueError, NotImplementedError):
         return False
     return True
+
+
+# A trial takes milliseconds, and a solver is asked in every solve.
+_remembered = functools.lru_cache(maxsize=64)(_asks_for_products_only)

@@ -34,11 +34,11 @@ class Wasserstein(AbstractStateMetric):
       preconditioned by the fast solver of constant density; for densities bounded from below);
     - `mass`, where the boundary is closed: "check" that tangents sum to zero; "project" them, u
       minus rho times its mass, as if the state were normalized (dropping their *mean* instead
-      would charge the empty tails, and transport from there is expensive without limit); "ignore";
+      would charge the empty tails, and transport from there is expensive without limit); "ignore".
       Along decoupled axes of the grid nothing flows: each slice has a mass of its own;
     - `unbalanced` kappa > 0 lets mass grow and decay: K + kappa diag(rho);
     - `shift` is added to the state to make it positive, and more than that where its minimum would
-      be below a positive `floor`.
+      be below a positive `floor`, in each slice.
 
     Raises ValueError for unknown choices; run-time errors for densities that are not positive and
     for tangents that do not conserve mass.

@@ -178,7 +178,7 @@ def test_solvers_that_need_products_only(solver):
 class Richardson(lx.AbstractLinearSolver):
     """Somebody's own gradient descent on |A x - b|^2, in plain products."""
 
-    rate: float = 0.05
+    rate: float | jax.Array = 0.05
 
     def init(self, operator, options):
         del options
@@ -222,6 +222,8 @@ def test_a_solver_of_somebody_else_is_known_by_what_it_does():
     assert is_iterative(Richardson())
     assert is_iterative(Stating())
     assert not is_iterative(Dense())
+    assert is_iterative(Richardson(jnp.asarray(0.1)))
+    assert not is_iterative(Dense(jnp.asarray(0.1)))
 
 
 def test_a_matrix_is_formed_for_those_that_need_it_only():

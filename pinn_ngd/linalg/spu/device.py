@@ -39,16 +39,17 @@ class Device(eqx.Module):
     A Gram operator A^T A + damping I is programmed as the arrays A and A^T, so that rounding to
     `bits` leaves it positive semidefinite. So is the composition of two operators, such as
     `lineax.Normal` makes, whatever their classes, if they are each other's transposes. Of a
-    `linalg.WeightedJacobian` A = C^T J, as the
-    Gauss-Newton systems of classification have, the arrays are J, the blocks of H and J^T, as
-    published: a rounded H is slightly indefinite, which the damping has to make up for unless the
-    device is read before a voltage has grown by a tenth; with `factored` they are A and A^T again.
-    Any other operator is one dense array, which may become indefinite. The arrays are stored while
-    they are simulated. Bits and `offset` work with every simulation, `mismatch` and
-    `correlation_time` with "euler-maruyama" and "diffrax", `saturation` with the former, `inertia`
-    with the latter only. Raises ValueError for bits that are not a positive integer, for negative
-    amounts and a saturation that is not positive, and when it is programmed for `curvature_bits`
-    without an array of the curvature.
+    `linalg.WeightedJacobian` A = C^T J, as the Gauss-Newton systems of classification have, the
+    arrays are J, the blocks of H and J^T, as published: a rounded H is slightly indefinite, which
+    the damping has to make up for unless the device is read before a voltage has grown by a tenth;
+    with `factored` they are A and A^T again. Any other operator is one dense array, which may
+    become indefinite. The arrays are stored while they are simulated.
+
+    Bits and `offset` work with every simulation, `mismatch` and `correlation_time` with
+    "euler-maruyama" and "diffrax", `saturation` with the former, `inertia` with the latter only.
+    Raises ValueError for bits that are not a positive integer, for negative amounts and a
+    saturation that is not positive, and when it is programmed for `curvature_bits` without an array
+    of the curvature.
     """
 
     bits: int | None = eqx.field(static=True, default=None)

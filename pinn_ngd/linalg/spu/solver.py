@@ -88,12 +88,13 @@ class SPU(lx.AbstractLinearSolver[_State]):
     progress of the slowest mode; far below one, the result is not the solution), "condition" (of
     the operator that was given, damping and all; infinite if singular), "standard_error" (root mean
     square of the read-out's noise per coordinate, of the device without non-idealities and, in
-    Euler-Maruyama, of its finite steps), "dt_limit", "num_steps"
-    (zero for the filters), "products" (made with the operator: 0 for "exact", which works on stored
-    eigenvalues, -1 for "diffrax", which does not tell), "device_seconds", "device_joules" and
-    "state" (x at the end). But for "exact", more than 64 unknowns have their spectrum
-    estimated by 20 Lanczos products: lambda_min is then an overestimate, and "standard_error" right
-    to about a tenth.
+    Euler-Maruyama, of its finite steps), "dt_limit", "num_steps" (zero for the filters), "products"
+    (made with the operator: 0 for "exact", which works on stored eigenvalues, -1 for "diffrax",
+    which does not tell), "device_seconds", "device_joules", "failure" and "state" (x at the end).
+
+    But for "exact", the spectrum of more than 64 unknowns is estimated by 20 Lanczos products:
+    lambda_min is then an overestimate, and "standard_error" right to about a tenth for condition
+    numbers up to a thousand, and too small beyond.
 
     Nothing is raised while it runs: `result` tells of an operator that is unsymmetric or indefinite
     after all (quantized too coarsely, say; `singular`), of voltages that have grown as those of no

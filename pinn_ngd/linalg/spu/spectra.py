@@ -148,9 +148,9 @@ class KrylovSpectrum(eqx.Module):
 
     Error: that of the best polynomial approximation of f of degree products - 1 on the spectrum
     (Saad, SIAM J. Numer. Anal. 1992); not a number where the projected A is indefinite. All basis
-    vectors are kept and reorthogonalized: they are
-    needed for f(A) v anyway, and without orthogonality converged eigenvalues come back as copies,
-    which spend products on nothing. No `measure`: see `probe`.
+    vectors are kept and reorthogonalized: they are needed for f(A) v anyway, and without
+    orthogonality converged eigenvalues come back as copies, which spend products on nothing. No
+    `measure`: see `measure_of`.
     """
 
     operator: lx.AbstractLinearOperator
@@ -201,7 +201,8 @@ def measure_of(operator: lx.AbstractLinearOperator) -> tuple[Measure, int]:
     """The measure of an operator that is known by products, and how many of them it took.
 
     All eigenvalues of few unknowns; beyond `FEW` those of `probe`, with which means of f over the
-    spectrum err by about sqrt(2 / n) times the spread of f.
+    spectrum err by about sqrt(2 / n) times the spread of f, and more where f varies below the
+    smallest eigenvalue that so few products find.
     """
     n = operator.in_size()
     if n > FEW:
