@@ -24,6 +24,7 @@ from .domains import Domain
 
 Boundary = Literal["neumann", "dirichlet", "periodic"]
 EXTERIOR = -1  # the index of a cell outside
+FAST = 256  # points along an axis from which on a matrix of all modes costs more than FFTs
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +128,18 @@ class Grid:
         """The axes that have differences."""
         return tuple(axis for axis in range(len(self.shape)) if axis not in self.decoupled)
 
+    def totals(self, field: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Sums over the coupled axes, which are kept with length one: of each slice its own.
+
+        Nothing flows between the slices of a grid with decoupled axes, so that each has a mass.
+        """
+        return jnp.sum(field, axis=self.coupled, keepdims=True)
+
+    @property
+    def slices(self) -> int:
+        """Number of slices along the coupled axes: one where no axis is decoupled."""
+        return math.prod(self.shape[axis] for axis in self.decoupled)
+
     @property
     def axes(self) -> tuple[Float[np.ndarray, " k"], ...]:
         """Coordinates along every axis."""
@@ -157,7 +170,7 @@ class Grid:
         if self.boundary == "periodic":
             msg = "central differences are defined with a zero exterior: use a staggered operator."
             raise ValueError(msg)
-        if all(n % 2 for n in self.shape):
+        if all(self.shape[axis] % 2 for axis in self.coupled):
             msg = (
                 f"central differences are rank deficient on a grid of odd shape {self.shape}: they"
                 " skip every other point and cannot see the checkerboard (1, 0, 1, ..., 0, 1). Use"
@@ -173,48 +186,87 @@ class Grid:
 
         -Laplacian = D^T D of the staggered gradient has the cosines (Neumann), sines (Dirichlet)
         or Fourier modes (periodic) as eigenvectors; an axis of n points costs n products a field
-        value, in matrix products (Lynch, Rice and Thomas, Numer. Math. 1964). `function` is given
-        all eigenvalues, in an array of the grid's shape.
+        value, in matrix products (Lynch, Rice and Thomas, Numer. Math. 1964), and one of more than
+        256 points log n by FFT. `function` is given all eigenvalues, in an array of the grid's
+        shape.
         """
-        eigenvalues, bases = np.zeros(self.shape), {}
+        eigenvalues, coefficients = np.zeros(self.shape), field
         for axis in self.coupled:
-            values, vectors = _modes(self.shape[axis], self.spacing[axis], self.boundary)
+            n = self.shape[axis]
+            values = eigenvalues_1d(n, self.spacing[axis], self.boundary, fast=n > FAST)
             shape = [1] * len(self.shape)
             shape[axis] = -1
             eigenvalues = eigenvalues + values.reshape(shape)
-            bases[axis] = jnp.asarray(vectors, field.dtype)
-        coefficients = field
-        for axis, basis in bases.items():
-            coefficients = _along(basis.T, coefficients, axis)
+            transform = _transform(n, self.boundary, field.dtype)
+            coefficients = _along(transform, coefficients, axis)
         coefficients = coefficients * function(jnp.asarray(eigenvalues, field.dtype))
-        for axis, basis in bases.items():
-            coefficients = _along(basis, coefficients, axis)
+        for axis in self.coupled:
+            transform = _transform(self.shape[axis], self.boundary, field.dtype)
+            back = jax.linear_transpose(transform, jnp.zeros(self.shape[axis], field.dtype))
+            coefficients = _along(lambda x, back=back: back(x)[0], coefficients, axis)
         return coefficients
 
 
-def _along(matrix: Array, field: Array, axis: int) -> Array:
-    product = jnp.tensordot(matrix, field, axes=(1, axis), precision=jax.lax.Precision.HIGHEST)
-    return jnp.moveaxis(product, 0, axis)
+def _along(transform: Callable[[Array], Array], field: Array, axis: int) -> Array:
+    lines = jnp.moveaxis(field, axis, -1)
+    flat = jax.vmap(transform)(lines.reshape(-1, lines.shape[-1]))
+    return jnp.moveaxis(flat.reshape(lines.shape), -1, axis)
 
 
-@functools.lru_cache(maxsize=64)
-def _modes(n: int, h: float, boundary: Boundary) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues (n,) and orthonormal eigenvectors (n, n) of the 1-d -Laplacian."""
+def _transform(n: int, boundary: Boundary, dtype: np.dtype) -> Callable[[Array], Array]:
+    """The coefficients of a line in the orthonormal modes, in the order of `eigenvalues_1d`."""
+    if n > FAST:
+        return functools.partial(fast_coefficients, boundary=boundary)
+    basis = jnp.asarray(modes(n, boundary).T, dtype)
+    return lambda line: jnp.matmul(basis, line, precision=jax.lax.Precision.HIGHEST)
+
+
+def eigenvalues_1d(n: int, h: float, boundary: Boundary, *, fast: bool) -> np.ndarray:
+    """Those of the 1-d -Laplacian (n,), in the order of the `fast` or the dense coefficients."""
     i = np.arange(n)
     if boundary == "dirichlet":
         frequency = (i + 1) / (2 * (n + 1))
-        vectors = np.sin(2 * np.pi * np.outer(i + 1, frequency))
     elif boundary == "neumann":
         frequency = i / (2 * n)
-        vectors = np.cos(2 * np.pi * np.outer(i + 0.5, frequency))
+    else:
+        frequency = (i if fast else (i + 1) // 2) / n
+    return (2 / h * np.sin(np.pi * frequency)) ** 2
+
+
+@functools.lru_cache(maxsize=64)
+def modes(n: int, boundary: Boundary) -> np.ndarray:
+    """The orthonormal eigenvectors (n, n) of the 1-d -Laplacian, as columns."""
+    i = np.arange(n)
+    if boundary == "dirichlet":
+        vectors = np.sin(np.pi * np.outer(i + 1, i + 1) / (n + 1))
+    elif boundary == "neumann":
+        vectors = np.cos(np.pi * np.outer(i + 0.5, i) / n)
     else:  # 1, cos, sin, cos, sin, ..., and the sawtooth for even n
-        wave = (i + 1) // 2
-        frequency = wave / n
-        angle = 2 * np.pi * np.outer(i, wave) / n
+        angle = 2 * np.pi * np.outer(i, (i + 1) // 2) / n
         vectors = np.where(i % 2 == 1, np.cos(angle), np.sin(angle))
         vectors[:, 0] = 1.0
-    vectors = vectors / np.linalg.norm(vectors, axis=0)
-    return (2 / h * np.sin(np.pi * frequency)) ** 2, vectors
+    return vectors / np.linalg.norm(vectors, axis=0)
+
+
+def fast_coefficients(line: Float[Array, " n"], boundary: Boundary) -> Float[Array, " n"]:
+    """The coefficients of a line by one FFT, orthonormal: the transpose is the inverse.
+
+    DCT-II and DST-I as the FFT of the even and odd extensions of the line. Periodic lines have
+    their Hartley transform: cos + sin of every frequency, real as the line is.
+    """
+    n = line.size
+    if boundary == "periodic":
+        found = jnp.fft.fft(line, norm="ortho")
+        return found.real - found.imag
+    if boundary == "dirichlet":
+        zero = jnp.zeros(1, line.dtype)
+        odd = jnp.concatenate([zero, line, zero, -line[::-1]])
+        return -jnp.fft.rfft(odd).imag[1:-1] / math.sqrt(2 * (n + 1))
+    even = jnp.fft.rfft(jnp.concatenate([line, line[::-1]]))[:n]
+    k = np.arange(n)
+    scale = np.where(k == 0, math.sqrt(0.5), 1.0) / math.sqrt(2 * n)
+    turn = (scale * np.exp(-0.5j * np.pi * k / n)).astype(even.dtype)
+    return jnp.real(turn * even)
 
 
 @functools.lru_cache(maxsize=64)

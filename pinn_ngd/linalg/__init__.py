@@ -1,6 +1,10 @@
 """Damped linear least squares on PyTrees: operators, solvers, and systems. Knows no PDEs."""
 
 from .chunked import ChunkedJacobian as ChunkedJacobian
+from .damped import damped_dual as damped_dual
+from .damped import damped_primal as damped_primal
+from .damped import gram as gram
+from .damped import kernel as kernel
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering
@@ -12,10 +16,6 @@ from .memory import memory_estimate as memory_estimate
 from .operators import JacobianRows as JacobianRows
 from .operators import ProductOperator as ProductOperator
 from .operators import StackedOperator as StackedOperator
-from .operators import damped_dual as damped_dual
-from .operators import damped_primal as damped_primal
-from .operators import gram as gram
-from .operators import kernel as kernel
 from .operators import register_operator as register_operator
 from .sketch import sketch as sketch
 from .solvers import CG as CG

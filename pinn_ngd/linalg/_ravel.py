@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree, Shaped
+from jaxtyping import Array, Bool, PyTree, Shaped
 
 FrozenStructure = tuple[tuple[jax.ShapeDtypeStruct, ...], Any]
 
@@ -34,6 +34,27 @@ def dtype_of(structure: PyTree) -> Any:
     return jnp.result_type(*(x.dtype for x in leaves)) if leaves else jnp.result_type(float)
 
 
+def real_dtype_of(structure: PyTree) -> Any:
+    """The precision of `dtype_of`, without its imaginary part."""
+    return jnp.finfo(dtype_of(structure)).dtype
+
+
+def is_complex(structure: PyTree) -> bool:
+    """Whether any leaf is complex."""
+    return jnp.issubdtype(dtype_of(structure), jnp.complexfloating)
+
+
+def check_one_field(*structures: PyTree) -> None:
+    """ValueError unless the leaves are all real or all complex."""
+    leaves = jax.tree.leaves(structures)
+    if len({jnp.issubdtype(x.dtype, jnp.complexfloating) for x in leaves}) > 1:
+        msg = (
+            "`operator` mixes real and complex vectors, whose adjoint is no matrix: make all leaves"
+            " complex, or split complex ones in real and imaginary parts."
+        )
+        raise ValueError(msg)
+
+
 def ravel(tree: PyTree[Array], dtype: Any) -> Shaped[Array, " size"]:
     """Concatenate all leaves into one vector of the given dtype."""
     leaves = [x.astype(dtype).reshape(-1) for x in jax.tree.leaves(tree)]
@@ -47,3 +68,9 @@ def unravel(vector: Shaped[Array, " size"], structure: PyTree) -> PyTree[Array]:
     parts = jnp.split(vector, bounds)[: len(leaves)]
     shaped = [part.reshape(x.shape).astype(x.dtype) for part, x in zip(parts, leaves, strict=True)]
     return jax.tree.unflatten(treedef, shaped)
+
+
+def all_finite(tree: PyTree[Array]) -> Bool[Array, ""]:
+    """Whether no entry of any leaf is infinite or not a number."""
+    found = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]
+    return jnp.all(jnp.stack(found)) if found else jnp.asarray(True)

@@ -1,5 +1,6 @@
 """Jacobians of pointwise functions, applied chunk by chunk of points."""
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, PyTree
 
-from ._ravel import dtype_of, freeze, ravel, thaw, unravel
+from ._ravel import dtype_of, freeze, is_complex, ravel, thaw, unravel
 from .operators import AbstractTransposable, register_operator
 
 
@@ -19,7 +20,8 @@ class ChunkedJacobian(AbstractTransposable):
     `fn(params, points)` maps n points (an array or PyTree with leading axis n) to a PyTree of
     arrays with leading axis n; row i may depend on point i alone. A v is a forward derivative of
     one chunk of points after another, A^T y the accumulated reverse derivatives. `as_matrix`
-    takes one reverse sweep a residual. `fn` may close over traced arrays.
+    takes one reverse sweep a residual. `fn` may close over traced arrays; of complex parameters it
+    must be holomorphic.
     """
 
     fn: Callable[[PyTree, PyTree], PyTree]
@@ -59,9 +61,10 @@ class ChunkedJacobian(AbstractTransposable):
     def as_matrix(self) -> Inexact[Array, "n p"]:
         structure = self.in_structure()
         flat = ravel(self.params, dtype_of(structure))
+        jacobian = functools.partial(jax.jacrev, holomorphic=is_complex(structure))
 
         def rows(point: PyTree) -> PyTree:
-            return jax.jacrev(lambda q: self.fn(unravel(q, structure), point))(flat)
+            return jacobian(lambda q: self.fn(unravel(q, structure), point))(flat)
 
         blocks = jax.lax.map(rows, self.points, batch_size=self.chunk_size)
         return jnp.concatenate([x.reshape(-1, flat.size) for x in jax.tree.leaves(blocks)])

@@ -65,7 +65,7 @@ class LayerRows(eqx.Module):
         return LayerRows(self.inputs, mixed, self.weight, self.bias)
 
     def kernel(self) -> Inexact[Array, "m m"]:
-        """A A^T by the cheaper of two ways: the rows, or products of two Gram matrices."""
+        """A A^H by the cheaper of two ways: the rows, or products of two Gram matrices."""
         if self._rows_are_cheaper():
             return sum((_gram(part) for part in self.columns()[1:]), _gram(self.columns()[0]))
         n, k, s, o = self.cotangents.shape
@@ -76,7 +76,8 @@ class LayerRows(eqx.Module):
             among = _gram(self.cotangents.reshape(n * k, o)).reshape(n, k, n, k)
             return (among * among_inputs[:, None, 0, :, None, 0]).reshape(n * k, n * k)
         spread = _einsum("nkso,nsmt->nkmto", self.cotangents, among_inputs)
-        return _einsum("nkmto,mlto->nkml", spread, self.cotangents).reshape(n * k, n * k)
+        spread = _einsum("nkmto,mlto->nkml", spread, self.cotangents.conj())
+        return spread.reshape(n * k, n * k)
 
     def _rows_are_cheaper(self) -> bool:
         """Multiplications of the two ways; with one position the Hadamard product mostly wins."""
@@ -157,7 +158,7 @@ class LayerwiseJacobian(AbstractTransposable):
         return LayerwiseJacobian(layers, rows, self.rest, (n, r), self.in_structure())
 
     def kernel_matrix(self) -> Inexact[Array, "m m"]:
-        """A A^T, without the rows of dense and convolution layers wherever that is cheaper."""
+        """A A^H, without the rows of dense and convolution layers wherever that is cheaper."""
         m = self.shape[0] * self.shape[1]
         parts = [layer.kernel() for layer in self.layers] + [_gram(rows) for rows in self.rows]
         return sum(parts, start=jnp.zeros((m, m), dtype_of(self.in_structure())))
@@ -176,7 +177,7 @@ class LayerwiseJacobian(AbstractTransposable):
 
 
 def _gram(matrix: Inexact[Array, "m p"]) -> Inexact[Array, "m m"]:
-    return jnp.matmul(matrix, matrix.T, precision=HIGHEST)
+    return jnp.matmul(matrix, matrix.conj().T, precision=HIGHEST)
 
 
 def _einsum(subscripts: str, *operands: Array) -> Array:

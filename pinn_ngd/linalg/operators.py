@@ -1,4 +1,4 @@
-"""Linear operators between PyTrees: Jacobian rows, stacks, damped stacks and Gram matrices.
+"""Linear operators between PyTrees: Jacobian rows, products, transposes, conjugates and stacks.
 
 All are ordinary Lineax operators, usable with plain `lineax.linear_solve`.
 """
@@ -11,18 +11,27 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
+from jaxtyping import Array, Inexact, PyTree
 
-from ._ravel import FrozenStructure, dtype_of, freeze, ravel, size, thaw, unravel
+from ._ravel import (
+    FrozenStructure,
+    check_one_field,
+    dtype_of,
+    freeze,
+    is_complex,
+    ravel,
+    size,
+    thaw,
+    unravel,
+)
 
 _Operator = TypeVar("_Operator", bound=lx.AbstractLinearOperator)
 HIGHEST = jax.lax.Precision.HIGHEST
-_PSD = frozenset({lx.positive_semidefinite_tag})
 _SEMIDEFINITE = (lx.positive_semidefinite_tag, lx.negative_semidefinite_tag)
 
-# Every predicate of Lineax with the tags that make it true (for real operators).
+# Predicates of Lineax with the tags that make them true. `is_symmetric` is not that simple: a
+# complex semidefinite operator is Hermitian, not symmetric.
 _PREDICATES = {
-    lx.is_symmetric: (lx.symmetric_tag, lx.diagonal_tag, *_SEMIDEFINITE),
     lx.is_diagonal: (lx.diagonal_tag,),
     lx.is_tridiagonal: (lx.tridiagonal_tag, lx.diagonal_tag),
     lx.has_unit_diagonal: (lx.unit_diagonal_tag,),
@@ -43,12 +52,14 @@ def register_operator(
     *,
     linearise: Callable[[Any], lx.AbstractLinearOperator] | None = None,
     materialise: Callable[[Any], lx.AbstractLinearOperator] | None = None,
+    conj: Callable[[Any], lx.AbstractLinearOperator] | None = None,
 ) -> type[_Operator]:
-    """Register a real operator class with all of Lineax's dispatch functions.
+    """Register an operator class with all of Lineax's dispatch functions.
 
     The class then needs only its five methods. A field or attribute `tags` (a frozenset of Lineax
     tags) answers the predicates; without one they are all false. By default `linearise` returns
-    the operator itself and `materialise` its dense `JacobianRows`. Usable as a decorator.
+    the operator itself, `materialise` its dense `JacobianRows`, and `conj` a `Conjugated` operator,
+    or the operator itself where it is real. Usable as a decorator.
     """
 
     def tagged(*wanted: object) -> Callable[[Any], bool]:
@@ -56,12 +67,31 @@ def register_operator(
 
     for predicate, tags in _PREDICATES.items():
         predicate.register(cls)(tagged(*tags))
+    symmetric = tagged(lx.symmetric_tag, lx.diagonal_tag)
+    semidefinite = tagged(*_SEMIDEFINITE)
+    lx.is_symmetric.register(cls)(lambda op: symmetric(op) or (semidefinite(op) and is_real(op)))
     lx.linearise.register(cls)(linearise or (lambda operator: operator))
     lx.materialise.register(cls)(materialise or _dense)
     lx.diagonal.register(cls)(lambda operator: jnp.diagonal(operator.as_matrix()))
     lx.tridiagonal.register(cls)(_tridiagonal)
-    lx.conj.register(cls)(lambda operator: operator)
+    conj = conj or Conjugated
+    lx.conj.register(cls)(lambda op: op if is_real(op) else conj(op))
     return cls
+
+
+def is_real(operator: lx.AbstractLinearOperator) -> bool:
+    """Whether an operator maps real vectors to real vectors."""
+    return not (is_complex(operator.in_structure()) or is_complex(operator.out_structure()))
+
+
+def conjugate(operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
+    """The complex conjugate of an operator; a real operator itself, not a copy of it."""
+    return operator if is_real(operator) else lx.conj(operator)
+
+
+def adjoint(operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
+    """A^H, the transpose of a real operator."""
+    return conjugate(operator).transpose()
 
 
 def _dense(operator: lx.AbstractLinearOperator) -> "JacobianRows":
@@ -75,7 +105,6 @@ def _tridiagonal(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Arr
     return jnp.diagonal(matrix), jnp.diagonal(matrix, -1), jnp.diagonal(matrix, 1)
 
 
-@register_operator
 class JacobianRows(lx.AbstractLinearOperator):
     """A dense matrix between PyTrees: (n, p) rows, p parameters in a model's shape.
 
@@ -104,6 +133,8 @@ class JacobianRows(lx.AbstractLinearOperator):
                 f" {expected}: pass the structures of the residuals and of the parameters."
             )
             raise ValueError(msg)
+        if jnp.iscomplexobj(matrix):
+            check_one_field(in_structure, out_structure)
         self.matrix = matrix
         self.frozen_in, self.frozen_out = freeze(in_structure), freeze(out_structure)
         self.tags = tags
@@ -124,6 +155,14 @@ class JacobianRows(lx.AbstractLinearOperator):
 
     def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
         return thaw(self.frozen_out)
+
+
+register_operator(
+    JacobianRows,
+    conj=lambda op: JacobianRows(
+        op.matrix.conj(), op.in_structure(), op.out_structure(), tags=op.tags
+    ),
+)
 
 
 class AbstractTransposable(lx.AbstractLinearOperator):
@@ -162,7 +201,46 @@ register_operator(
     Transposed,
     linearise=lambda op: lx.linearise(op.operator).transpose(),
     materialise=lambda op: lx.materialise(op.operator).transpose(),
+    conj=lambda op: lx.conj(op.operator).transpose(),
 )
+
+
+class Conjugated(AbstractTransposable):
+    """The complex conjugate v -> conj(A conj(v)) of an operator."""
+
+    operator: lx.AbstractLinearOperator
+
+    @property
+    def tags(self) -> frozenset[object]:
+        return getattr(self.operator, "tags", frozenset())
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        return _conj(self.operator.mv(_conj(vector)))
+
+    def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        """conj(A)^T w."""
+        return _conj(self.operator.transpose().mv(_conj(vector)))
+
+    def as_matrix(self) -> Inexact[Array, "n p"]:
+        return self.operator.as_matrix().conj()
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.in_structure()
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return self.operator.out_structure()
+
+
+register_operator(
+    Conjugated,
+    linearise=lambda op: lx.conj(lx.linearise(op.operator)),
+    materialise=lambda op: lx.conj(lx.materialise(op.operator)),
+    conj=lambda op: op.operator,
+)
+
+
+def _conj(tree: PyTree[Array]) -> PyTree[Array]:
+    return jax.tree.map(jnp.conj, tree)
 
 
 class ProductOperator(AbstractTransposable):
@@ -249,102 +327,5 @@ class StackedOperator(AbstractTransposable):
 register_operator(
     StackedOperator,
     linearise=lambda op: StackedOperator([lx.linearise(part) for part in op.operators]),
+    conj=lambda op: StackedOperator([conjugate(part) for part in op.operators]),
 )
-
-
-class Damped(AbstractTransposable):
-    """The tall operator x -> (A x, sqrt(damping) x)."""
-
-    operator: lx.AbstractLinearOperator
-    damping: Inexact[Array, ""]
-
-    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
-        return self.operator.mv(vector), self._scaled(vector)
-
-    def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:
-        """A^T y + sqrt(damping) x for the pair (y, x)."""
-        y, x = vector
-        return jax.tree.map(jnp.add, self.operator.transpose().mv(y), self._scaled(x))
-
-    def as_matrix(self) -> Inexact[Array, "n p"]:
-        matrix = self.operator.as_matrix()
-        identity = jnp.eye(matrix.shape[1], dtype=matrix.dtype)
-        return jnp.concatenate([matrix, self._scaled(identity)])
-
-    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return self.operator.in_structure()
-
-    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return self.operator.out_structure(), self.operator.in_structure()
-
-    def _scaled(self, tree: PyTree[Array]) -> PyTree[Array]:
-        root = jnp.sqrt(self.damping)
-        return jax.tree.map(lambda x: root.astype(x.dtype) * x, tree)
-
-
-# Materialising keeps the identity block implicit: the normal equations of the stack then cost
-# those of A alone.
-register_operator(
-    Damped,
-    linearise=lambda op: Damped(lx.linearise(op.operator), op.damping),
-    materialise=lambda op: Damped(lx.materialise(op.operator), op.damping),
-)
-
-
-class Gram(lx.AbstractLinearOperator):
-    """A^T A + damping I, symmetric positive semidefinite."""
-
-    operator: lx.AbstractLinearOperator
-    damping: Inexact[Array, ""]
-
-    # Lineax 0.1.1 loses the tag of a sum with a traced factor, so it is stated here.
-    @property
-    def tags(self) -> frozenset[object]:
-        return _PSD
-
-    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
-        product = self.operator.transpose().mv(self.operator.mv(vector))
-        return jax.tree.map(lambda y, x: y + self.damping.astype(x.dtype) * x, product, vector)
-
-    def as_matrix(self) -> Inexact[Array, "p p"]:
-        own = getattr(self.operator.transpose(), "kernel_matrix", None)
-        matrix: Any = self.operator.as_matrix() if own is None else None
-        product = own() if own else jnp.matmul(matrix.T, matrix, precision=HIGHEST)
-        shift = self.damping.astype(product.dtype)
-        return product + shift * jnp.eye(len(product), dtype=product.dtype)
-
-    def transpose(self) -> "Gram":
-        return self
-
-    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return self.operator.in_structure()
-
-    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return self.operator.in_structure()
-
-
-register_operator(Gram, linearise=lambda op: Gram(lx.linearise(op.operator), op.damping))
-
-
-def damped_primal(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""]) -> Damped:
-    """The tall [A; sqrt(damping) I]: least squares with target (b, 0) is damped least squares."""
-    return Damped(operator, _as_scalar(operator, damping))
-
-
-def damped_dual(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""]) -> Transposed:
-    """The wide [A, sqrt(damping) I]: x of its minimum-norm solution (x, y) is the damped one."""
-    return Damped(operator.transpose(), _as_scalar(operator, damping)).transpose()
-
-
-def gram(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""] = 0.0) -> Gram:
-    """A^T A + damping I, tagged positive semidefinite."""
-    return Gram(operator, _as_scalar(operator, damping))
-
-
-def kernel(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""] = 0.0) -> Gram:
-    """A A^T + damping I, tagged positive semidefinite."""
-    return gram(operator.transpose(), damping)
-
-
-def _as_scalar(operator: lx.AbstractLinearOperator, damping: Any) -> Inexact[Array, ""]:
-    return jnp.asarray(damping, dtype=dtype_of(operator.in_structure()))

@@ -6,7 +6,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from ._ravel import dtype_of, ravel, size, unravel
-from .operators import JacobianRows
+from .operators import JacobianRows, adjoint
 from .system import LeastSquaresSystem
 
 BATCH = 16  # products side by side
@@ -25,15 +25,17 @@ def sketch(system: LeastSquaresSystem, rows: int, key: PRNGKeyArray) -> LeastSqu
         msg = f"`rows` is {rows}; a sketch needs one row or more."
         raise ValueError(msg)
     operator = system.operator
-    structure, adjoint = operator.out_structure(), operator.transpose()
+    structure, transposed = operator.out_structure(), operator.transpose()
     dtype, count = dtype_of(structure), size(structure)
 
     def row(key: PRNGKeyArray):
         h = jax.random.normal(key, (count,), dtype) / math.sqrt(rows)
-        return ravel(adjoint.mv(unravel(h, structure)), dtype)
+        return ravel(transposed.mv(unravel(h, structure)), dtype)
 
     keys = jax.random.split(key, rows)
     matrix = jax.lax.map(row, keys, batch_size=min(rows, BATCH))
-    gradient = system.gradient if system.gradient is not None else adjoint.mv(system.target)
+    gradient = (
+        system.gradient if system.gradient is not None else adjoint(operator).mv(system.target)
+    )
     small = JacobianRows(matrix, operator.in_structure(), jax.ShapeDtypeStruct((rows,), dtype))
     return LeastSquaresSystem(small, gradient=gradient, damping=system.damping)

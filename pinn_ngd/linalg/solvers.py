@@ -1,69 +1,21 @@
-"""Linear solvers by name, and a solver that falls back on another."""
+"""Linear solvers by name, and what is known of them."""
 
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, Bool, PyTree
 from lineax import CG as CG
-from lineax import LSMR as LSMR
 from lineax import QR as QR
 from lineax import SVD as SVD
 from lineax import Cholesky as Cholesky
 from lineax import Normal as Normal
 
+from .capabilities import is_iterative as is_iterative
+from .fallback import Fallback as Fallback
+from .lsmr import LSMR as LSMR
 from .spectral import Spectral
 from .spu import SPU
-
-
-class Fallback(lx.AbstractLinearSolver[Any]):
-    """Solve with `primary`; where that fails, solve again with `secondary`.
-
-    Failure is a solution with a non-finite entry or an unsuccessful `lineax.RESULTS`. The
-    secondary solver runs (and factors the operator) only then, except under `vmap`, where
-    both run. `stats["fallback"]` tells which solution was returned, beside the stats of `primary`.
-    """
-
-    primary: lx.AbstractLinearSolver
-    secondary: lx.AbstractLinearSolver
-
-    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
-        # The secondary's factorization would cost its full price on every success: postponed.
-        return self.primary.init(operator, options), operator
-
-    def compute(
-        self, state: Any, vector: PyTree[Array], options: dict[str, Any]
-    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
-        primary_state, operator = state
-        first, result, stats = self.primary.compute(primary_state, vector, options)
-        failed = (result != lx.RESULTS.successful) | ~all_finite(first)
-
-        def again() -> tuple[PyTree[Array], lx.RESULTS]:
-            secondary_state = self.secondary.init(operator, options)
-            return self.secondary.compute(secondary_state, vector, options)[:2]
-
-        value, result = jax.lax.cond(failed, again, lambda: (first, result))
-        return value, result, {**stats, "fallback": failed}
-
-    def transpose(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        primary_state, operator = state
-        primary_state, options = self.primary.transpose(primary_state, options)
-        return (primary_state, operator.transpose()), options
-
-    def conj(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        primary_state, operator = state
-        primary_state, options = self.primary.conj(primary_state, options)
-        return (primary_state, lx.conj(operator)), options
-
-    def assume_full_rank(self) -> bool:
-        return self.primary.assume_full_rank() and self.secondary.assume_full_rank()
-
-
-def all_finite(tree: PyTree[Array]) -> Bool[Array, ""]:
-    """Whether no entry of any leaf is infinite or not a number."""
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
 
 
 def is_semidefinite(solver: lx.AbstractLinearSolver) -> bool:
@@ -85,22 +37,12 @@ def rectangular(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
     """The least-squares solver that corresponds to a solver of semidefinite systems."""
     if isinstance(solver, Fallback):
         return Fallback(rectangular(solver.primary), rectangular(solver.secondary))
+    if type(solver) is lx.LSMR:  # ours knows every precision
+        return LSMR(solver.rtol, solver.atol, solver.norm, solver.max_steps, solver.conlim)
     if isinstance(solver, Normal) or not is_semidefinite(solver):
         return solver
     untyped: Any = solver
     return Normal(untyped)
-
-
-def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
-    """Whether a solver needs products with the operator only, never its matrix."""
-    if isinstance(solver, Normal):
-        return is_iterative(solver.inner_solver)
-    if isinstance(solver, Fallback):
-        return is_iterative(solver.primary) and is_iterative(solver.secondary)
-    if isinstance(solver, SPU):
-        return solver.simulation != "exact" and not solver.device.needs_arrays
-    direct = (Spectral, QR, SVD, Cholesky, lx.LU, lx.AutoLinearSolver)
-    return not isinstance(solver, direct)
 
 
 def _cg(eps: float) -> lx.AbstractLinearSolver:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree, Real
+from jaxtyping import Array, ArrayLike, Bool, Float, Inexact, Int, PyTree, Real
 
 from ._ravel import freeze, ravel, thaw, unravel
 from .operators import matvec
@@ -44,25 +44,25 @@ class SpectralFactor(eqx.Module):
     down to eps^2 s_max^2.
     """
 
-    matrix: Float[Array, "n p"]
+    matrix: Inexact[Array, "n p"]
     singular_values: Float[Array, " m"]
-    vectors: Float[Array, "m m"]
-    basis: Float[Array, "q m"]
-    inner: Float[Array, "m m"]
+    vectors: Inexact[Array, "m m"]
+    basis: Inexact[Array, "q m"]
+    inner: Inexact[Array, "m m"]
     from_gram: Bool[Array, ""]
     left: bool = eqx.field(static=True)
 
     def solve(
         self,
-        target: Float[Array, " n"],
+        target: Inexact[Array, " n"],
         damping: Real[ArrayLike, ""],
         *,
         rcond: float | None = None,
         refine: bool = True,
-    ) -> Float[Array, " p"]:
+    ) -> Inexact[Array, " p"]:
         """argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2, of shape (p,).
 
-        With A = L diag(s) R^T: R diag(s / (s^2 + damping)) L^T b. A damping of exactly zero means
+        With A = L diag(s) R^H: R diag(s / (s^2 + damping)) L^H b. A damping of exactly zero means
         the pseudo-inverse: singular values up to `rcond` * s_max are dropped (default
         eps * max(n, p), its square root where the Gram matrix was factored).
 
@@ -70,7 +70,8 @@ class SpectralFactor(eqx.Module):
         Linear Algebra Appl. 1987): two more products with A, and the square of the Gram route's
         relative error eps * s_max^2 / damping.
         """
-        matrix, s, damping = self.matrix, self.singular_values, self._scalar(damping)
+        matrix, damping = self.matrix, self._scalar(damping)
+        s = self.singular_values.astype(matrix.dtype)
         inverse = self._inverse(damping, rcond)
 
         def correction(x: Array) -> Array:
@@ -79,19 +80,19 @@ class SpectralFactor(eqx.Module):
                 residual = residual - damping * self._filtered(target, damping, rcond)
                 return self._from_right(inverse * s * self._to_left(residual))
             stiff = s * self._to_left(residual)
-            return self._from_right(inverse * (stiff - damping * matvec(self.vectors.T, x)))
+            return self._from_right(inverse * (stiff - damping * matvec(_adjoint(self.vectors), x)))
 
         x = self._from_right(inverse * s * self._to_left(target))
         return _corrected(x, correction, refine)
 
     def solve_gradient(
         self,
-        gradient: Float[Array, " p"],
+        gradient: Inexact[Array, " p"],
         damping: Real[ArrayLike, ""],
         *,
         rcond: float | None = None,
         refine: bool = True,
-    ) -> Float[Array, " p"]:
+    ) -> Inexact[Array, " p"]:
         """(A^T A + damping I)^-1 g, of shape (p,), with one step of refinement as in `solve`.
 
         Wide: (g - A^T (A A^T + damping I)^-1 A g) / damping. Rounding errors eps |g| outside of
@@ -115,18 +116,19 @@ class SpectralFactor(eqx.Module):
             if not self.left:
                 return self._filtered(vector, damping, rcond)
             inside = self._filtered(matvec(matrix, vector), damping, rcond)
-            safe = jnp.where(damping > 0, damping, jnp.nan)
-            return (vector - matvec(matrix.T, inside)) / safe
+            safe = jnp.where(damping.real > 0, damping, jnp.nan)
+            return (vector - matvec(_adjoint(matrix), inside)) / safe
 
         def correction(x: Array) -> Array:
-            return apply(gradient - matvec(matrix.T, matvec(matrix, x)) - damping * x)
+            return apply(gradient - matvec(_adjoint(matrix), matvec(matrix, x)) - damping * x)
 
         return _corrected(apply(gradient), correction, refine)
 
     @property
     def condition(self) -> Float[Array, ""]:
-        """s_max / s_min: infinite for a numerically singular matrix with s_min = 0."""
-        return self.singular_values[0] / self.singular_values[-1]
+        """s_max / s_min: infinite for a singular matrix with s_min = 0, one without entries."""
+        s = self.singular_values
+        return s[0] / s[-1] if s.size else jnp.ones((), s.dtype)
 
     def rank(self, rcond: float | None = None) -> Int[Array, ""]:
         """Number of singular values above `rcond` * s_max (defaults as in `solve`)."""
@@ -138,8 +140,13 @@ class SpectralFactor(eqx.Module):
         That of a tall matrix has no orthonormal basis: its transpose is accurate for dampings above
         eps s_max^2 only. Factor A^T itself where smaller ones are needed.
         """
-        parts = self.singular_values, self.vectors, self.basis, self.inner
+        other = self.conj()
+        parts = other.singular_values, other.vectors, other.basis, other.inner
         return SpectralFactor(self.matrix.T, *parts, self.from_gram, not self.left)
+
+    def conj(self) -> "SpectralFactor":
+        """The factor of the conjugate; a real one itself."""
+        return jax.tree.map(jnp.conj, self) if jnp.iscomplexobj(self.matrix) else self
 
     def _from_right(self, coefficients: Array) -> Array:
         if self.left:
@@ -148,29 +155,30 @@ class SpectralFactor(eqx.Module):
 
     def _to_left(self, y: Array) -> Array:
         if self.left:
-            return matvec(self.vectors.T, y)
-        return matvec(self.inner.T, matvec(self.basis.T, y))
+            return matvec(_adjoint(self.vectors), y)
+        return matvec(_adjoint(self.inner), matvec(_adjoint(self.basis), y))
 
     def _scalar(self, damping: Any) -> Array:
         return jnp.asarray(damping, dtype=self.matrix.dtype)
 
-    def _inverse(self, damping: Array, rcond: float | None) -> Float[Array, " m"]:
+    def _inverse(self, damping: Array, rcond: float | None) -> Inexact[Array, " m"]:
         """1 / (s^2 + damping), zero where the pseudo-inverse drops a direction."""
         keep = (damping != 0) | self._kept(rcond)
-        shifted = jnp.where(keep, self.singular_values**2 + damping, 1)
+        shifted = jnp.where(keep, (self.singular_values**2).astype(damping.dtype) + damping, 1)
         return jnp.where(keep, 1 / shifted, 0)
 
     def _filtered(self, vector: Array, damping: Array, rcond: float | None) -> Array:
         """vectors (s^2 + damping)^-1 vectors^T vector."""
         inverse = self._inverse(damping, rcond)
-        return matvec(self.vectors, inverse * matvec(self.vectors.T, vector))
+        return matvec(self.vectors, inverse * matvec(_adjoint(self.vectors), vector))
 
     def _kept(self, rcond: float | None) -> Bool[Array, " m"]:
         s = self.singular_values
+        largest = jnp.max(s, initial=0)
         if rcond is not None:
-            return s > rcond * s[0]
+            return s > rcond * largest
         cut = jnp.finfo(s.dtype).eps * max(self.matrix.shape)
-        return s > jnp.where(self.from_gram, cut**0.5, cut).astype(s.dtype) * s[0]
+        return s > jnp.where(self.from_gram, cut**0.5, cut).astype(s.dtype) * largest
 
 
 def _corrected(x: Array, correction: Callable[[Array], Array], refine: bool) -> Array:
@@ -183,7 +191,7 @@ def _corrected(x: Array, correction: Callable[[Array], Array], refine: bool) -> 
 
 
 def spectral_factor(
-    matrix: Float[Array, "n p"],
+    matrix: Inexact[Array, "n p"],
     *,
     method: Method = "qr",
     smallest_damping: Real[ArrayLike, ""] | None = None,
@@ -200,12 +208,14 @@ def spectral_factor(
     if method not in ("auto", "gram", "qr"):
         msg = f"`method` is {method!r}; choose 'auto', 'gram' or 'qr'."
         raise ValueError(msg)
+    if matrix.size == 0:  # not for LAPACK
+        return _assemble(matrix, _no_route(matrix), jnp.asarray(False))
     if method == "qr" or (method == "auto" and smallest_damping is None):
         return _assemble(matrix, _qr_route(matrix), jnp.asarray(False))
     if method == "gram":
         return _assemble(matrix, _gram_route(matrix), jnp.asarray(True))
-    threshold = GRAM_THRESHOLD * float(jnp.finfo(matrix.dtype).eps) * jnp.sum(matrix**2)
-    from_gram = jnp.asarray(smallest_damping, matrix.dtype) >= threshold
+    threshold = GRAM_THRESHOLD * float(jnp.finfo(matrix.dtype).eps) * jnp.sum(jnp.abs(matrix) ** 2)
+    from_gram = jnp.asarray(smallest_damping, threshold.dtype) >= threshold
     return _assemble(matrix, jax.lax.cond(from_gram, _gram_route, _qr_route, matrix), from_gram)
 
 
@@ -215,27 +225,36 @@ def _assemble(
     return SpectralFactor(matrix, *parts, from_gram, _is_wide(matrix))
 
 
+def _adjoint(matrix: Array) -> Array:
+    return matrix.conj().T
+
+
 def _is_wide(matrix: Array) -> bool:
     return matrix.shape[0] < matrix.shape[1]
 
 
 def _tall(matrix: Array) -> Array:
-    return matrix.T if _is_wide(matrix) else matrix
+    return _adjoint(matrix) if _is_wide(matrix) else matrix
+
+
+def _no_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
+    none = jnp.zeros((0, 0), matrix.dtype)
+    return jnp.zeros((0,), jnp.finfo(matrix.dtype).dtype), none, _tall(matrix), none
 
 
 def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     if _is_wide(matrix):
-        basis, upper = jnp.linalg.qr(matrix.T)
+        basis, upper = jnp.linalg.qr(_adjoint(matrix))
         inner, s, right = jnp.linalg.svd(upper, full_matrices=False)
-        return s, right.T, basis, inner
+        return s, _adjoint(right), basis, inner
     upper = jnp.linalg.qr(matrix, mode="r")
     _, s, right = jnp.linalg.svd(upper, full_matrices=False)
-    return s, right.T, matrix, _over(right.T, s)
+    return s, _adjoint(right), matrix, _over(_adjoint(right), s)
 
 
 def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     tall = _tall(matrix)
-    product = jnp.matmul(tall.T, tall, precision=jax.lax.Precision.HIGHEST)
+    product = jnp.matmul(_adjoint(tall), tall, precision=jax.lax.Precision.HIGHEST)
     values, vectors = jnp.linalg.eigh(product)
     # Rounding makes the smallest eigenvalues negative. A floor far below the noise, not zero, keeps
     # their directions, of which s * inner is the exact vector.
@@ -248,7 +267,7 @@ def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
 def _over(vectors: Array, s: Array) -> Array:
     """vectors / s, finite for a singular matrix too."""
     floor = jnp.maximum(s, jnp.finfo(s.dtype).eps ** 2 * s[0])
-    return vectors / jnp.where(floor > 0, floor, 1)
+    return vectors / jnp.where(floor > 0, floor, 1).astype(vectors.dtype)
 
 
 def is_zero(damping: Any) -> bool:
@@ -267,7 +286,7 @@ class Spectral(lx.AbstractLinearSolver[_State]):
     Solves argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2 with `damping = options["damping"]` (default
     0: the pseudo-inverse solution, with relative cut-off `rcond`). A kept `state` answers any
     damping; `options["smallest_damping"]` tells `init` what the least of them will be, so that
-    `method="auto"` can take the cheaper Gram route where it is safe. Any real operator will do.
+    `method="auto"` can take the cheaper Gram route where it is safe. Any operator will do.
 
     `stats`: "rank", "condition" and "from_gram". The solution may be differentiated in the
     target; in the operator only without damping (NotImplementedError otherwise). `refine` is that
@@ -304,6 +323,10 @@ class Spectral(lx.AbstractLinearSolver[_State]):
             "from_gram": factor.from_gram,
         }
 
+    def empty_stats(self) -> dict[str, Array]:
+        """What a solution reports of a matrix without entries."""
+        return self.stats(spectral_factor(jnp.zeros((0, 0))))
+
     def transpose(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
         in_structure, out_structure = state.structures.value
         structures = eqxi.Static((out_structure, in_structure))
@@ -318,6 +341,8 @@ class Spectral(lx.AbstractLinearSolver[_State]):
                 " solve with `QR()`, which keeps the damping inside of the operator."
             )
             raise NotImplementedError(msg)
+        if jnp.iscomplexobj(state.factor.matrix):
+            state = _State(state.factor.conj(), state.structures)
         return state, options
 
     def assume_full_rank(self) -> bool:

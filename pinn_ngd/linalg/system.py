@@ -6,12 +6,27 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
-from ._ravel import dtype_of, freeze, ravel, thaw, unravel
-from .operators import damped_dual, damped_primal, gram
-from .solvers import all_finite, inner, is_device, is_iterative, is_semidefinite, rectangular
+from ._ravel import (
+    all_finite,
+    check_one_field,
+    dtype_of,
+    ravel,
+    real_dtype_of,
+    unravel,
+)
+from .damped import damped_dual, damped_primal, gram
+from .guards import (
+    SINGULAR,
+    check_damping,
+    check_structure,
+    is_empty,
+    judge,
+    solve_empty,
+)
+from .operators import adjoint, is_real
+from .solvers import inner, is_device, is_iterative, is_semidefinite, rectangular
 from .spectral import Spectral, is_zero
 from .spu.least_squares import prepare_device, solve_on_device
 
@@ -23,8 +38,9 @@ class LeastSquaresSystem(eqx.Module):
 
     `operator` A maps parameters to residuals. Either the `target` b (shaped like the output of A)
     is given, or a `gradient` g (shaped like its input), which replaces A^T b in the normal
-    equations (A^T A + damping I) x = g: for objectives that are no sum of squares. Raises
-    ValueError unless exactly one of the two is given, shapes fit and `damping` is a scalar >= 0.
+    equations (A^T A + damping I) x = g: for objectives that are no sum of squares. Of complex
+    operators read A^H for A^T. Raises ValueError unless exactly one of the two is given, shapes
+    fit, all is real or all complex, and `damping` is a scalar >= 0.
     """
 
     operator: lx.AbstractLinearOperator
@@ -48,12 +64,13 @@ class LeastSquaresSystem(eqx.Module):
             )
             raise ValueError(msg)
         if target is not None:
-            _check_structure("target", target, "output", operator.out_structure())
+            check_structure("target", target, "output", operator.out_structure())
         if gradient is not None:
-            _check_structure("gradient", gradient, "input", operator.in_structure())
-        _check_damping(damping)
+            check_structure("gradient", gradient, "input", operator.in_structure())
+        check_one_field(operator.in_structure(), operator.out_structure())
+        check_damping(damping)
         self.operator, self.target, self.gradient = operator, target, gradient
-        self.damping = jnp.asarray(damping, dtype=dtype_of(operator.in_structure()))
+        self.damping = jnp.asarray(damping, dtype=real_dtype_of(operator.in_structure()))
 
 
 class Solution(eqx.Module):
@@ -112,6 +129,8 @@ def prepare(
     if isinstance(solver, Spectral):
         options = {} if smallest_damping is None else {"smallest_damping": smallest_damping}
         state = solver.init(system.operator, options)
+    elif is_empty(system.operator):
+        pass  # `solve` asks no solver
     elif is_device(solver):
         state = prepare_device(system.operator, system.damping, inner(solver))
     elif not is_iterative(solver):
@@ -148,13 +167,30 @@ def solve(
     The right-hand side is scaled to unit norm for iterative solvers, so that their absolute
     tolerances are relative to it.
 
+    A system without rows has the solution zero (g / damping for a gradient), one without columns an
+    empty one; no solver is asked. Infinite numbers and NaN in the system end in a result that is
+    not successful, whatever the solver says.
+
     `SPU`, bare or in `Normal`, always runs in the space of the parameters, where its start and its
     noise belong: it solves (A^T A + damping I) x = A^T b (or g) in any form, and nothing is scaled.
     With "exact" and a target of a wide A it stays in the row space of A, which a small damping
     needs: pass the target, not its gradient, where it is known.
     """
     _check_form(form, solver)
-    options = dict(options or {})
+    if is_empty(system.operator):
+        return Solution(*solve_empty(system, solver))
+    found = _dispatch(system, solver, form, dict(options or {}), state)
+    answer = found.value, found.result, found.stats
+    return Solution(*judge(system, answer, products=is_iterative(solver)))
+
+
+def _dispatch(
+    system: LeastSquaresSystem,
+    solver: lx.AbstractLinearSolver,
+    form: Form,
+    options: dict[str, Any],
+    state: PyTree,
+) -> Solution:
     if isinstance(solver, Spectral):
         return _solve_spectral(system, solver, options, state)
     if is_device(solver):
@@ -180,7 +216,7 @@ def _solve_spectral(
 
 def _scaled(system: LeastSquaresSystem, *args: Any) -> Solution:
     vector = system.gradient if system.target is None else system.target
-    norm = jnp.linalg.norm(ravel(vector, system.damping.dtype))
+    norm = jnp.linalg.norm(ravel(vector, dtype_of(vector)))
     norm = jnp.where(norm > 0, norm, 1)
     target, gradient = _scale(system.target, 1 / norm), _scale(system.gradient, 1 / norm)
     unit = LeastSquaresSystem(system.operator, target, gradient=gradient, damping=system.damping)
@@ -204,7 +240,7 @@ def _solve(
     if target is None:
         return _solve_gradient(system, solver, form, options, state)
     if form == "dual" and hasattr(operator, "kernel_matrix") and is_semidefinite(solver):
-        flipped = operator.transpose()  # x = A^T y, with A A^T in the operator's own cheap form
+        flipped = adjoint(operator)  # x = A^H y, with A A^H in the operator's own cheap form
         half = _solve_normal(flipped, target, damping, solver, options, state)
         return Solution(flipped.mv(half.value), half.result, half.stats)
     if form == "dual":
@@ -225,12 +261,8 @@ def _solve_gradient(
     if form == "primal":
         return _solve_normal(operator, gradient, damping, solver, options, state)
     if is_zero(damping):
-        msg = (
-            "`damping` is 0, but A^T A with fewer rows than columns is singular: use a positive"
-            " damping, form='primal' with SVD(), or pass the `target` b with gradient A^T b."
-        )
-        raise ValueError(msg)
-    flipped, vector = operator.transpose(), operator.mv(gradient)
+        raise ValueError(SINGULAR)
+    flipped, vector = adjoint(operator), operator.mv(gradient)
     inside = _solve_normal(flipped, vector, damping, solver, options, state)
     correction = flipped.mv(inside.value)
     value = jax.tree.map(lambda g, x: (g - x) / damping.astype(g.dtype), gradient, correction)
@@ -254,8 +286,9 @@ def _solve_normal(
         return _call(gram(operator, damping), vector, inner(solver), options, state)
     tall = damped_primal(operator, damping)
     state = solver.init(tall, options) if state is None else state
-    state_t, options_t = solver.transpose(state, options)
-    half = _call(tall.transpose(), vector, solver, options_t, state_t)
+    state_h, options_h = (state, options) if is_real(tall) else solver.conj(state, options)
+    state_h, options_h = solver.transpose(state_h, options_h)
+    half = _call(adjoint(tall), vector, solver, options_h, state_h)
     return _merge(half, _call(tall, half.value, solver, options, state))
 
 
@@ -301,26 +334,4 @@ def _check_form(form: str, solver: lx.AbstractLinearSolver) -> None:
             f"`form` is 'matrix-free', but `solver` {type(solver).__name__} needs the matrix: use"
             " an iterative solver such as get_solver('lsmr') or get_solver('cg')."
         )
-        raise ValueError(msg)
-
-
-def _check_structure(name: str, tree: PyTree, side: str, structure: PyTree) -> None:
-    if freeze(tree) != freeze(structure):
-        msg = (
-            f"`{name}` has the structure {_describe(tree)}, but the {side} of `operator` has"
-            f" {_describe(structure)}: pass a PyTree of the same structure, shapes and dtypes."
-        )
-        raise ValueError(msg)
-
-
-def _describe(tree: PyTree) -> str:
-    return eqx.tree_pformat(thaw(freeze(tree)), width=10**6)
-
-
-def _check_damping(damping: Any) -> None:
-    if jnp.ndim(damping) != 0:
-        msg = f"`damping` has shape {jnp.shape(damping)}; it must be a scalar (vmap over several)."
-        raise ValueError(msg)
-    if not isinstance(damping, Tracer) and not damping >= 0:
-        msg = f"`damping` is {damping}; it must be a scalar >= 0."
         raise ValueError(msg)

@@ -13,7 +13,7 @@ from .operators import HIGHEST, AbstractTransposable, register_operator
 
 @register_operator
 class WeightedJacobian(AbstractTransposable):
-    """A = C^T J, so that A^T A = J^T H J with H = C C^T block diagonal.
+    """A = C^T J, so that A^H A = J^H H J with H = conj(C) C^T block diagonal.
 
     `operator` J maps parameters to the outputs (n, o) of n examples; `factor` (n, o, r) holds the
     blocks C_i. The result is an array (n, r). Where the rows A are all that counts this is one
@@ -31,17 +31,17 @@ class WeightedJacobian(AbstractTransposable):
         return self.operator.transpose().mv(_einsum("nor,nr->no", self.factor, vector))
 
     def curvature(self) -> Inexact[Array, "n o o"]:
-        """The blocks of H = C C^T."""
-        return _einsum("nor,npr->nop", self.factor, self.factor)
+        """The blocks of H = conj(C) C^T."""
+        return _einsum("nor,npr->nop", self.factor.conj(), self.factor)
 
     def kernel_matrix(self) -> Inexact[Array, "m m"]:
-        """A A^T = C^T (J J^T) C; cheaper with C taken into the cotangents of layers."""
+        """A A^H = C^T (J J^H) conj(C); cheaper with C taken into the cotangents of layers."""
         if isinstance(self.operator, LayerwiseJacobian):
             return self.operator.weighted(self.factor).kernel_matrix()
         n, o, r = self.factor.shape
         blocks = kernel_matrix(self.operator).reshape(n, o, n, o)
         half = _einsum("nor,nomp->nrmp", self.factor, blocks)
-        return _einsum("nrmp,mps->nrms", half, self.factor).reshape(n * r, n * r)
+        return _einsum("nrmp,mps->nrms", half, self.factor.conj()).reshape(n * r, n * r)
 
     def as_matrix(self) -> Inexact[Array, "m p"]:
         if isinstance(self.operator, LayerwiseJacobian):

@@ -4,6 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..grids import Grid
+
 Field = Float[Array, "..."]
 MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose
 
@@ -15,12 +17,13 @@ def check_floor(floor: float) -> None:
         raise ValueError(msg)
 
 
-def lifted(rho: Field, shift: float, floor: float) -> Field:
-    """rho + shift, lifted further where its minimum is below a positive floor."""
+def lifted(grid: Grid, rho: Field, shift: float, floor: float) -> Field:
+    """rho + shift; slices whose minimum is below a positive floor are lifted further."""
     density = rho + jnp.asarray(shift, rho.dtype)
     if not floor > 0:
         return density
-    return density + jnp.maximum(jnp.asarray(floor, rho.dtype) - jnp.min(density), 0)
+    lowest = jnp.min(density, axis=grid.coupled, keepdims=True)
+    return density + jnp.maximum(jnp.asarray(floor, rho.dtype) - lowest, 0)
 
 
 def positive(density: Field, name: str) -> Field:
@@ -35,10 +38,10 @@ def positive(density: Field, name: str) -> Field:
 
 
 def closed(rho: Field, mass: Array, size: Array, tolerance: float) -> Field:
-    """rho; a run-time error where tangents of that size change the mass."""
+    """rho; a run-time error where tangents of that size change the mass, of any slice."""
     return eqx.error_if(
         rho,
-        mass > tolerance * size,
+        jnp.any(mass > tolerance * size),
         "the tangents of the state do not conserve mass (they do not sum to zero), so no flow with"
         " closed boundaries produces them. Cures: normalize the state; `mass='project'` (tangents"
         " of the normalized state); `unbalanced=1.0` (mass may grow and decay); or a grid with"

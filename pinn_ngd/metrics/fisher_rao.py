@@ -18,10 +18,10 @@ class FisherRao(AbstractStateMetric):
     """<u, v> = integral of u v / rho: the Fisher information of a density.
 
     With `mass_preserving` the target is sqrt(rho) (phi - E_rho phi): the gradient on densities of
-    fixed mass. It gives the same step as the unconstrained (Hellinger) one, for tangents that sum
-    to zero; others are a run-time error. `shift` is added to the state to make it positive, and
-    more than that where its minimum would be below a positive `floor`. Raises ValueError for a
-    negative one.
+    fixed mass, in each slice of a grid with decoupled axes. It gives the same step as the
+    unconstrained (Hellinger) one, for tangents that sum to zero; others are a run-time error.
+    `shift` is added to the state to make it positive, and more than that where its minimum would be
+    below a positive `floor`. Raises ValueError for a negative one.
     """
 
     mass_preserving: bool = eqx.field(static=True, default=False)
@@ -33,7 +33,7 @@ class FisherRao(AbstractStateMetric):
         check_floor(self.floor)
 
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Field]:
-        root = jnp.sqrt(positive(self._density(rho), "Fisher-Rao"))
+        root = jnp.sqrt(positive(self._density(grid, rho), "Fisher-Rao"))
         return lambda u: u / root * grid.cell_volume**0.5
 
     @property
@@ -45,10 +45,10 @@ class FisherRao(AbstractStateMetric):
         return closed(rho, mass, size, MASS_TOLERANCE) if self.mass_preserving else rho
 
     def covector(self, grid: Grid, rho: Field, phi: Field) -> Field:
-        rho = self._density(rho)
+        rho = self._density(grid, rho)
         if self.mass_preserving:
-            phi = phi - jnp.sum(rho * phi) / jnp.sum(rho)
+            phi = phi - grid.totals(rho * phi) / grid.totals(rho)
         return jnp.sqrt(rho) * phi / grid.cell_volume**0.5
 
-    def _density(self, rho: Field) -> Field:
-        return lifted(rho, self.shift, self.floor)
+    def _density(self, grid: Grid, rho: Field) -> Field:
+        return lifted(grid, rho, self.shift, self.floor)

@@ -108,9 +108,11 @@ class AbstractStateMetric(AbstractMetric):
         return False
 
     def admit(
-        self, grid: Grid, rho: Field, mass: Float[Array, ""], size: Float[Array, ""]
+        self, grid: Grid, rho: Field, mass: Float[Array, "*slices"], size: Float[Array, "*slices"]
     ) -> Field:
         """The state, or a run-time error: `mass` is |Z^T 1|, `size` a bound for it without signs.
+
+        Both are those of every slice of the grid, or one random combination of all slices.
 
         For metrics that admit only some tangents; the default admits all.
         """
@@ -132,7 +134,7 @@ class AbstractStateMetric(AbstractMetric):
         rho, push, pull = state.linearize(model)
         if self.admits_some:
             signs = jax.random.rademacher(jax.random.key(0), rho.shape, rho.dtype)
-            mass = _tree.norm(pull(jnp.ones_like(rho)))
+            mass = _tree.norm(pull(_weights(state.grid, rho)))
             size = _tree.norm(pull(signs)) * rho.size**0.5  # sqrt(n) |Z|_F on average
             rho = self.admit(state.grid, rho, mass, size)
         factor = self.factor(state.grid, rho)
@@ -145,10 +147,23 @@ class AbstractStateMetric(AbstractMetric):
         """The matrix L Z."""
         params, _ = _tree.trainable(model)
         rho, jacobian = state.jacobian(model)
-        mass = jnp.linalg.norm(jnp.sum(jacobian, axis=0))
-        size = jnp.linalg.norm(jnp.sum(jnp.abs(jacobian), axis=0))
+        mass, size = (_per_slice(state.grid, x) for x in (jacobian, jnp.abs(jacobian)))
         factor = self.factor(state.grid, self.admit(state.grid, rho, mass, size))
         images = jax.vmap(factor)(jacobian.T.reshape(-1, *state.grid.shape))
         leaves = [leaf.reshape(jacobian.shape[1], -1).T for leaf in jax.tree.leaves(images)]
         structures = jax.eval_shape(lambda: params), jax.eval_shape(factor, rho)
         return rho, JacobianRows(jnp.concatenate(leaves), *structures)
+
+
+def _per_slice(grid: Grid, jacobian: Float[Array, "n p"]) -> Float[Array, " slices"]:
+    """Of every slice of the grid, the norm of its sums of rows."""
+    sums = jnp.sum(jacobian.reshape(*grid.shape, -1), axis=grid.coupled)
+    return jnp.linalg.norm(sums.reshape(grid.slices, -1), axis=1)
+
+
+def _weights(grid: Grid, rho: Field) -> Field:
+    """One where mass is one number, else normal numbers, a slice each: no two masses cancel."""
+    if grid.slices == 1:
+        return jnp.ones_like(rho)
+    shape = [n if axis in grid.decoupled else 1 for axis, n in enumerate(grid.shape)]
+    return jnp.broadcast_to(jax.random.normal(jax.random.key(1), shape, rho.dtype), rho.shape)

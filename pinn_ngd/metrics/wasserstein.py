@@ -34,10 +34,11 @@ class Wasserstein(AbstractStateMetric):
       preconditioned by the fast solver of constant density; for densities bounded from below);
     - `mass`, where the boundary is closed: "check" that tangents sum to zero; "project" them, u
       minus rho times its mass, as if the state were normalized (dropping their *mean* instead
-      would charge the empty tails, and transport from there is expensive without limit); "ignore";
+      would charge the empty tails, and transport from there is expensive without limit); "ignore".
+      Along decoupled axes of the grid nothing flows: each slice has a mass of its own;
     - `unbalanced` kappa > 0 lets mass grow and decay: K + kappa diag(rho);
     - `shift` is added to the state to make it positive, and more than that where its minimum would
-      be below a positive `floor`.
+      be below a positive `floor`, in each slice.
 
     Raises ValueError for unknown choices; run-time errors for densities that are not positive and
     for tangents that do not conserve mass.
@@ -65,11 +66,11 @@ class Wasserstein(AbstractStateMetric):
         scale = grid.cell_volume**0.5
         solve = self._elliptic_solve(grid, edges, conductance)
         normalized = self._closed(grid) and self.mass == "project"
-        density = lifted(rho, self.shift, self.floor)
-        density = density / jnp.sum(density)
+        density = lifted(grid, rho, self.shift, self.floor)
+        density = density / grid.totals(density)
 
         def flux(u: Field) -> Array:
-            potential = solve(u - density * jnp.sum(u) if normalized else u)
+            potential = solve(u - density * grid.totals(u) if normalized else u)
             return jnp.sqrt(conductance) * edges.difference(potential) * scale
 
         return flux
@@ -95,7 +96,7 @@ class Wasserstein(AbstractStateMetric):
 
     def _edges(self, grid: Grid, rho: Field) -> tuple[Edges, Float[Array, " e"]]:
         """The edges and w / length^2 on them; growth and decay are edges to the outside."""
-        rho = positive(lifted(rho, self.shift, self.floor), "Wasserstein")
+        rho = positive(lifted(grid, rho, self.shift, self.floor), "Wasserstein")
         edges = grid.central_edges if self.operator == "central" else grid.edges
         conductance = edges.density(rho) / jnp.asarray(edges.length**2, rho.dtype)
         if not self.unbalanced:
@@ -139,10 +140,14 @@ def _conjugate_gradients(
 
         return grid.spectral(charge, inverse)
 
-    def solve(charge: Field) -> Field:
+    def iterate(apply: Callable[[Field], Field], charge: Field) -> Field:
         return jax.scipy.sparse.linalg.cg(
             apply, charge, M=precondition, tol=tolerance, atol=0.0, maxiter=10 * grid.size
         )[0]
+
+    def solve(charge: Field) -> Field:
+        # K is symmetric: its transposed solve is this one, preconditioner and all.
+        return jax.lax.custom_linear_solve(apply, charge, iterate, symmetric=True)
 
     return solve
 

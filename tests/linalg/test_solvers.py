@@ -1,10 +1,27 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import pytest
 
-from pinn_ngd.linalg import CG, QR, SVD, Cholesky, Fallback, Normal, get_solver, solver_names
+from pinn_ngd.linalg import (
+    CG,
+    LSMR,
+    QR,
+    SVD,
+    Cholesky,
+    Fallback,
+    LeastSquaresSystem,
+    Normal,
+    ProductOperator,
+    Spectral,
+    get_solver,
+    prepare,
+    solve,
+    solver_names,
+)
+from pinn_ngd.linalg.solvers import is_iterative
 
 
 @pytest.fixture
@@ -38,6 +55,39 @@ def test_fallback_on_an_unsuccessful_result(dense, conditioned):
     assert solution.stats["num_steps"] == 1
     assert solution.result == lx.RESULTS.successful
     np.testing.assert_allclose(solution.value, _run(operator, QR(), target).value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (6, 6)])
+@pytest.mark.parametrize("primary", [QR(), Normal(Cholesky())], ids=["qr", "cholesky"])
+def test_a_lost_rank_is_seen(primary, shape, consistent, dense):
+    """QR of such a matrix returns rounding over rounding, huge or merely wrong, as a success."""
+    run = eqx.filter_jit(lambda m, b: _run(dense(m), Fallback(primary, SVD()), b))
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        matrix = rng.normal(size=(shape[0], 3)) @ rng.normal(size=(3, shape[1]))
+        target = matrix @ rng.normal(size=shape[1]) if consistent else rng.normal(size=shape[0])
+        found = run(jnp.asarray(matrix), jnp.asarray(target))
+        assert found.stats["fallback"]
+        np.testing.assert_allclose(found.value, np.linalg.pinv(matrix, 1e-10) @ target, rtol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (5, 5)])
+def test_ill_conditioning_is_no_loss_of_rank(shape, dense, conditioned):
+    """QR keeps what a condition number of 1e8 leaves it, and is not accused."""
+    run = eqx.filter_jit(lambda m, b: _run(dense(m), Fallback(QR(), SVD()), b))
+    for seed in range(5):
+        matrix = conditioned(*shape, np.geomspace(1, 1e-8, 5), seed)
+        target = matrix @ np.ones(shape[1])
+        found = run(jnp.asarray(matrix), jnp.asarray(target))
+        assert not found.stats["fallback"]
+
+
+def test_loose_tolerances_are_no_failure(dense, conditioned):
+    """An iterative solver says itself whether it is content."""
+    operator = dense(jnp.asarray(conditioned(8, 6, np.linspace(1, 0.1, 6))))
+    loose = Fallback(Normal(CG(rtol=1e-2, atol=1e-2)), QR())
+    assert not _run(operator, loose, jnp.arange(8.0)).stats["fallback"]
 
 
 def test_both_failing_reports_the_secondary_result(singular):
@@ -86,3 +136,107 @@ def test_registry():
         assert "\n" not in description
     with pytest.raises(ValueError, match=r"`name` is 'lu'; choose one of 'spectral', .*'lsmr'"):
         get_solver("lu")
+
+
+DIRECT = [
+    lx.LU(),
+    lx.Diagonal(),
+    lx.Triangular(),
+    lx.Tridiagonal(),
+    lx.AutoLinearSolver(well_posed=True),
+    lx.AutoLinearSolver(well_posed=None),
+    QR(),
+    SVD(),
+    Cholesky(),
+    Spectral(),
+    Normal(Cholesky()),
+    Normal(lx.LU()),
+    Fallback(Normal(CG(rtol=1e-6, atol=1e-6)), SVD()),
+]
+TOLERANCES = {"rtol": 1e-6, "atol": 1e-6}
+ITERATIVE = [
+    CG(**TOLERANCES),
+    Normal(CG(**TOLERANCES)),
+    LSMR(**TOLERANCES),
+    lx.LSMR(**TOLERANCES),
+    lx.GMRES(**TOLERANCES),
+    lx.BiCGStab(**TOLERANCES),
+    Fallback(Normal(CG(**TOLERANCES)), LSMR(**TOLERANCES)),
+]
+
+
+@pytest.mark.parametrize("solver", DIRECT, ids=lambda s: type(s).__name__)
+def test_solvers_that_need_the_matrix(solver):
+    assert not is_iterative(solver)
+
+
+@pytest.mark.parametrize("solver", ITERATIVE, ids=lambda s: type(s).__name__)
+def test_solvers_that_need_products_only(solver):
+    assert is_iterative(solver)
+
+
+class Richardson(lx.AbstractLinearSolver):
+    """Somebody's own gradient descent on |A x - b|^2, in plain products."""
+
+    rate: float | jax.Array = 0.05
+
+    def init(self, operator, options):
+        del options
+        return lx.linearise(operator)
+
+    def compute(self, state, vector, options):
+        del options
+        x = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state.in_structure())
+
+        def step(_, x):
+            residual = jax.tree.map(jnp.subtract, vector, state.mv(x))
+            return jax.tree.map(lambda a, g: a + self.rate * g, x, state.T.mv(residual))
+
+        return jax.lax.fori_loop(0, 500, step, x), lx.RESULTS.successful, {}
+
+    def transpose(self, state, options):
+        return state.T, options
+
+    def conj(self, state, options):
+        return state, options
+
+    def assume_full_rank(self):
+        return False
+
+
+class Dense(Richardson):
+    """The same with the matrix."""
+
+    def init(self, operator, options):
+        del options
+        matrix = operator.as_matrix()
+        structure = jax.ShapeDtypeStruct(matrix.shape[1:], matrix.dtype)
+        return lx.FunctionLinearOperator(lambda v: matrix @ v, structure)
+
+
+class Stating(Dense):
+    matrix_free: bool = True
+
+
+def test_a_solver_of_somebody_else_is_known_by_what_it_does():
+    assert is_iterative(Richardson())
+    assert is_iterative(Stating())
+    assert not is_iterative(Dense())
+    assert is_iterative(Richardson(jnp.asarray(0.1)))
+    assert not is_iterative(Dense(jnp.asarray(0.1)))
+
+
+def test_a_matrix_is_formed_for_those_that_need_it_only():
+    matrix = jnp.asarray([[2.0, 1.0], [0.0, 3.0], [1.0, 1.0]])
+    struct = jax.ShapeDtypeStruct((2,), matrix.dtype)
+    products = ProductOperator(lambda v: matrix @ v, lambda w: w @ matrix, struct)
+    system = LeastSquaresSystem(products, jnp.ones(3))
+    expected = np.linalg.pinv(matrix) @ np.ones(3)
+    found = solve(system, Richardson(), form="matrix-free")
+    np.testing.assert_allclose(found.value, expected, rtol=1e-9)
+    assert prepare(system, Richardson()).system.operator is products
+    with pytest.raises(ValueError, match="`solver` Normal needs the matrix"):
+        solve(system, Normal(lx.LU()), form="matrix-free")
+    direct = prepare(system, Normal(lx.LU()))
+    assert direct.system.operator is not products
+    np.testing.assert_allclose(direct.solve().value, expected, rtol=1e-12)

@@ -19,6 +19,7 @@ from pinn_ngd.linalg.spu.filters import (
     joint_factor,
     mean_settled,
     read_out_variance,
+    scheme_variance,
     settled,
 )
 from pinn_ngd.linalg.spu.spectra import DenseSpectrum, probe, spectrum_of
@@ -231,6 +232,43 @@ def test_underdamped_mean(matrix):
     start = np.concatenate([b - solution, np.zeros(4)])
     expected = solution + (scipy.linalg.expm(2.0 * system) @ start)[:4]
     np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("read_out", ["end", "average"])
+@pytest.mark.parametrize("simulation", ["exact", "lanczos", "euler-maruyama"])
+def test_standard_errors_are_those_of_many_repeats(draw, matrix, simulation, read_out):
+    """Steps of a third of the stability limit, whose noise is far from that of the process."""
+    samples, b = draw
+    solver = {"time": 3.0, "temperature": 0.1, "read_out": read_out, "simulation": simulation}
+    if read_out == "average":
+        solver["burn_in"] = 1.0
+    if simulation == "euler-maruyama":
+        solver["dt"] = 0.13
+    values, _ = samples(**solver)
+    operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
+    stated = lx.linear_solve(
+        operator, jnp.asarray(b), SPU(**solver), options={"key": jax.random.key(0)}
+    ).stats["standard_error"]
+    found = np.sqrt(np.mean(np.var(np.asarray(values), axis=0, ddof=1)))
+    np.testing.assert_allclose(stated, found, rtol=5 / np.sqrt(2 * SAMPLES))
+
+
+def test_the_variance_of_the_scheme_is_that_of_its_linear_map():
+    """Every kick followed through, and the law of the process where the steps are small."""
+    a, h, before, within = 0.7, 0.4, 3, 5
+    steps = before + within
+    map_ = np.zeros((steps + 1, steps))  # of the kicks to the deviations
+    for i in range(steps):
+        map_[i + 1] = (1 - h * a) * map_[i]
+        map_[i + 1, i] += np.sqrt(2 * h)
+    mean = (map_[before:-1] + map_[before + 1 :]).mean(0) / 2
+    modes = jnp.asarray([a])
+    np.testing.assert_allclose(scheme_variance(modes, h, before, within)[0], mean @ mean)
+    end = map_[before] @ map_[before]
+    np.testing.assert_allclose(scheme_variance(modes, h, before, 0)[0], end)
+    fine = scheme_variance(jnp.asarray([0.0, 0.3, 2.0]), 1e-3, 1000, 2000)
+    law = read_out_variance(jnp.asarray([0.0, 0.3, 2.0]), 3.0, 1.0, True)
+    np.testing.assert_allclose(fine, law, rtol=3e-3)
 
 
 def test_probe_finds_the_ends_and_the_trace(dense):

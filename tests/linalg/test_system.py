@@ -208,7 +208,7 @@ def test_single_precision(dense):
     rows = dense(_random(9, 4).astype(jnp.float32))
     target = jnp.ones(9, jnp.float32)
     expected = _reference(np.asarray(rows.matrix, np.float64), np.ones(9))
-    for name in ("spectral", "cg"):  # Lineax 0.1.1 has no LSMR in float32 under x64
+    for name in ("spectral", "cg", "lsmr"):
         solution = run(rows, get_solver(name, dtype=jnp.float32), target=target)
         assert solution.result == lx.RESULTS.successful
         assert solution.value.dtype == jnp.float32

@@ -10,4 +10,6 @@ from .checks import UnsettledWarning as UnsettledWarning
 from .device import Device as Device
 from .device import DeviceCost as DeviceCost
 from .device import quantize as quantize
+from .failures import Failure as Failure
+from .failures import explain as explain
 from .solver import SPU as SPU

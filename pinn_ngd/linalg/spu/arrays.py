@@ -6,7 +6,8 @@ import lineax as lx
 from jaxtyping import Array, Inexact, PyTree
 
 from .._ravel import FrozenStructure, freeze, ravel, thaw, unravel
-from ..operators import HIGHEST, Gram, matvec, register_operator
+from ..damped import Gram
+from ..operators import HIGHEST, matvec, register_operator
 from ..weighted import WeightedJacobian
 
 
@@ -43,6 +44,14 @@ class ResistorArrays(lx.AbstractLinearOperator):
         parts = columns.reshape(k, o, -1)
         return jnp.matmul(self.curvature, parts, precision=HIGHEST).reshape(columns.shape)
 
+    def asymmetry(self) -> Inexact[Array, ""]:
+        """How far the two arrays differ, beside their largest element; zero for one array."""
+        if self.back is self.forth:
+            return jnp.zeros((), self.forth.dtype)
+        largest = jnp.max(jnp.abs(self.forth), initial=0)
+        apart = jnp.max(jnp.abs(self.forth - self.back), initial=0)
+        return apart / jnp.where(largest > 0, largest, 1)
+
     def as_matrix(self) -> Inexact[Array, "n n"]:
         product = jnp.matmul(self.back.T, self.weigh(self.forth), precision=HIGHEST)
         return product + self.damping.astype(product.dtype) * jnp.eye(
@@ -69,3 +78,14 @@ def arrays_of(gram: Gram, *, factored: bool) -> ResistorArrays:
         rows, curvature = rows.operator, rows.curvature()
     matrix, frozen = rows.as_matrix(), freeze(gram.in_structure())
     return ResistorArrays(matrix, matrix, curvature, gram.damping, frozen, True)
+
+
+def arrays_of_composition(operator: lx.AbstractLinearOperator) -> ResistorArrays | None:
+    """B^T F as its two factors; None for an operator that is no composition."""
+    if isinstance(operator, lx.TaggedLinearOperator):
+        return arrays_of_composition(operator.operator)
+    if not isinstance(operator, lx.ComposedLinearOperator):
+        return None
+    forth, back = operator.operator2.as_matrix(), operator.operator1.transpose().as_matrix()
+    frozen = freeze(operator.in_structure())
+    return ResistorArrays(forth, back, None, jnp.zeros((), forth.dtype), frozen, True)

@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
-from jaxtyping import Array, Inexact, PyTree
+from jaxtyping import Array, Bool, Inexact, PyTree
 
 from .._ravel import dtype_of
+from ..operators import is_real
+from .arrays import ResistorArrays
 from .failures import fail_if
 from .spectra import Measure, flat_product, is_symmetric_product
 
@@ -22,7 +24,16 @@ class UnsettledWarning(UserWarning):
 
 
 def check_tagged(operator: lx.AbstractLinearOperator) -> None:
-    """ValueError for an operator that nobody declared to be positive semidefinite."""
+    """ValueError for an operator that is complex or not declared to be positive semidefinite."""
+    if not is_real(operator):
+        msg = (
+            "`operator` is complex, but voltages are real: solve the real system of twice the size"
+            " [[Re A, -Im A], [Im A, Re A]], or take a digital solver."
+        )
+        raise ValueError(msg)
+    if operator.in_size() == 0:
+        msg = "`operator` has no unknowns, so that nothing settles: ask linalg.solve instead."
+        raise ValueError(msg)
     if lx.is_positive_semidefinite(operator):
         return
     msg = (
@@ -33,15 +44,17 @@ def check_tagged(operator: lx.AbstractLinearOperator) -> None:
     raise ValueError(msg)
 
 
+def is_unsymmetric(operator: lx.AbstractLinearOperator) -> Bool[Array, ""]:
+    """Whether an operator shows to be unsymmetric, by half of the digits."""
+    asymmetry = _asymmetry(operator)
+    return asymmetry > float(jnp.finfo(asymmetry.dtype).eps) ** 0.5
+
+
 def symmetry(operator: lx.AbstractLinearOperator) -> Inexact[Array, ""]:
     """One, or an error where an operator shows to be unsymmetric.
 
     Multiply a result by it: what does not reach a result is removed under jit, check and all.
     """
-    dtype = dtype_of(operator.in_structure())
-    one = jnp.ones((), dtype)
-    if is_symmetric_product(operator):
-        return one
     asymmetry = _asymmetry(operator)
 
     def unsymmetric(asymmetry: Any) -> str:
@@ -50,19 +63,7 @@ def symmetry(operator: lx.AbstractLinearOperator) -> Inexact[Array, ""]:
             " the normal equations with lineax.Normal(SPU(...))."
         )
 
-    return fail_if(asymmetry > float(jnp.finfo(dtype).eps) ** 0.5, one, unsymmetric, asymmetry)
-
-
-def check_step(dt: Inexact[Array, ""], limit: Inexact[Array, ""]) -> Inexact[Array, ""]:
-    """The step, unless it is over the limit 2 / lambda_max."""
-
-    def unstable(dt: Any, limit: Any) -> str:
-        return (
-            f"`dt` is {dt:.6g}, over the stability limit 2 / lambda_max = {limit:.6g} of the"
-            " Euler-Maruyama scheme: pass less, or None for a tenth of the limit."
-        )
-
-    return fail_if(dt > limit, dt, unstable, dt, limit)
+    return fail_if(is_unsymmetric(operator), jnp.ones_like(asymmetry), unsymmetric, asymmetry)
 
 
 def check_start(start: PyTree[Array], structure: PyTree) -> None:
@@ -81,7 +82,10 @@ def check_start(start: PyTree[Array], structure: PyTree) -> None:
 
 
 def warn_if_hopeless(
-    values: Inexact[Array, " k"], damping: Inexact[Array, ""], time: Inexact[Array, ""]
+    values: Inexact[Array, " k"],
+    damping: Inexact[Array, ""],
+    time: Inexact[Array, ""],
+    failed: Bool[Array, ""],
 ) -> None:
     """UnsettledWarning where the condition number is out of reach of that time; also under jit.
 
@@ -89,12 +93,12 @@ def warn_if_hopeless(
     whose eigenvalue without the damping is below rounding do not count: a gradient A^T y has no
     part in them. So single precision, where rounding begins at a condition number of a million, is
     never warned about; nor is time 0, which asks for b itself. The text has no changing number, so
-    that Python's default filter shows it once.
+    that Python's default filter shows it once. Where the device has `failed` nothing is said.
     """
     largest = jnp.max(values)
     level = 10 * values.size * float(jnp.finfo(values.dtype).eps) * largest
     smallest = jnp.min(jnp.where(values - damping > level, values, jnp.inf))
-    hopeless = (largest > HOPELESS * smallest) & (time * smallest < PROGRESS) & (time > 0)
+    hopeless = (largest > HOPELESS * smallest) & (time * smallest < PROGRESS) & (time > 0) & ~failed
 
     def warn(hopeless: Any, time: Any) -> None:
         if np.any(hopeless):
@@ -158,31 +162,18 @@ def check_covariance(noise: Inexact[Array, "n n"], sound: Array) -> Array:
     return fail_if(bad, sound, wrong, asymmetry, smallest)
 
 
-def check_not_negative(name: str, value: Array, sound: Array) -> Array:
-    """`sound`, or an error where a traced scalar is negative or not a number."""
-
-    def negative(value: Any) -> str:
-        return f"`{name}` is {value}; pass a scalar that is not negative (at least 0)."
-
-    return fail_if(~(value >= 0), sound, negative, value)
-
-
-def check_window(burn_in: Any, time: Any, sound: Array) -> Array:
-    """`sound`, or an error where a traced burn-in leaves no window before a time."""
-
-    def empty(burn_in: Any, time: Any) -> str:
-        return (
-            f"`burn_in` is {burn_in} and `time` {time}: a time average needs a window; pass a"
-            " burn_in below the time, or read_out='end'."
-        )
-
-    burn_in, time = jnp.asarray(burn_in), jnp.asarray(time)
-    return fail_if(~(burn_in < time), sound, empty, burn_in, time)
+def is_negative(value: Any) -> Bool[Array, ""]:
+    """Whether a scalar, traced or not, is negative or not a number."""
+    return ~(jnp.asarray(value) >= 0)
 
 
 def _asymmetry(operator: lx.AbstractLinearOperator) -> Inexact[Array, ""]:
-    """|u.A v - v.A u| / sqrt(|A u| |A v| |u| |v|) for two random vectors."""
+    """|u.A v - v.A u| / sqrt(|A u| |A v| |u| |v|) for two random vectors, or zero."""
     dtype = dtype_of(operator.in_structure())
+    if isinstance(operator, ResistorArrays):
+        return operator.asymmetry()
+    if is_symmetric_product(operator):
+        return jnp.zeros((), dtype)
     u, v = jax.random.normal(jax.random.key(1), (2, operator.in_size()), dtype)
     product, norm = flat_product(operator), jnp.linalg.norm
     au, av = product(u), product(v)

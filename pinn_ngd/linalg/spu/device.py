@@ -11,8 +11,9 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact, PRNGKeyArray, Real
 
 from .._ravel import dtype_of
-from ..operators import JacobianRows, gram
-from .arrays import ResistorArrays, arrays_of
+from ..damped import gram
+from ..operators import JacobianRows
+from .arrays import ResistorArrays, arrays_of, arrays_of_composition
 from .spectra import as_gram
 
 _PSD = frozenset({lx.positive_semidefinite_tag})
@@ -36,16 +37,19 @@ class Device(eqx.Module):
     - `seed`: draws mismatch and offset, which stay the same from solve to solve.
 
     A Gram operator A^T A + damping I is programmed as the arrays A and A^T, so that rounding to
-    `bits` leaves it positive semidefinite. Of a `linalg.WeightedJacobian` A = C^T J, as the
-    Gauss-Newton systems of classification have, the arrays are J, the blocks of H and J^T, as
-    published: a rounded H is slightly indefinite, which the damping has to make up for unless the
-    device is read before a voltage has grown by a tenth; with `factored` they are A and A^T again.
-    Any other operator is one dense array, which may become indefinite. The arrays are stored while
-    they are simulated. Bits and `offset` work with every simulation, `mismatch` and
-    `correlation_time` with "euler-maruyama" and "diffrax", `saturation` with the former, `inertia`
-    with the latter only. Raises ValueError for bits that are not a positive integer, for negative
-    amounts and a saturation that is not positive, and when it is programmed for `curvature_bits`
-    without an array of the curvature.
+    `bits` leaves it positive semidefinite. So is the composition of two operators, such as
+    `lineax.Normal` makes, whatever their classes, if they are each other's transposes. Of a
+    `linalg.WeightedJacobian` A = C^T J, as the Gauss-Newton systems of classification have, the
+    arrays are J, the blocks of H and J^T, as published: a rounded H is slightly indefinite, which
+    the damping has to make up for unless the device is read before a voltage has grown by a tenth;
+    with `factored` they are A and A^T again. Any other operator is one dense array, which may
+    become indefinite. The arrays are stored while they are simulated.
+
+    Bits and `offset` work with every simulation, `mismatch` and `correlation_time` with
+    "euler-maruyama" and "diffrax", `saturation` with the former, `inertia` with the latter only.
+    Raises ValueError for bits that are not a positive integer, for negative amounts and a
+    saturation that is not positive, and when it is programmed for `curvature_bits` without an array
+    of the curvature.
     """
 
     bits: int | None = eqx.field(static=True, default=None)
@@ -86,6 +90,9 @@ class Device(eqx.Module):
         if arrays is None:
             return _dense(operator, _rounded(operator.as_matrix(), self.bits))
         matrix = _rounded(arrays.forth, self.bits)
+        if arrays.back is not arrays.forth:
+            back = _rounded(arrays.back, self.bits)
+            return ResistorArrays(matrix, back, None, arrays.damping, arrays.frozen, True)
         if curvature is None:
             out = jax.ShapeDtypeStruct(matrix.shape[:1], matrix.dtype)
             return gram(JacobianRows(matrix, arrays.in_structure(), out), arrays.damping)
@@ -124,7 +131,9 @@ class Device(eqx.Module):
         if isinstance(operator, ResistorArrays):
             return operator
         factored = as_gram(operator)
-        return None if factored is None else arrays_of(factored, factored=self.factored)
+        if factored is None:
+            return arrays_of_composition(operator)
+        return arrays_of(factored, factored=self.factored)
 
     def _keys(self) -> tuple[PRNGKeyArray, ...]:
         """Of the errors of the three arrays and of the inputs."""

@@ -12,7 +12,7 @@ import lineax as lx
 from jaxtyping import Array, Inexact, PRNGKeyArray
 
 from .device import Device, is_absent
-from .processes import Schedule, Vector
+from .processes import Schedule, Vector, law_variance
 from .spectra import flat_product
 
 # Rows of the state: voltages, their integral, then currents and the colored force where they exist.
@@ -45,6 +45,10 @@ class DiffraxProcess(eqx.Module):
         state = self._integrate(state, b, schedule.burn_in, schedule, keys[0])
         state = self._integrate(state.at[TOTAL].set(0), b, window, schedule, keys[1])
         return state[TOTAL] / window, state[X]
+
+    def variance(self, values: Array, schedule: Schedule) -> Array:
+        """That of what is read, at unit temperature, without inertia and colored noise."""
+        return law_variance(values, schedule)
 
     def _start(self, x: Vector, schedule: Schedule, key: PRNGKeyArray | None) -> Array:
         rows = [x, jnp.zeros_like(x)]

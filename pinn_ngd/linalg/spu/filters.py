@@ -5,9 +5,11 @@ All functions are finite at a = 0 and free of cancellation there: differences of
 """
 
 import math
+from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Inexact, Real
+from jaxtyping import Array, ArrayLike, Inexact, Int, Real
 
 Eigenvalues = Inexact[Array, "*modes"]
 Time = Real[ArrayLike, ""]
@@ -68,6 +70,35 @@ def read_out_variance(a: Eigenvalues, t: Time, burn_in: Time, average: bool) -> 
     window = jnp.asarray(t, a.dtype) - jnp.asarray(burn_in, a.dtype)
     inherited = end_variance(a, burn_in) * decay_mean(a * window) ** 2
     return inherited + average_variance(a, window)
+
+
+def scheme_variance(
+    a: Eigenvalues, h: Time, before: Int[ArrayLike, ""], within: Int[ArrayLike, ""]
+) -> Eigenvalues:
+    """The same of the Euler-Maruyama scheme of step h: after `before` steps, or of a mean after it.
+
+    The deviation obeys e <- k e + sqrt(2 h) z, k = 1 - h a. Over a window of `within` > 0
+    trapezoids a kick with m steps to go has the weight
+    w_m = 1/2 + (1 + k) / 2 (1 + k + ... + k^(m-1)), and what was there at its beginning has
+    w_m - 1/2 with m = `within`, both over `within`.
+    """
+    h = jnp.asarray(h, a.dtype)
+    keep, one = 1 - h * a, jnp.ones_like(a)
+
+    def decay(_: Any, carry: tuple) -> tuple:
+        power, total = carry
+        return power * keep, total + power**2
+
+    _, start = jax.lax.fori_loop(0, before, decay, (one, jnp.zeros_like(a)))
+
+    def weigh(_: Any, carry: tuple) -> tuple:
+        power, weight, total = carry
+        return power * keep, weight + (1 + keep) / 2 * power, total + weight**2
+
+    _, weight, total = jax.lax.fori_loop(0, within, weigh, (one, one / 2, jnp.zeros_like(a)))
+    count = jnp.maximum(jnp.asarray(within), 1).astype(a.dtype)
+    mean = (start * (weight - 0.5) ** 2 + total) / count**2
+    return 2 * h * jnp.where(jnp.asarray(within) > 0, mean, start)
 
 
 def _average_variance(z: Eigenvalues) -> Eigenvalues:

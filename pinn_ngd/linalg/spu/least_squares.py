@@ -8,7 +8,7 @@ import jax
 import lineax as lx
 from jaxtyping import Array, Inexact, PyTree
 
-from ..operators import gram
+from ..damped import gram
 from .solver import NO_DERIVATIVE
 
 Answer = tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]

@@ -14,7 +14,15 @@ from jaxtyping import Array, Inexact, PRNGKeyArray
 
 from ..spectral import is_zero
 from .device import Device, is_absent
-from .filters import decay_mean, end_variance, joint_factor, mean_settled, settled
+from .filters import (
+    decay_mean,
+    end_variance,
+    joint_factor,
+    mean_settled,
+    read_out_variance,
+    scheme_variance,
+    settled,
+)
 from .spectra import KrylovSpectrum, LowRankSpectrum, Scalar, WholeSpectrum, flat_product
 
 Vector = Inexact[Array, " n"]
@@ -56,6 +64,10 @@ class SpectralProcess(eqx.Module):
             noise = self._noise(b, schedule, key)
             mean = [m + scale * z for m, z in zip(mean, noise, strict=True)]
         return mean[0], mean[-1]
+
+    def variance(self, values: Array, schedule: Schedule) -> Array:
+        """That of what is read, at unit temperature, of modes with those eigenvalues."""
+        return law_variance(values, schedule)
 
     def vectors_used(self, started: bool, noisy: bool, schedule: Schedule) -> int:
         """How many vectors the spectrum is applied to."""
@@ -103,6 +115,11 @@ class SpectralProcess(eqx.Module):
         return [shared + own + read, end + kept]
 
 
+def law_variance(values: Array, schedule: Schedule) -> Array:
+    """The variance of what is read of the process itself, at unit temperature."""
+    return read_out_variance(values, schedule.time, schedule.burn_in, schedule.average)
+
+
 def _filters(schedule: Schedule) -> tuple[list[Scalar], list[Scalar]]:
     """What start and force contribute to what is read and, for an average, to the end."""
 
@@ -145,9 +162,7 @@ class EulerMaruyama(eqx.Module):
         self, x: Vector | None, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
     ) -> tuple[Vector, Vector]:
         x = b if x is None else x
-        steps = num_steps(schedule.time, self.dt, x.dtype)
-        h = jnp.asarray(schedule.time, x.dtype) / jnp.maximum(steps, 1).astype(x.dtype)
-        start = jnp.asarray(schedule.burn_in, x.dtype) / jnp.where(h > 0, h, 1)
+        steps, h, start = self._steps(schedule, x.dtype)
         product, noise = flat_product(self.operator), self._noise(schedule, h, key)
 
         def step(i: Array, carry: tuple) -> tuple:
@@ -164,8 +179,22 @@ class EulerMaruyama(eqx.Module):
         end, _, total = jax.lax.fori_loop(0, steps, step, carry)
         if not schedule.average:
             return end, end
-        counted = steps - jnp.minimum(jnp.floor(start).astype(steps.dtype), steps)
+        counted = steps - _skipped(steps, start)
         return jnp.where(counted > 0, total / jnp.maximum(counted, 1).astype(x.dtype), end), end
+
+    def variance(self, values: Array, schedule: Schedule) -> Array:
+        """That of what is read, at unit temperature and with white noise, of the scheme."""
+        steps, h, start = self._steps(schedule, values.dtype)
+        if not schedule.average:
+            return scheme_variance(values, h, steps, 0)
+        skipped = _skipped(steps, start)
+        return scheme_variance(values, h, skipped, steps - skipped)
+
+    def _steps(self, schedule: Schedule, dtype: Any) -> tuple[Array, Array, Array]:
+        """Their number, their length, and the one with which the window begins."""
+        steps = num_steps(schedule.time, self.dt, dtype)
+        h = jnp.asarray(schedule.time, dtype) / jnp.maximum(steps, 1).astype(dtype)
+        return steps, h, jnp.asarray(schedule.burn_in, dtype) / jnp.where(h > 0, h, 1)
 
     def _noise(self, schedule: Schedule, h: Array, key: PRNGKeyArray | None) -> "_Noise":
         correlation = self.device.correlation_time
@@ -176,6 +205,10 @@ class EulerMaruyama(eqx.Module):
             return _White(key, jnp.sqrt(2 * temperature * h))
         correlation = jnp.asarray(correlation, h.dtype)
         return _Colored(key, h, jnp.exp(-h / correlation), jnp.sqrt(temperature / correlation))
+
+
+def _skipped(steps: Array, start: Array) -> Array:
+    return jnp.minimum(jnp.floor(start).astype(steps.dtype), steps)
 
 
 class _Noise:

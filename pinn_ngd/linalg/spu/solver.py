@@ -1,46 +1,39 @@
 """The stochastic processing unit as a Lineax solver."""
 
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import equinox.internal as eqxi
 import jax.numpy as jnp
 import lineax as lx
-from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Inexact, PRNGKeyArray, PyTree, Real
+from jaxtyping import Array, ArrayLike, Bool, Inexact, Int, PRNGKeyArray, PyTree, Real
 
-from .._ravel import dtype_of, freeze, ravel, thaw, unravel
+from .._ravel import all_finite, dtype_of, freeze, ravel, thaw, unravel
 from ..spectral import is_zero
 from .arrays import ResistorArrays
 from .checks import (
-    check_not_negative,
     check_settled,
     check_start,
-    check_step,
     check_tagged,
-    check_window,
-    symmetry,
+    is_negative,
+    is_unsymmetric,
     warn_if_hopeless,
 )
-from .device import Device, DeviceCost, check_at_least, check_count, is_absent
-from .failures import definite
+from .device import Device, DeviceCost, is_absent
+from .failures import Failure, first, is_indefinite, result_of, when
 from .processes import EulerMaruyama, Schedule, SpectralProcess, num_steps
+from .settings import check_settings
 from .spectra import (
-    PROBES,
     KrylovSpectrum,
     Measure,
     as_gram,
     is_symmetric_product,
-    probe,
+    measure_of,
     spectrum_of,
 )
 from .stats import dt_limit, is_bounded, law_stats
 
-SIMULATIONS = ("exact", "lanczos", "euler-maruyama", "diffrax")
-READ_OUTS = ("end", "average")
 GROWTH = 0.1  # of a voltage, in units of itself, that is no divergence yet
-
-
 _CONJUGATE = "conjugate"
 NO_DERIVATIVE = (
     "What is read is no linear map of b because of {}, so that its derivative is not another solve"
@@ -53,6 +46,7 @@ class _State(eqx.Module):
     measure: Measure
     rounding: Inexact[Array, ""]
     products: Array
+    failure: Int[Array, ""]
     sound: Inexact[Array, ""]  # one; multiplies results, so that its checks are not removed
     damping: Inexact[Array, ""]
     frozen: eqxi.Static
@@ -93,27 +87,32 @@ class SPU(lx.AbstractLinearSolver[_State]):
     `stats`: "time", "relaxation_time" (1 / lambda_min), "settled" (1 - exp(-time lambda_min), the
     progress of the slowest mode; far below one, the result is not the solution), "condition" (of
     the operator that was given, damping and all; infinite if singular), "standard_error" (root mean
-    square of the read-out's noise per coordinate, of the perfect device), "dt_limit", "num_steps"
-    (zero for the filters), "products" (made with the operator: 0 for "exact", which works on stored
-    eigenvalues, -1 for "diffrax", which does not tell), "device_seconds", "device_joules" and
-    "state" (x at the end). Where the spectrum is not computed, 20 Lanczos products estimate it, and
-    lambda_min is then an overestimate.
+    square of the read-out's noise per coordinate, of the device without non-idealities and, in
+    Euler-Maruyama, of its finite steps), "dt_limit", "num_steps" (zero for the filters), "products"
+    (made with the operator: 0 for "exact", which works on stored eigenvalues, -1 for "diffrax",
+    which does not tell), "device_seconds", "device_joules", "failure" and "state" (x at the end).
 
-    The result is `singular` where the voltages are not finite, or have grown as those of no stable
-    device do (mismatch may do it; `stats` know the device without). An `UnsettledWarning` tells,
-    under `jit` too, of a condition number that makes a solution at `time` hopeless.
+    But for "exact", the spectrum of more than 64 unknowns is estimated by 20 Lanczos products:
+    lambda_min is then an overestimate, and "standard_error" right to about a tenth for condition
+    numbers up to a thousand, and too small beyond.
+
+    Nothing is raised while it runs: `result` tells of an operator that is unsymmetric or indefinite
+    after all (quantized too coarsely, say; `singular`), of voltages that have grown as those of no
+    stable device do (mismatch may do it; `singular` too), of a `dt` over the limit (`breakdown`)
+    and of traced arguments out of range (`nonfinite_input`), and `stats["failure"]` which of them
+    it was: `spu.explain` says it in a sentence. But for grown voltages the value then is NaN. An
+    `UnsettledWarning` tells, under `jit` too, of a condition number that makes a solution at `time`
+    hopeless.
 
     A derivative is another solve on the device with the same options. In b it is right at any time
     where the device is noiseless, starts at b and has none of input or read-out bits, mismatch,
-    offset and saturation; else reverse mode raises NotImplementedError, but forward mode is
-    silently *wrong*. In the operator it is that of A^-1 b, and an error unless the device has
-    settled.
+    offset and saturation; else reverse mode raises NotImplementedError, but forward mode through
+    plain `lineax.linear_solve` is silently *wrong*: its rule for tangents asks the solver nothing.
+    `linalg.solve` refuses it, or has it right. In the operator it is that of A^-1 b, and an error
+    unless the device has settled.
 
-    Raises ValueError for an operator that is not tagged positive semidefinite, for bad arguments, a
-    `y0` of another shape and a missing key. While it runs, a `ValueError` (JAX may make it a
-    `JaxRuntimeError`) tells of an operator that is unsymmetric or indefinite after all (quantized
-    too coarsely, say), of traced arguments that are out of range, and of a `dt` over the limit,
-    which its message names.
+    Raises ValueError for an operator that is complex or not tagged positive semidefinite, for bad
+    arguments, a `y0` of another shape and a missing key.
 
     Donatella et al., Thermodynamic Natural Gradient Descent, arXiv:2405.13817, eqs. 13-19; Aifer et
     al., Thermodynamic Linear Algebra, arXiv:2308.05660.
@@ -130,19 +129,7 @@ class SPU(lx.AbstractLinearSolver[_State]):
     cost: DeviceCost = DeviceCost()
 
     def __check_init__(self):
-        for name in ("time", "temperature", "burn_in"):
-            check_at_least(name, getattr(self, name), 0, "a scalar that is not negative")
-        check_count("products", self.products, "a number of products")
-        self._check_names()
-        self._check_window()
-        dt: Any = self.dt
-        if dt is not None and not isinstance(dt, Tracer) and not dt > 0:
-            msg = f"`dt` is {dt}; pass a positive step, or None for a tenth of the limit."
-            raise ValueError(msg)
-        lacking = self.device.unsupported(self.simulation)
-        if lacking:
-            msg = f"`simulation` is {self.simulation!r}, but of `device` {lacking}."
-            raise ValueError(msg)
+        check_settings(self)
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> _State:
         del options
@@ -154,15 +141,18 @@ class SPU(lx.AbstractLinearSolver[_State]):
         elements = eqxi.Static(self.device.elements(operator))
         zero = jnp.zeros((), dtype_of(operator.in_structure()))
         damping = zero if factored is None else factored.damping.astype(zero.dtype)
-        sound = symmetry(operator)
-        return _State(*self._process(operator), sound, damping, frozen, elements)
+        process, measure, rounding, products, unstable = self._process(operator)
+        failure = first(when(is_unsymmetric(operator), Failure.UNSYMMETRIC), unstable)
+        sound = jnp.ones((), zero.dtype)
+        state = process, measure, rounding, products, failure, sound
+        return _State(*state, damping, frozen, elements)
 
     def at_damping(self, state: _State, damping: Inexact[Array, ""]) -> _State:
         """The state of A^T A with another damping: a shift of eigenvalues, for "exact" only."""
         process = eqx.tree_at(lambda p: p.spectrum.damping, state.process, damping)
-        sound = check_not_negative("damping", damping, state.sound)
-        new = process, process.spectrum.measure(), sound, damping.astype(state.damping.dtype)
-        return eqx.tree_at(lambda s: (s.process, s.measure, s.sound, s.damping), state, new)
+        failure = first(state.failure, when(is_negative(damping), Failure.INVALID))
+        new = process, process.spectrum.measure(), failure, damping.astype(state.damping.dtype)
+        return eqx.tree_at(lambda s: (s.process, s.measure, s.failure, s.damping), state, new)
 
     def compute(
         self, state: _State, vector: PyTree[Array], options: dict[str, Any]
@@ -190,17 +180,29 @@ class SPU(lx.AbstractLinearSolver[_State]):
             row_space["target"] = ravel(target, dtype)
         key = self._key(options)
         value, end = state.process.run(start, b, self._schedule(), key, **row_space)
-        sound = self._check_numbers(state.sound * definite(state.measure[0], state.rounding))
+        # Of the operator alone: a batch of keys shares it, and then one warning.
+        unsound = is_indefinite(state.measure[0], state.rounding)
+        unsound = first(state.failure, when(unsound, Failure.INDEFINITE))
+        failure = self._failure(unsound, b, b if start is None else start, end)
+        meaningless = (failure != 0) & (failure != int(Failure.DIVERGED))
+        sound = jnp.where(meaningless, jnp.nan, state.sound)
         value, end = sound * self.device.read(value), sound * end
-        time, temperature = (jnp.asarray(x, dtype) for x in (self.time, self.temperature))
-        warn_if_hopeless(state.measure[0], state.damping, time)
-        variance = 2 * temperature * time * b.size
-        bounded = is_bounded(b if start is None else start, b, end, time, variance)
-        result = lx.RESULTS.where(bounded, lx.RESULTS.successful, lx.RESULTS.singular)
+        time = jnp.asarray(self.time, dtype)
+        warn_if_hopeless(state.measure[0], state.damping, time, unsound != 0)
         products = self._products(state, start is not None, key is not None)
-        last = {"products": products, "state": unravel(end, structure)}
+        last = {"products": products, "state": unravel(end, structure), "failure": failure}
         stats = {**self._stats(state, dtype), **last}
-        return unravel(value, structure), result, stats
+        return unravel(value, structure), result_of(failure), stats
+
+    def _failure(
+        self, unsound: Int[Array, ""], b: Array, start: Array, end: Array
+    ) -> Int[Array, ""]:
+        time, temperature = (jnp.asarray(x, b.dtype) for x in (self.time, self.temperature))
+        variance = 2 * temperature * time * b.size
+        wild = ~is_bounded(start, b, end, time, variance)
+        # Lanczos projects on more than the probe has seen; its filters alone cannot diverge.
+        reason = Failure.INDEFINITE if self.simulation == "lanczos" else Failure.DIVERGED
+        return first(when(self._invalid(b, start), Failure.INVALID), unsound, when(wild, reason))
 
     def transpose(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
         # Lineax transposes a conjugate only to differentiate in the operator.
@@ -213,6 +215,11 @@ class SPU(lx.AbstractLinearSolver[_State]):
     def conj(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
         self._check_linear(options)  # of real operators only derivatives ask for the conjugate
         return state, {**options, _CONJUGATE: True}
+
+    @property
+    def matrix_free(self) -> bool:
+        """Whether products are all that the simulation needs."""
+        return self.simulation != "exact" and not self.device.needs_arrays
 
     def assume_full_rank(self) -> bool:
         return False  # Lineax then calls `conj`, so that an unsettled derivative is seen
@@ -228,18 +235,24 @@ class SPU(lx.AbstractLinearSolver[_State]):
             return "`temperature`"
         return "options['y0']" if "y0" in options else self.device.falsifies()
 
-    def _process(self, operator: lx.AbstractLinearOperator) -> tuple[Any, Measure, Array, Array]:
-        """Process, measure, what its eigenvalues are uncertain by, and products spent on it."""
+    def _process(
+        self, operator: lx.AbstractLinearOperator
+    ) -> tuple[Any, Measure, Array, Array, Array]:
+        """Process, measure, uncertainty of its eigenvalues, products spent on it, and failure."""
         known, slack = is_symmetric_product(operator), self._slack(operator)
         if self.simulation == "exact":
             spectrum = spectrum_of(operator if known else lx.materialise(operator), slack)
             rounding = jnp.maximum(spectrum.rounding, slack)
-            return SpectralProcess(spectrum), spectrum.measure(), rounding, jnp.asarray(0)
-        measure = probe(operator)
-        spent = jnp.asarray(min(PROBES, operator.in_size()) + 2 * (not known))
+            fine = when(jnp.asarray(False), Failure.NONE)
+            return SpectralProcess(spectrum), spectrum.measure(), rounding, jnp.asarray(0), fine
+        measure, spent = measure_of(operator)
+        spent = jnp.asarray(spent + 2 * (not known))
         rounding = float(jnp.finfo(measure[0].dtype).eps) ** 0.5 * jnp.max(jnp.abs(measure[0]))
         rounding = jnp.maximum(rounding, slack)
-        return self._simulation(operator, measure), measure, rounding, spent
+        process = self._simulation(operator, measure)
+        stepped = self.dt is not None and self.simulation == "euler-maruyama"
+        unstable = self._dt(measure) > dt_limit(measure) if stepped else jnp.asarray(False)
+        return process, measure, rounding, spent, when(unstable, Failure.UNSTABLE)
 
     def _slack(self, operator: lx.AbstractLinearOperator) -> Inexact[Array, ""]:
         """How far below zero rounding may carry an eigenvalue: until `time` it adds a tenth."""
@@ -281,22 +294,20 @@ class SPU(lx.AbstractLinearSolver[_State]):
             return state.products + steps.astype(state.products.dtype)
         return jnp.full_like(state.products, -1)
 
-    def _check_numbers(self, sound: Array) -> Array:
-        """The scalar, or an error for traced arguments that are found to be invalid."""
-        named = {"time": self.time, "temperature": self.temperature, "burn_in": self.burn_in}
-        for name, value in named.items():
-            if isinstance(value, Tracer):
-                sound = check_not_negative(name, value, sound)
-        if self.read_out == "average" and any(isinstance(x, Tracer) for x in named.values()):
-            return check_window(self.burn_in, self.time, sound)
-        return sound
+    def _invalid(self, b: Array, start: Array) -> Bool[Array, ""]:
+        """Whether traced arguments are out of range, or vectors not finite."""
+        bad = ~all_finite((b, start))
+        for value in (self.time, self.temperature, self.burn_in):
+            bad = bad | is_negative(value)
+        if self.read_out == "average":
+            bad = bad | ~(jnp.asarray(self.burn_in) < jnp.asarray(self.time))
+        return bad
 
     def _dt(self, measure: Measure) -> Inexact[Array, ""]:
         limit = dt_limit(measure)
         if self.dt is None:
             return limit / 10
-        dt = jnp.asarray(self.dt, limit.dtype)
-        return check_step(dt, limit) if self.simulation == "euler-maruyama" else dt
+        return jnp.asarray(self.dt, limit.dtype)
 
     def _schedule(self) -> Schedule:
         average = self.read_out == "average"
@@ -318,29 +329,5 @@ class SPU(lx.AbstractLinearSolver[_State]):
         unknowns = sum(x.size for x in frozen[0])
         time = jnp.asarray(self.time, dtype)
         seconds, joules = self.cost.solve(elements, unknowns, time, self.device)
-        dt = getattr(state.process, "dt", None)
-        law = law_stats(state.measure, self._schedule(), dt, dtype)
+        law = law_stats(state.measure, self._schedule(), state.process, dtype)
         return {**law, "device_seconds": seconds, "device_joules": joules}
-
-    def _check_names(self) -> None:
-        for name, known in (("simulation", SIMULATIONS), ("read_out", READ_OUTS)):
-            value = getattr(self, name)
-            if value not in known:
-                msg = f"`{name}` is {value!r}; choose one of {', '.join(map(repr, known))}."
-                raise ValueError(msg)
-
-    def _check_window(self) -> None:
-        time, burn_in = cast(Any, self.time), cast(Any, self.burn_in)
-        known = not (isinstance(time, Tracer) or isinstance(burn_in, Tracer))
-        if self.read_out == "average" and known and not burn_in < time:
-            msg = (
-                f"`burn_in` is {burn_in} and `time` {time}: a time average needs a"
-                " window; pass a burn_in below the time, or read_out='end'."
-            )
-            raise ValueError(msg)
-        if self.read_out == "end" and not is_zero(self.burn_in):
-            msg = f"`burn_in` is {self.burn_in}, which only read_out='average' knows: leave it out."
-            raise ValueError(msg)
-        if is_zero(self.temperature) and not is_zero(self.device.correlation_time):
-            msg = "`temperature` is 0, but `device` has colored noise: pass a positive temperature."
-            raise ValueError(msg)

@@ -14,13 +14,15 @@ import lineax as lx
 from jaxtyping import Array, ArrayLike, Inexact, Real
 
 from .._ravel import dtype_of, ravel, unravel
+from ..damped import Damped, Gram, gram
 from ..kernel_matrix import kernel_matrix
-from ..operators import HIGHEST, Damped, Gram, JacobianRows, Transposed, gram, matvec
+from ..operators import HIGHEST, JacobianRows, Transposed, matvec
 from .arrays import ResistorArrays
-from .failures import definite
+from .failures import is_indefinite
 
 Scalar = Callable[[Array], Array]
 PROBES = 20
+FEW = 64  # unknowns up to which all eigenvalues cost hardly more products than an estimate
 Measure = tuple[Inexact[Array, " nodes"], Inexact[Array, " nodes"]]
 
 
@@ -145,9 +147,10 @@ class KrylovSpectrum(eqx.Module):
     """f(A) v from `products` products with A, by Lanczos; memory products x n.
 
     Error: that of the best polynomial approximation of f of degree products - 1 on the spectrum
-    (Saad, SIAM J. Numer. Anal. 1992). All basis vectors are kept and reorthogonalized: they are
-    needed for f(A) v anyway, and without orthogonality converged eigenvalues come back as copies,
-    which spend products on nothing. No `measure`: see `probe`.
+    (Saad, SIAM J. Numer. Anal. 1992); not a number where the projected A is indefinite. All basis
+    vectors are kept and reorthogonalized: they are needed for f(A) v anyway, and without
+    orthogonality converged eigenvalues come back as copies, which spend products on nothing. No
+    `measure`: see `measure_of`.
     """
 
     operator: lx.AbstractLinearOperator
@@ -158,8 +161,8 @@ class KrylovSpectrum(eqx.Module):
         basis, values, vectors = lanczos(flat_product(self.operator), v, self.products)
         # They lie within the spectrum, and see more of it than a probe with a random vector.
         slack = jnp.asarray(self.slack, values.dtype)
-        sound = definite(values, jnp.maximum(_rounding(values), slack))
-        scale = sound * jnp.linalg.norm(v) * vectors[0]
+        unsound = is_indefinite(values, jnp.maximum(_rounding(values), slack))
+        scale = jnp.where(unsound, jnp.nan, 1) * jnp.linalg.norm(v) * vectors[0]
         values = jnp.maximum(values, -slack)
         return [matvec(basis.T, matvec(vectors, f(values) * scale)) for f in functions]
 
@@ -192,6 +195,21 @@ def lanczos(product: Scalar, v: Inexact[Array, " n"], steps: int) -> tuple[Array
     carry = empty, start, jnp.zeros((), v.dtype)
     (basis, _, _), (alpha, beta) = jax.lax.scan(step, carry, jnp.arange(steps))
     return basis, *_tridiagonal(alpha, beta)
+
+
+def measure_of(operator: lx.AbstractLinearOperator) -> tuple[Measure, int]:
+    """The measure of an operator that is known by products, and how many of them it took.
+
+    All eigenvalues of few unknowns; beyond `FEW` those of `probe`, with which means of f over the
+    spectrum err by about sqrt(2 / n) times the spread of f, and more where f varies below the
+    smallest eigenvalue that so few products find.
+    """
+    n = operator.in_size()
+    if n > FEW:
+        return probe(operator), PROBES
+    matrix = operator.as_matrix()
+    values = jnp.linalg.eigvalsh((matrix + matrix.T) / 2)
+    return (values, jnp.full_like(values, 1 / n)), n
 
 
 def probe(operator: lx.AbstractLinearOperator, products: int = PROBES) -> Measure:

@@ -5,18 +5,18 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Inexact
 
-from .filters import read_out_variance
 from .processes import Schedule, Vector, num_steps
 from .spectra import Measure
 
 
-def law_stats(measure: Measure, schedule: Schedule, dt: Any, dtype: Any) -> dict[str, Array]:
-    """The entries of `SPU`'s `stats` that follow from spectrum, schedule and step (None: none)."""
+def law_stats(measure: Measure, schedule: Schedule, process: Any, dtype: Any) -> dict[str, Array]:
+    """The entries of `SPU`'s `stats` that follow from spectrum, schedule and process."""
     values, weights = measure
     largest, smallest = jnp.max(values), jnp.maximum(jnp.min(values), 0)
     time, temperature = (jnp.asarray(x, dtype) for x in (schedule.time, schedule.temperature))
     values = jnp.maximum(values, 0)
-    variances = read_out_variance(values, time, schedule.burn_in, schedule.average)
+    variances = process.variance(values, schedule)
+    dt = getattr(process, "dt", None)
     singular = smallest == 0
     return {
         "time": time,

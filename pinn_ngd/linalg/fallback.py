@@ -1,0 +1,129 @@
+"""A solver that falls back on another."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Bool, PyTree
+
+from ._ravel import all_finite, dtype_of, ravel, size, unravel
+from .capabilities import is_iterative
+from .guards import Answer, is_empty
+from .operators import adjoint
+
+DOUBT = 0.25  # the power of eps that a direct solver may miss: 1e-4, and 2e-2 in float32
+
+
+class Fallback(lx.AbstractLinearSolver[Any]):
+    """Solve with `primary`; where that fails, solve again with `secondary`.
+
+    Failure is a vector or solution with a non-finite entry or an unsuccessful `lineax.RESULTS`. A
+    direct primary that assumes full rank (QR, Cholesky, LU) calls everything a success; it fails
+    where its residual is too large, or where it misses the known solution A^H y of the right-hand
+    side A A^H y for a random y, both by more than eps^(1/4): that costs another solve with its
+    factor. Operators without rows or columns are left to neither.
+
+    The secondary solver runs (and factors the operator) only after a failure, except under `vmap`,
+    where both run. `stats["fallback"]` tells which solution was returned, beside the stats of
+    `primary`.
+    """
+
+    primary: lx.AbstractLinearSolver
+    secondary: lx.AbstractLinearSolver
+
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
+        if is_empty(operator):
+            return None, operator
+        # The secondary's factorization would cost its full price on every success: postponed.
+        return self.primary.init(operator, options), operator
+
+    def compute(
+        self, state: Any, vector: PyTree[Array], options: dict[str, Any]
+    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
+        primary_state, operator = state
+        if is_empty(operator):
+            zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), operator.in_structure())
+            return zero, lx.RESULTS.successful, {"fallback": jnp.asarray(False)}
+        first, result, stats = _attempt(self.primary, primary_state, operator, vector, options)
+        failed = (result != lx.RESULTS.successful) | ~all_finite((vector, first))
+        if self.primary.assume_full_rank() and not is_iterative(self.primary):
+            probe = _Probe(operator)
+            again, _, _ = self.primary.compute(primary_state, probe.vector, options)
+            failed = failed | probe.is_missed(again) | probe.is_left(vector, first)
+
+        def other() -> tuple[PyTree[Array], lx.RESULTS]:
+            state = self.secondary.init(operator, options)
+            return _attempt(self.secondary, state, operator, vector, options)[:2]
+
+        value, result = jax.lax.cond(failed, other, lambda: (first, result))
+        return value, result, {**stats, "fallback": failed}
+
+    def transpose(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        primary_state, operator = state
+        if not is_empty(operator):
+            primary_state, options = self.primary.transpose(primary_state, options)
+        return (primary_state, operator.transpose()), options
+
+    def conj(self, state: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        primary_state, operator = state
+        if not is_empty(operator):
+            primary_state, options = self.primary.conj(primary_state, options)
+        return (primary_state, lx.conj(operator)), options
+
+    @property
+    def matrix_free(self) -> bool:
+        """Whether neither solver needs the matrix."""
+        return is_iterative(self.primary) and is_iterative(self.secondary)
+
+    def assume_full_rank(self) -> bool:
+        return self.primary.assume_full_rank() and self.secondary.assume_full_rank()
+
+
+def _attempt(
+    solver: lx.AbstractLinearSolver,
+    state: Any,
+    operator: lx.AbstractLinearOperator,
+    vector: PyTree[Array],
+    options: dict[str, Any],
+) -> Answer:
+    """What a solver answers; no success of an iterative one where numbers are not finite.
+
+    CG stops at once, and content, at a residual that is no number.
+    """
+    value, result, stats = solver.compute(state, vector, options)
+    if is_iterative(solver):
+        wrong = ~all_finite((vector, operator.mv(value))) & (result == lx.RESULTS.successful)
+        result = lx.RESULTS.where(wrong, lx.RESULTS.nonfinite_input, result)
+    return value, result, stats
+
+
+class _Probe:
+    """A right-hand side A z whose solution z = A^H y is known, whatever the rank of A."""
+
+    def __init__(self, operator: lx.AbstractLinearOperator):
+        self.operator, self.adjoint = operator, adjoint(operator)
+        structure = operator.out_structure()
+        y = jax.random.normal(jax.random.key(0), (size(structure),), dtype_of(structure))
+        self.solution = self.adjoint.mv(unravel(y, structure))
+        self.vector = operator.mv(self.solution)
+
+    def is_missed(self, found: PyTree[Array]) -> Bool[Array, ""]:
+        """Whether what a solver found is not z: a lost rank leaves rounding over rounding."""
+        error = _norm(jax.tree.map(jnp.subtract, found, self.solution))
+        return _exceeds(error, _norm(self.solution))
+
+    def is_left(self, vector: PyTree[Array], found: PyTree[Array]) -> Bool[Array, ""]:
+        """Whether A^H (b - A x) is too large beside |A| |b|: of an x beyond all bounds it is."""
+        residual = jax.tree.map(jnp.subtract, vector, self.operator.mv(found))
+        scale = _norm(self.vector) / _norm(self.solution)  # at most |A|, and near it
+        return _exceeds(_norm(self.adjoint.mv(residual)), scale * _norm(vector))
+
+
+def _norm(tree: PyTree[Array]) -> Array:
+    return jnp.linalg.norm(ravel(tree, dtype_of(tree)))
+
+
+def _exceeds(error: Array, scale: Array) -> Bool[Array, ""]:
+    tolerance = float(jnp.finfo(error.dtype).eps) ** DOUBT
+    return ~(error <= tolerance * scale)  # NaN too
