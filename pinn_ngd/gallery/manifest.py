@@ -35,6 +35,8 @@ FIGURES: dict[str, Callable[[Job], Made]] = {
     ),
     "heat-1d": one_run("heat-1d"),
     "ritz-1d": one_run("ritz-1d"),
+    "wave-1d": one_run("wave-1d"),
+    "burgers-1d": one_run("burgers-1d"),
     "rejected-steps": rejected_steps,
     "mixture-paths": mixture_paths,
     "lorenz-63": one_run("lorenz-63"),

@@ -1,0 +1,77 @@
+"""Viscous Burgers equation that forms a shock, u_t + u u_x = (0.01 / pi) u_xx.
+
+u = -sin(pi x) at t = 0 on (-1, 1), u = 0 at both ends; by t = 1 there is a layer of width 0.01 at
+x = 0, where points are added. Exact by the Cole-Hopf transform with Gauss-Hermite quadrature.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from pinn_ngd import (
+    Interval,
+    Problem,
+    Residual,
+    ResidualObjective,
+    Sobol,
+    SpaceTime,
+    spatial_gradient,
+    spatial_laplacian,
+    time_derivative,
+)
+from pinn_ngd.models import MLP
+from pinn_ngd.quadrature import GaussLegendre
+
+VISCOSITY = 0.01 / np.pi
+NODES, WEIGHTS = np.polynomial.hermite.hermgauss(120)
+
+
+def exact(x):
+    """Ratio of two integrals of exp(-cos(pi y) / (2 pi nu)) over a Gaussian of variance 2 nu t."""
+    time = jnp.maximum(x[0], 1e-12)
+    y = x[1] - jnp.sqrt(4 * VISCOSITY * time) * jnp.asarray(NODES, x.dtype)
+    exponent = (1 - jnp.cos(jnp.pi * y)) / (2 * np.pi * VISCOSITY)
+    exponent = exponent + jnp.log(jnp.asarray(WEIGHTS, x.dtype))
+    mass = jnp.exp(exponent - jnp.max(exponent))
+    return -jnp.sum(mass * jnp.sin(jnp.pi * y)) / jnp.sum(mass)
+
+
+def problem(
+    *, width: int = 20, depth: int = 3, interior: int = 1024, boundary: int = 88,
+    boundary_weight: float = 100.0, ridge: float = 2.0, seconds: float = 120.0,
+) -> Problem:  # fmt: skip
+    domain = SpaceTime(Interval(0.0, 1.0), Interval(-1.0, 1.0))
+
+    def equation(u, x):
+        convection = u(x) * spatial_gradient(u)(x)[0]
+        return time_derivative(u)(x) + convection - VISCOSITY * spatial_laplacian(u)(x)
+
+    terms = [
+        Residual(equation, Sobol(domain, interior), name="interior"),
+        Residual(
+            lambda u, x: u(x) + jnp.sin(jnp.pi * x[1]),
+            Sobol(domain.initial(), boundary, seed=1),
+            boundary_weight,
+            "initial",
+        ),
+        Residual(
+            lambda u, x: u(x),
+            Sobol(domain.lateral(), boundary, seed=2),
+            boundary_weight,
+            "lateral",
+        ),
+    ]
+    sizes = (2, *(width,) * depth, 1)
+    return Problem(
+        name="burgers-1d",
+        description="viscous Burgers equation with a shock, points that find it",
+        objective=ResidualObjective(terms),
+        model=lambda key: MLP(sizes, key=key, domain=domain, scale=ridge),
+        domain=domain,
+        evaluation=GaussLegendre(domain, 151).quadrature(),
+        exact=exact,
+        seconds=seconds,
+        settings=dict(
+            width=width, depth=depth, interior=interior, boundary=boundary,
+            boundary_weight=boundary_weight, ridge=ridge,
+        ),
+    )  # fmt: skip
