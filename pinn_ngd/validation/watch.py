@@ -6,7 +6,6 @@ from typing import Any
 from jaxtyping import PyTree
 
 from ..objectives import AbstractObjective
-from ..quadrature import Quadrature
 from .estimate import ErrorEstimate, Estimator, domain_points, is_pointwise
 from .held_out import HeldOut, Look, can_hold_out, masses_of
 from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
@@ -67,7 +66,7 @@ class Watch:
             self.look = self.held(model)
             self.start_loss = self.before = self.look.loss
 
-    def look_at(self, model: PyTree, batch: tuple[Quadrature, ...]) -> Numbers:
+    def look_at(self, model: PyTree, batch: Any) -> Numbers:
         """Evaluate the residuals, held-out ones and those of the batch that the model was trained
         on, term by term; returns numbers for the history."""
         if self.held is None:
