@@ -104,7 +104,8 @@ class _Loop:
         self.watch, self.objective = watch, watch.objective
         self.tolerance = ROUNDING_TOLERANCE if tolerance is None else tolerance
         measure = watch.measure if watch.held is not None else None
-        self.estimation = EvaluationClock(measure, first_after=FIRST_ESTIMATE)
+        wait = FIRST_ESTIMATE if tolerance is None else 0.0  # someone waits for the estimate
+        self.estimation = EvaluationClock(measure, first_after=wait)
 
     def run(self, model: PyTree, key: PRNGKeyArray, *, resume: bool) -> TrainResult:
         self.carry = Carry(as_arrays(model), as_arrays(model), None)
@@ -131,10 +132,10 @@ class _Loop:
             self._restore(load_checkpoint(self.checkpoint.path, like=(model, state)))
         elif self.checkpoint is not None:
             Path(self.checkpoint.path).unlink(missing_ok=True)
-        self.watch.start(self.carry.model)
         self.ready = True
-        self.compile_seconds += time.perf_counter() - begun
         self._tell_the_start(resume)
+        self.watch.start(self.carry.model)
+        self.compile_seconds += time.perf_counter() - begun
 
     def _set_key(self, key: PRNGKeyArray) -> None:
         self.key = typed_key(key)
@@ -150,7 +151,8 @@ class _Loop:
         self.solves = dict(snapshot.solves)
         self.carry = Carry(snapshot.model, snapshot.model, snapshot.state)
         self.watch.restore(dict(snapshot.watch))
-        self.objective, self.batch = self.watch.objective, self._draw(0)
+        self.objective = self.watch.objective
+        self.batch = self._draw(0)
         if self.watch.pending and self.watch.refine_at(snapshot.model):
             self._take_new_points()
 
@@ -323,9 +325,8 @@ class _Loop:
         if self.ready and self.watch.estimate is None and ending.status not in CUT:
             self._estimate()
         self._save()
-        if self.history:
-            fitted = self.objective, self.carry.model, self.batch
-            ending = judged(ending, self.history[-1], self.watch, fitted)
+        fitted = self.objective, self.carry.model, self.batch
+        ending = judged(ending, self.history, self.watch, fitted)
         return self._tell_the_end(ending)
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:

@@ -14,15 +14,18 @@ OVERFITTED_GAP = 100.0
 SOLVED = 1e-6  # of the held-out loss at the start: below, a gap between small losses is harmless
 
 
-def judged(ending: Ending, last: Record, watch: Watch, fitted: tuple[Any, Any, Any]) -> Ending:
+def judged(
+    ending: Ending, history: list[Record], watch: Watch, fitted: tuple[Any, Any, Any]
+) -> Ending:
     """The `verdict` on a run where there is something to judge by.
 
     `fitted` are objective, model and batch. An objective of one's own tells only its loss.
     """
     known = watch.held is not None or ending.status == "stalled"
-    if ending.status in CUT or not known or not isinstance(fitted[0], AbstractObjective):
+    judgeable = known and history and isinstance(fitted[0], AbstractObjective)
+    if ending.status in CUT or not judgeable:
         return ending
-    return verdict(ending, last, watch, rounding_level(*fitted))
+    return verdict(ending, history[-1], watch, rounding_level(*fitted))
 
 
 def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> Ending:

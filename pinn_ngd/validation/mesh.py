@@ -22,7 +22,8 @@ Mesh = tuple[tuple[Path, ...], ...]
 GROWTH = 1.5  # rows after a refinement, and points of two halves together
 LARGEST_GROWTH = 1.8  # of one refinement: a last large cell must not double everything
 LARGEST_CUT = 3  # dimensions in which cells are cut; above, they only get more points
-REDUCTION = 0.25  # what a halving is expected to leave of a cell's residual
+FOCUS = 4.0  # how much more the share of the residual counts than the share of the points
+REDUCTION = 0.5  # what a halving is expected to leave of a cell's residual
 
 
 def starting_mesh(objective: AbstractObjective) -> Mesh:
@@ -117,8 +118,9 @@ def refined(objective: AbstractObjective, mesh: Mesh, points: Any, masses: Any) 
 
     `points` and `masses` are those of the held-out rules of the mesh, an array a term: where, and
     how much each adds to the loss. Cells are refined one after the other, always the one with the
-    largest sum of its share of the held-out loss and its share of all points: where the residual is
-    large first, everywhere else in proportion. The same mesh where no rule can be refined.
+    largest sum of its share of the held-out loss (times `FOCUS`) and its share of all points: where
+    the residual is large first, everywhere else in proportion. The same mesh where no rule can be
+    refined.
     """
     cells = _cells(objective, mesh, points, masses)
     rows = sum(cell.rule.size for cell in cells)
@@ -126,7 +128,7 @@ def refined(objective: AbstractObjective, mesh: Mesh, points: Any, masses: Any) 
     order = itertools.count()
 
     def entry(cell: _Cell) -> tuple[float, int, _Cell]:
-        return -(cell.expected / total + cell.rule.size / rows), next(order), cell
+        return -(FOCUS * cell.expected / total + cell.rule.size / rows), next(order), cell
 
     heap = [entry(cell) for cell in cells]
     heapq.heapify(heap)

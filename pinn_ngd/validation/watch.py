@@ -49,7 +49,8 @@ class Watch:
     @property
     def state(self) -> dict[str, Any]:
         """What decisions depend on, as plain numbers and tuples."""
-        losses = {"start": self.start_loss, "before": self.before, "grown_at": self.grown_at}
+        before = self.before if self.look is None else self.look.loss
+        losses = {"start": self.start_loss, "before": before, "grown_at": self.grown_at}
         return {"mesh": self.mesh, "pending": self.pending, **losses}
 
     def restore(self, state: dict[str, Any]) -> None:

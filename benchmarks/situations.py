@@ -1,0 +1,198 @@
+"""Problems in which a small loss used to hide a wrong solution, as a new user would write them.
+
+Each is a copy of the nearest shipped problem with another equation, on few points.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinn_ngd import (
+    Box,
+    GaussLegendre,
+    Interval,
+    Problem,
+    Residual,
+    ResidualObjective,
+    SpaceTime,
+    laplacian,
+    load_problem,
+    spatial_gradient,
+    spatial_laplacian,
+    time_derivative,
+)
+from pinn_ngd.models import MLP
+
+Domain = Interval | Box | SpaceTime
+
+
+def with_network(
+    name: str, domain: Domain, terms: list[Residual], exact: Callable, *, outputs: int = 1,
+    hidden: tuple[int, ...] = (20, 20, 20), scale: float = 2.0,
+) -> Problem:  # fmt: skip
+    """A problem with a plain tanh network, evaluated on points of its own."""
+    sizes = (domain.dimension, *hidden, outputs)
+    return Problem(
+        name=name,
+        description=name,
+        objective=ResidualObjective(terms),
+        model=lambda key: MLP(sizes, key=key, domain=domain, scale=scale),
+        domain=domain,
+        evaluation=GaussLegendre(domain, 2001 if domain.dimension == 1 else 151).quadrature(),
+        exact=exact,
+    )
+
+
+def dirichlet(
+    name: str, domain: Domain, equation: Callable, exact: Callable, points: int, **network: Any
+) -> Problem:
+    """An equation inside and the exact solution on the boundary."""
+    terms = [
+        Residual(equation, GaussLegendre(domain, points), name="interior"),
+        Residual(
+            lambda u, x: u(x) - exact(x),
+            GaussLegendre(domain.boundary(), points),
+            100.0,
+            "boundary",
+        ),
+    ]
+    return with_network(name, domain, terms, exact, **network)
+
+
+def poisson(periods: int = 4, points: int = 24, width: int = 24) -> Problem:
+    """-Laplace u = f with u = sin(k pi x) sin(k pi y)."""
+    k = periods * jnp.pi
+
+    def exact(x):
+        return jnp.sin(k * x[0]) * jnp.sin(k * x[1])
+
+    domain = Box((0.0, 0.0), (1.0, 1.0))
+    return dirichlet(
+        f"poisson, {periods} periods", domain, lambda u, x: laplacian(u)(x) + 2 * k**2 * exact(x),
+        exact, points, hidden=(width,) * 3,
+    )  # fmt: skip
+
+
+def kovasznay(reynolds: float = 20.0, points: int = 14) -> Problem:
+    """Navier-Stokes behind a grid (Kovasznay 1948), velocity and pressure."""
+    domain = Box((-0.5, -0.5), (1.0, 1.5))
+    rate = reynolds / 2 - np.sqrt(reynolds**2 / 4 + 4 * np.pi**2)
+
+    def exact(x):
+        decay, angle = jnp.exp(rate * x[0]), 2 * jnp.pi * x[1]
+        across = rate / (2 * jnp.pi) * decay * jnp.sin(angle)
+        return jnp.stack([1 - decay * jnp.cos(angle), across, (1 - decay**2) / 2])
+
+    def equation(u, x):
+        value, slope, second = u(x), jax.jacfwd(u)(x), laplacian(u)(x)
+        momentum = slope[:2] @ value[:2] + slope[2] - second[:2] / reynolds
+        return jnp.stack([momentum[0], momentum[1], slope[0, 0] + slope[1, 1]])
+
+    return dirichlet("kovasznay", domain, equation, exact, points, hidden=(18,) * 3, outputs=3)
+
+
+def convection(speed: float = 30.0, points: int = 24) -> Problem:
+    """u_t + c u_x = 0, periodic in space."""
+    domain = SpaceTime(Interval(0.0, 1.0), Interval(0.0, 2 * np.pi))
+    period = np.asarray([0.0, 2 * np.pi])
+
+    def exact(x):
+        return jnp.sin(x[1] - speed * x[0])
+
+    terms = [
+        Residual(
+            lambda u, x: time_derivative(u)(x) + speed * spatial_gradient(u)(x)[0],
+            GaussLegendre(domain, points),
+            name="interior",
+        ),
+        Residual(
+            lambda u, x: u(x) - exact(x), GaussLegendre(domain.initial(), points), 100.0, "initial"
+        ),
+        Residual(
+            lambda u, x: u(x) - u(x + period),
+            GaussLegendre(domain.lateral().faces[0], points),
+            100.0,
+            "periodic",
+        ),
+    ]
+    return with_network("convection", domain, terms, exact)
+
+
+def two_frequencies(points: int = 64) -> Problem:
+    """u = sin(2 pi x) + 0.1 sin(50 pi x), with a first layer that oscillates far too fast."""
+
+    def exact(x):
+        return jnp.sin(2 * jnp.pi * x[0]) + 0.1 * jnp.sin(50 * jnp.pi * x[0])
+
+    def source(x):
+        fast = 250 * jnp.pi**2 * jnp.sin(50 * jnp.pi * x[0])
+        return 4 * jnp.pi**2 * jnp.sin(2 * jnp.pi * x[0]) + fast
+
+    return dirichlet(
+        "two frequencies", Interval(0.0, 1.0), lambda u, x: laplacian(u)(x) + source(x), exact,
+        points, hidden=(20, 20), scale=60.0,
+    )  # fmt: skip
+
+
+def rod(points: int = 20) -> Problem:
+    """Heat in a rod of 5 cm over an hour, in kelvin, meters and seconds."""
+    length, diffusivity = 0.05, 1e-7
+    domain = SpaceTime(Interval(0.0, 3600.0), Interval(0.0, length))
+
+    def exact(x):
+        decay = jnp.exp(-diffusivity * (jnp.pi / length) ** 2 * x[0])
+        return 300 + 20 * decay * jnp.sin(jnp.pi * x[1] / length)
+
+    terms = [
+        Residual(
+            lambda u, x: time_derivative(u)(x) - diffusivity * spatial_laplacian(u)(x),
+            GaussLegendre(domain, points),
+            name="interior",
+        ),
+        Residual(
+            lambda u, x: u(x) - exact(x), GaussLegendre(domain.initial(), points), 100.0, "initial"
+        ),
+        Residual(lambda u, x: u(x) - 300.0, GaussLegendre(domain.lateral(), points), 100.0, "ends"),
+    ]
+    return with_network("rod in SI units", domain, terms, exact, hidden=(20, 20))
+
+
+def helmholtz_line(k: float = 10.0, points: int = 40) -> Problem:
+    """u'' + k^2 u = k^2 x with u = sin(k x) + x."""
+
+    def exact(x):
+        return jnp.sin(k * x[0]) + x[0]
+
+    return dirichlet(
+        "helmholtz, k = 10", Interval(0.0, 1.0),
+        lambda u, x: laplacian(u)(x) + k**2 * (u(x) - x[0]), exact, points, hidden=(14, 14),
+    )  # fmt: skip
+
+
+def helmholtz_square(points: int = 24) -> Problem:
+    """Laplace u + (4 pi)^2 u = f with u = sin(pi x) sin(4 pi y)."""
+
+    def exact(x):
+        return jnp.sin(jnp.pi * x[0]) * jnp.sin(4 * jnp.pi * x[1])
+
+    return dirichlet(
+        "helmholtz, k = 4 pi", Box((0.0, 0.0), (1.0, 1.0)),
+        lambda u, x: laplacian(u)(x) + 16 * jnp.pi**2 * u(x) + jnp.pi**2 * exact(x), exact, points,
+        hidden=(22,) * 3,
+    )  # fmt: skip
+
+
+SITUATIONS: dict[str, Callable[[], Problem]] = {
+    "wave": lambda: load_problem("wave-1d"),
+    "poisson-4": poisson,
+    "burgers": lambda: load_problem("burgers-1d"),
+    "kovasznay": kovasznay,
+    "convection": convection,
+    "two-frequencies": two_frequencies,
+    "rod": rod,
+    "helmholtz-10": helmholtz_line,
+    "helmholtz-4pi": helmholtz_square,
+}

@@ -1,0 +1,172 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinn_ngd import (
+    Box,
+    Energy,
+    EnergyObjective,
+    GaussLegendre,
+    Residual,
+    ResidualObjective,
+    estimate_error,
+    laplacian,
+    relative_h1,
+    relative_l2,
+)
+from pinn_ngd.models import MLP
+from pinn_ngd.validation import Estimator, HeldOut, Tangent
+from pinn_ngd.validation.estimate import domain_points, is_pointwise
+from tests.validation.conftest import LINE, Sines, poisson
+
+POINTS = GaussLegendre(LINE, 60).quadrature()
+SOLUTION = (1.0, 0.3, -0.2)
+
+
+def test_the_error_of_a_linear_model_is_estimated_exactly():
+    model = Sines(jnp.asarray([1.1, 0.2, 0.0]))
+    estimate = estimate_error(poisson(SOLUTION), model)
+    error = Sines(model.coefficients - jnp.asarray(SOLUTION))
+    scale = relative_l2(Sines(2.0 * model.coefficients), model, POINTS)
+    assert scale == pytest.approx(1.0)  # errors are relative to the model, not to the solution
+    true = [f(lambda x: model(x) - error(x), model, POINTS) for f in (relative_l2, relative_h1)]
+    assert estimate.relative_l2 == pytest.approx(true[0], rel=1e-8)
+    assert estimate.relative_h1 == pytest.approx(true[1], rel=1e-8)
+    assert estimate.reliable
+    assert estimate.unexplained < 1e-8
+
+
+def test_the_estimated_error_is_the_error_at_every_point_and_its_correction_the_solution():
+    model = Sines(jnp.asarray([1.1, 0.2, 0.0]))
+    estimate = estimate_error(poisson(SOLUTION), model)
+    exact = Sines(jnp.asarray(SOLUTION))
+    x = jnp.asarray([0.37])
+    assert estimate.error(x) == pytest.approx(float(model(x) - exact(x)), rel=1e-9)
+    assert relative_l2(estimate.corrected, exact, POINTS) < 1e-12
+
+
+def test_an_error_that_the_parameters_cannot_make_is_no_reliable_estimate():
+    model = Sines(jnp.asarray([1.0, 0.3]))  # the third sine of the solution is missing
+    estimate = estimate_error(poisson(SOLUTION), model)
+    assert not estimate.reliable
+    assert estimate.unexplained > 0.9
+
+
+def test_units_do_not_matter():
+    model = Sines(jnp.asarray([1.1, 0.2, 0.0]))
+    plain = estimate_error(poisson(SOLUTION), model)
+    for equation, unknown in ((1e6, 1.0), (1.0, 1e3), (1e-5, 1e-4)):
+        solution = [unknown * c for c in SOLUTION]
+        scaled = Sines(unknown * model.coefficients)
+        other = estimate_error(poisson(solution, scale=equation), scaled)
+        assert other.relative_l2 == pytest.approx(plain.relative_l2, rel=1e-6)
+
+
+def test_a_network_near_the_solution_knows_its_error():
+    net = MLP((1, 10, 1), key=jax.random.key(1), domain=LINE)
+    objective = ResidualObjective(
+        [
+            Residual(lambda u, x: laplacian(u)(x) - laplacian(net)(x), GaussLegendre(LINE, 12)),
+            Residual(lambda u, x: u(x) - net(x), GaussLegendre(LINE.boundary(), 1), 100.0),
+        ]
+    )
+    near = jax.tree.map(lambda leaf: leaf * (1 + 1e-4), net)
+    estimate = estimate_error(objective, near)
+    assert estimate.reliable
+    assert estimate.relative_l2 == pytest.approx(relative_l2(near, net, POINTS), rel=1e-2)
+
+
+def test_vectors_and_unknown_coefficients():
+    class Two(eqx.Module):
+        parts: tuple[Sines, Sines]
+        k: jax.Array
+
+        def __call__(self, x):
+            return jnp.stack([part(x) for part in self.parts])
+
+    right = Two((Sines(jnp.asarray([1.0, 0.5])), Sines(jnp.asarray([0.2, -1.0]))), jnp.asarray(2.0))
+
+    def equation(u, x):
+        return jnp.append(laplacian(u)(x) - laplacian(right)(x), (u.k - 2.0))
+
+    ends = Residual(lambda u, x: u(x), GaussLegendre(LINE.boundary(), 1))
+    objective = ResidualObjective([Residual(equation, GaussLegendre(LINE, 8)), ends])
+    wrong = Two((Sines(jnp.asarray([1.1, 0.5])), Sines(jnp.asarray([0.2, -0.9]))), jnp.asarray(3.0))
+    estimate = estimate_error(objective, wrong)
+    error = relative_l2(wrong, right, POINTS) * relative_l2(lambda x: 0 * right(x), right, POINTS)
+    size = relative_l2(lambda x: right(x) + wrong(x), right, POINTS)
+    assert estimate.relative_l2 == pytest.approx(error / size, rel=1e-8)
+    assert estimate.error.step.k == pytest.approx(1.0)
+
+
+def test_the_minimizer_of_an_energy_is_known_by_its_gradient():
+    exact = Sines(jnp.asarray(SOLUTION))
+
+    def density(x, features):
+        return 0.5 * features[1] ** 2 + laplacian(exact)(x) * features[0]
+
+    model = Sines(jnp.asarray([1.1, 0.2, 0.0]))
+    objective = EnergyObjective([Energy(density, GaussLegendre(LINE, 12))])
+    estimate = estimate_error(objective, model)
+    assert relative_l2(estimate.corrected, exact, POINTS) < 1e-8
+    assert estimate.reliable
+
+
+def test_the_tangent_is_a_difference_quotient():
+    model = MLP((1, 5, 1), key=jax.random.key(0))
+    step = jax.tree.map(jnp.ones_like, model)
+    moved = jax.tree.map(lambda leaf: leaf + 1e-6, model)
+    back = jax.tree.map(lambda leaf: leaf - 1e-6, model)
+    x = jnp.asarray([0.3])
+    quotient = (moved(x) - back(x)) / 2e-6
+    assert Tangent(model, step)(x) == pytest.approx(float(quotient), rel=1e-8)
+
+
+def test_norms_are_taken_inside_and_on_points_of_their_own():
+    objective = poisson(SOLUTION)
+    points = domain_points(objective)
+    assert float(jnp.sum(points.weights)) == pytest.approx(1.0)
+    trained = np.asarray(objective.batch()[0].points)
+    assert not set(np.ravel(points.points)) & set(np.ravel(trained))
+
+
+def test_what_is_no_function_of_a_point_has_no_estimate():
+    points = domain_points(poisson(SOLUTION))
+    assert is_pointwise(Sines(jnp.ones(2)), points)
+    assert not is_pointwise(jnp.ones(3), points)
+    assert not is_pointwise(lambda x, y: x + y, points)
+
+
+def test_large_systems_are_refused_before_they_are_formed():
+    square = Box((0.0, 0.0), (1.0, 1.0))
+    objective = ResidualObjective([Residual(lambda u, x: u(x), GaussLegendre(square, 80))])
+    model = MLP((2, 300, 300, 1), key=jax.random.key(0))
+    assert not Estimator(objective).affordable(model)
+    assert Estimator(poisson(SOLUTION)).affordable(model)
+
+
+def test_held_out_losses_by_term_and_the_worst_point():
+    objective = poisson(SOLUTION, inside="residual", ends="residual")
+    exact = Sines(jnp.asarray(SOLUTION))
+    look = HeldOut(objective)(lambda x: exact(x) + x[0])  # wrong at the right end only
+    assert list(look.terms) == ["residual 1", "residual 2"]
+    assert look.terms["residual 1"] < 1e-20
+    assert look.terms["residual 2"] == pytest.approx(0.5)
+    assert (look.worst, look.where) == ("residual 2", (1.0,))
+    assert look.loss == pytest.approx(sum(float(mass.sum()) for mass in look.masses))
+
+
+def test_a_model_that_is_right_at_its_points_only_is_found_out():
+    objective = poisson(SOLUTION)
+    nodes = objective.batch()[0].points[:, 0]
+    exact = Sines(jnp.asarray(SOLUTION))
+
+    def vanishes(u, x):
+        return u(x) - exact(x) + 0 * x[0]
+
+    values = ResidualObjective([Residual(vanishes, objective.rules[0])])
+    wrong = lambda x: exact(x) + 1e3 * jnp.prod(x[0] - nodes)  # noqa: E731
+    assert float(values.loss(wrong, values.batch())) < 1e-20
+    assert HeldOut(values)(wrong).loss > 1e-9
