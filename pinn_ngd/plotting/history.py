@@ -91,8 +91,8 @@ def _losses(
         values = column(history, name)
         seen = np.isfinite(values) & (values > 0)
         if seen.any():
-            sparse = "." if seen.sum() < 3 else ""
-            ax.plot(step[seen], values[seen], style + sparse, color=color, label=label)
+            dots = {"marker": "o", "markersize": 2.5} if seen.sum() < 30 else {}
+            ax.plot(step[seen], values[seen], style, color=color, label=label, **dots)  # pyright: ignore
     _mark(ax, step, loss, rejected, label="rejected")
     ax.set_yscale("log")
     look.decades(ax.yaxis)
