@@ -81,12 +81,13 @@ def moments(result: TrainResult) -> list[tuple[float, float, float]]:
 def row(record: dict[str, Any]) -> str:
     """A line of the table; an estimate that is not reliable stands as a lower bound."""
     bound = "" if record.get("reliable", True) else "at least "
+    unknown = record.get("unexplained", 1.0) > 0.5
     number = "{:.1e}".format
     cells = [
         record["name"], str(record["seed"]), record["status"], number(record["loss"]),
         "" if record["held_out"] is None else number(record["held_out"]),
         "{} to {}".format(*record["points"]), number(record["true"]),
-        bound + number(record["estimate"]) if "estimate" in record else "",
+        "not known" if unknown else bound + number(record["estimate"]),
         number(record["unexplained"]) if "estimate" in record else "",
         number(record["corrected"]) if "estimate" in record else "",
         f"{record['seconds']:.0f}", f"{record['compilation']:.0f}",

@@ -4,6 +4,7 @@ import json
 import re
 
 import jax
+import numpy as np
 import pytest
 import threadpoolctl
 from typer.testing import CliRunner
@@ -81,6 +82,38 @@ def test_solve_prints_a_summary_and_leaves_files(solved):
     config = json.loads((out / "config.json").read_text())
     assert config["settings"]["problem_settings"] == {"width": 4}
     assert config["settings"]["default_dtype"] == "float64"
+
+
+def test_solve_says_how_wrong_it_is(solved):
+    result, out = solved
+    for words in ("estimated relative L2 error", "held-out loss", "largest held-out residual"):
+        assert words in result.stdout
+    written = json.loads((out / "result.json").read_text())
+    assert written["estimate_reliable"] in (True, False)
+    assert written["worst_residual"]["term"] == "residual"
+    assert written["held_out_terms"]["residual"] == pytest.approx(written["held_out_loss"])
+    assert np.isfinite(written["corrected_relative_l2"])
+
+
+def test_a_tolerance_is_the_exit_code(file, tmp_path):
+    def run(tolerance, out):
+        return _run("solve", file, "--optimizer", "engd-tr", "--set", "width=8", "--steps", 60,
+                    "--tolerance", tolerance, "--out", tmp_path / out)  # fmt: skip
+
+    loose = run(1e-2, "loose")
+    assert loose.exit_code == 0, loose.stderr
+    assert "reached the tolerance" in loose.stdout
+    assert json.loads((tmp_path / "loose" / "result.json").read_text())["relative_l2"] < 2e-2
+    tight = run(1e-30, "tight")
+    assert tight.exit_code == 1
+    assert "reached the tolerance" not in tight.stdout
+
+
+def test_fixed_points_are_recorded(file, tmp_path):
+    result = _run("solve", file, "--steps", 50, "--fixed-points", "--out", tmp_path / "fixed")
+    assert result.exit_code == 0, result.stderr
+    config = json.loads((tmp_path / "fixed" / "config.json").read_text())
+    assert config["settings"]["fixed_points"] is True
 
 
 def test_solve_resumes_to_a_larger_budget(file, solved):

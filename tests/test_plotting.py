@@ -53,6 +53,36 @@ def test_error_panel_shows_the_error_in_its_own_unit():
     assert len(figure.axes) == 6  # a color bar for each
 
 
+def test_the_estimated_error_stands_beside_the_error():
+    square = Box((0.0, 0.0), (1.0, 1.0))
+
+    def estimate(x):
+        return jnp.asarray(2e-9, x.dtype) * x[0]
+
+    figure = plotting.plot_solution(model, exact, square, estimated_error=estimate)
+    panels = [ax for ax in figure.axes if ax.get_title()]
+    assert "estimated error" in panels[3].get_title()
+    np.testing.assert_allclose(panels[3].images[0].get_array().max(), 2.0, rtol=1e-5)
+    figure = plotting.plot_solution(model, None, UNIT, estimated_error=estimate)
+    assert "estimated error" in figure.axes[1].get_ylabel()
+
+
+def test_history_shows_held_out_losses_by_term_and_where_points_were_added():
+    history = _history(-1.0)
+    for line in history:
+        line |= {"held_out_loss": 2 * line["loss"], "points": 10 if line["step"] < 8 else 15}
+        line |= {f"{kind}_{term}": line["loss"] for kind in ("loss", "held_out") for term in "ab"}
+    history[-1]["estimated_relative_l2"] = 1e-9
+    figure = plotting.plot_history(history)
+    names = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {"loss", "held-out loss", "estimated error"} <= names
+    losses, terms, damping = figure.axes
+    assert [text.get_text() for text in terms.get_legend().get_texts()] == ["a", "b"]
+    assert damping.get_ylabel() == "damping"
+    lines = [line for line in losses.lines if line.get_linestyle() == ":"]
+    assert [line.get_xdata()[0] for line in lines] == [8]
+
+
 def test_time_runs_to_the_right():
     domain = SpaceTime(Interval(0.0, 2.0), UNIT)
     figure = plotting.plot_solution(lambda x: x[0], None, domain)

@@ -9,6 +9,7 @@ from .result import Ending, Record
 
 CUT = ("failed", "interrupted")
 INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results so far are kept")
+UNKNOWN = 0.5  # of the residual unexplained: the estimate says nothing
 ROUNDING = 1e3  # times what the last digits of the parameters do to the loss
 OVERFITTED_GAP = 100.0
 SOLVED = 1e-6  # of the held-out loss at the start: below, a gap between small losses is harmless
@@ -91,10 +92,16 @@ def estimate_in_words(watch: Watch) -> str:
         return ""
     if estimate.reliable:
         return f"Estimated relative L2 error {estimate.relative_l2:.1e}."
+    left = f"{100 * min(estimate.unexplained, 1.0):.0f} % of the held-out residual unexplained"
+    if estimate.unexplained > UNKNOWN:
+        return (
+            f"Not known to be solved: a correction of the network leaves {left}, so that its error "
+            "cannot be estimated. Cures: a larger network, more points, inputs and outputs of "
+            "order one."
+        )
     return (
         f"Estimated relative L2 error at least {estimate.relative_l2:.1e}: a correction of the "
-        f"network leaves {100 * min(estimate.unexplained, 1.0):.0f} % of the held-out residual "
-        "unexplained, so the error may be far larger."
+        f"network leaves {left}."
     )
 
 
