@@ -95,7 +95,11 @@ def test_solve_says_how_wrong_it_is(solved):
     assert np.isfinite(written["corrected_relative_l2"])
 
 
-def test_a_tolerance_is_the_exit_code(file, tmp_path):
+def test_a_tolerance_is_the_exit_code(tmp_path):
+    ends = ", Residual(lambda u, x: u(x), GaussLegendre(domain.boundary(), 1), 100.0, 'ends')"
+    term = "Residual(residual, GaussLegendre(domain, 6))"
+    file = _changed(tmp_path, term, term + ends)
+
     def run(tolerance, out):
         return _run("solve", file, "--optimizer", "engd-tr", "--set", "width=8", "--steps", 60,
                     "--tolerance", tolerance, "--out", tmp_path / out)  # fmt: skip

@@ -13,6 +13,7 @@ from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
 GAP = 4.0  # held-out over training loss from which on more points can help
 FALLING = 0.5  # of the last held-out loss: below, it still follows
 SMOOTH = 0.1  # of the held-out loss at the last growth: below, higher order pays more than cells
+NEGLIGIBLE = 1e-20  # of the held-out loss at the start: residuals smaller by 1e10 are left alone
 LARGEST_GROWTH = 64  # times the rows of the start
 
 Numbers = dict[str, float]
@@ -86,7 +87,10 @@ class Watch:
         A gap alone is harmless while the held-out loss still falls. In a run that `stalled` it
         does not. Energies, which may be negative, have no gap.
         """
-        if self.look is None or training_loss < 0 or not self.look.loss > GAP * training_loss:
+        if self.look is None or training_loss < 0:
+            return False
+        least = max(GAP * training_loss, NEGLIGIBLE * self.start_loss)
+        if not self.look.loss > least:
             return False
         return stalled or not self.look.loss < FALLING * self.before
 
