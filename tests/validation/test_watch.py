@@ -1,0 +1,228 @@
+"""What a watch decides, from losses that are made up."""
+
+import dataclasses
+import json
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinn_ngd import GaussLegendre, MonteCarlo, Residual, ResidualObjective, optimizers, train
+from pinn_ngd.models import MLP
+from pinn_ngd.training import Checkpoint
+from pinn_ngd.validation import Look, Watch
+from pinn_ngd.validation.watch import LARGEST_GROWTH
+from tests.training.helpers import InterruptAt, regression
+from tests.training.helpers import model as regression_model
+from tests.validation.conftest import LINE, Sines, poisson
+
+SOLUTION = (1.0, 0.3, -0.2)
+OBJECTIVE = poisson(SOLUTION)
+WRONG = Sines(jnp.asarray([0.5, -0.4, 0.1]))
+
+
+def made_up(loss, *, before=math.inf, start=1.0, grow=True, objective=OBJECTIVE):
+    """A watch that has seen the losses; every held-out point has its weight as its mass."""
+    watch = Watch(objective, grow=grow)
+    assert watch.held is not None
+    masses = tuple(watch.held.weights)
+    watch.look = Look(loss, {}, masses, "interior", (0.5,))
+    watch.before, watch.start_loss = before, start
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out", "before", "stalled", "gap"),
+    [
+        (1.0, 3.9, 3.9, False, False),  # as large, nearly
+        (1.0, 3.9, 3.9, True, False),
+        (1.0, 4.1, 4.1, False, True),
+        (1.0, 4.1, 8.0, False, True),  # falls too slowly
+        (1.0, 4.1, 8.3, False, False),  # still halves
+        (1.0, 4.1, 8.3, True, True),  # and nothing will
+        (1e-30, 9e-21, 9e-21, True, False),  # negligible against the start, which is 1
+        (1e-30, 1.1e-20, 1.1e-20, False, True),
+        (-1.0, 5.0, 5.0, True, False),  # an energy
+        (1.0, math.nan, 1.0, True, False),
+        (1.0, math.inf, 1.0, False, True),
+    ],
+)
+def test_a_gap_is_a_held_out_loss_that_no_longer_follows(training, held_out, before, stalled, gap):
+    assert made_up(held_out, before=before).gap(training, stalled=stalled) is gap
+
+
+def test_without_a_look_there_is_no_gap():
+    assert not Watch(OBJECTIVE, grow=True).gap(0.0, stalled=True)
+
+
+def test_only_a_watch_that_may_grow_adds_points():
+    fixed, blind = made_up(1.0, grow=False), Watch(OBJECTIVE, grow=True)
+    for watch in (fixed, blind):
+        assert not watch.refine()
+        assert (watch.points, watch.objective) == (10, OBJECTIVE)
+
+
+def test_the_first_growth_cuts_cells():
+    watch = made_up(0.3)
+    assert watch.refine()
+    inside, ends = watch.mesh
+    assert {axis for _, steps in inside for axis, _ in steps} == {0}
+    assert ends == ((0, ()), (1, ()))  # a point cannot be cut
+    assert 12 < watch.points <= 20
+    assert watch.grown_at == 0.3
+
+
+def test_where_the_last_growth_paid_all_cells_get_more_points():
+    watch = made_up(0.3)
+    watch.grown_at = 3.1
+    assert watch.refine()
+    assert watch.mesh == (((0, ((-1, 0),)),), ((0, ()), (1, ())))
+    assert watch.points == 12 + 2
+    assert watch.grown_at == 0.3
+    slow = made_up(0.3)
+    slow.grown_at = 2.9
+    assert slow.refine()
+    assert len(slow.mesh[0]) > 1
+
+
+def test_growth_ends_at_a_multiple_of_the_first_points():
+    watch, sizes = made_up(1.0), [10]
+    watch.grown_at = math.inf
+    while True:
+        assert watch.held is not None and watch.look is not None
+        masses = tuple(watch.held.weights)
+        watch.look = dataclasses.replace(watch.look, loss=0.01 * watch.look.loss, masses=masses)
+        if not watch.refine():
+            break
+        sizes.append(watch.points)
+    assert np.all(np.diff(sizes) > 0)
+    assert LARGEST_GROWTH / 2 < sizes[-1] / sizes[0] <= LARGEST_GROWTH
+    assert watch.points == sizes[-1]
+
+
+def test_the_points_of_a_growth_are_new_held_out_ones_too():
+    watch = made_up(0.3)
+    before = watch.held
+    watch.refine()
+    assert watch.held is not before
+    trained = {float(x) for x in watch.objective.batch()[0].points[:, 0]}
+    assert watch.held is not None
+    assert trained.isdisjoint(float(x) for x in watch.held.batch[0].points[:, 0])
+
+
+def test_its_state_survives_json():
+    watch = made_up(0.3, before=0.7, start=2.0)
+    watch.refine()
+    watch.pending = True
+    other = Watch(OBJECTIVE, grow=True)
+    other.restore(json.loads(json.dumps(watch.state)))
+    assert other.state == watch.state
+    assert other.before == 0.3  # what the next look will be compared with
+    assert other.objective.rules == watch.objective.rules
+    assert (other.points, other.start_loss, other.pending) == (watch.points, 2.0, True)
+
+
+def test_the_state_of_a_watch_that_saw_nothing_survives_json():
+    state = Watch(OBJECTIVE, grow=True).state
+    again = json.loads(json.dumps(state))
+    other = Watch(OBJECTIVE, grow=True)
+    other.restore(again)
+    assert math.isnan(other.start_loss)
+    assert (other.before, other.mesh, other.objective.rules) == (
+        math.inf,
+        state["mesh"],
+        OBJECTIVE.rules,
+    )
+
+
+def test_a_growth_that_was_due_is_made_up_for():
+    uncut, cut = made_up(1.0), Watch(OBJECTIVE, grow=True)
+    assert uncut.held is not None
+    uncut.look = uncut.held(WRONG)
+    cut.restore(json.loads(json.dumps({**uncut.state, "pending": True})))
+    assert uncut.refine()
+    assert cut.refine_at(WRONG)
+    assert cut.state == uncut.state
+
+
+def test_a_look_tells_losses_by_term_and_the_number_of_points():
+    watch = Watch(OBJECTIVE, grow=True)
+    watch.start(WRONG)
+    batch = OBJECTIVE.batch()
+    numbers = watch.look_at(WRONG, batch)
+    assert numbers["held_out_loss"] == watch.start_loss == watch.before
+    assert numbers["points"] == 10
+    for kind, loss in (("loss", float(OBJECTIVE.loss(WRONG, batch))), ("held_out", watch.before)):
+        parts = numbers[f"{kind}_interior"] + numbers[f"{kind}_ends"]
+        assert parts == pytest.approx(loss, rel=1e-12)
+    watch.look_at(Sines(jnp.asarray(SOLUTION)), batch)
+    assert watch.before == watch.start_loss > 1.0
+    assert watch.look is not None
+    assert watch.look.loss < 1e-20
+
+
+def test_a_look_forgets_the_estimate_of_another_model():
+    watch = Watch(OBJECTIVE, grow=True)
+    numbers = watch.measure(WRONG)
+    assert set(numbers) == {"estimated_relative_l2", "estimated_relative_h1", "unexplained"}
+    assert watch.estimate is not None
+    assert watch.estimate.relative_l2 == numbers["estimated_relative_l2"]
+    watch.look_at(WRONG, OBJECTIVE.batch())
+    assert watch.estimate is None
+
+
+def test_what_is_no_function_of_a_point_is_looked_at_and_not_measured():
+    objective = ResidualObjective([Residual(lambda u, x: u["a"] * x[0], GaussLegendre(LINE, 4))])
+    watch, model = Watch(objective, grow=True), {"a": jnp.asarray(2.0)}
+    assert watch.look_at(model, objective.batch())["held_out_loss"] == pytest.approx(2 / 3)
+    assert watch.measure(model) == {}
+
+
+def test_points_that_are_drawn_anew_are_looked_at_and_do_not_grow():
+    drawn = ResidualObjective([Residual(lambda u, x: u(x), MonteCarlo(LINE, 4))])
+    watch = made_up(1.0, objective=drawn)
+    assert not watch.grow
+    assert watch.gap(0.0)
+    assert not watch.refine()
+
+
+def test_an_objective_without_points_is_left_alone():
+    objective, model = regression(), regression_model()
+    watch = Watch(objective, grow=True)
+    watch.start(model)
+    assert watch.look_at(model, objective.batch()) == {}
+    assert not watch.gap(0.0, stalled=True)
+    assert not watch.refine()
+    assert not watch.refine_at(model)
+    other = Watch(objective, grow=True)
+    other.restore(json.loads(json.dumps(watch.state)))
+    assert other.objective is objective
+
+
+def _wave(u, x):
+    return u(x) - jnp.sin(9 * x[0])
+
+
+# BUG (training/loop.py, `_one_call`): `watch.pending` is set in `_grown`, after the callbacks. A run
+# that is interrupted in a callback or an evaluation of the step that made a growth due saves
+# pending = False, and the resumed run goes on without the points that the uncut one added.
+@pytest.mark.xfail(strict=True, reason="a growth that was due is lost with an interrupt")
+def test_an_interrupt_where_points_are_due_is_resumed_as_if_it_had_not_been(tmp_path):
+    objective = ResidualObjective([Residual(_wave, GaussLegendre(LINE, 5))])
+    net = MLP((1, 6, 1), key=jax.random.key(0), domain=LINE)
+    settings = {"steps": 12, "key": jax.random.key(1)}
+
+    def run(**more):
+        return train(objective, net, optimizers.get("engd-tr"), **settings, **more)
+
+    whole = run()
+    points = [line["points"] for line in whole.history]
+    due = int(np.flatnonzero(np.diff(points))[0]) + 1  # the growth follows this step
+    checkpoint = Checkpoint(tmp_path / "cut.eqx")
+    assert run(checkpoint=checkpoint, callbacks=[InterruptAt(due)]).status == "interrupted"
+    rest = run(checkpoint=checkpoint, resume=True)
+    assert [line["points"] for line in rest.history] == points[due:]
+    assert eqx.tree_equal(rest.model, whole.model)
