@@ -38,7 +38,8 @@ class _SampledRule(AbstractRule):
 
     def held_out(self, factor: float = 1.6) -> "AbstractRule":
         """Other points, fixed: factor^2 times as many (factor times on a line), another seed."""
-        return self._more(factor ** min(2, _directions(self.region)), _OTHER_SEED)
+        offset = _OTHER_SEED + round(1000 * factor)  # sequences of one seed would share their start
+        return self._more(factor ** min(2, _directions(self.region)), offset)
 
     def per_piece(self) -> tuple[AbstractRule, ...]:
         shares = zip(pieces(self.region), _shares(self.region, self.n), strict=True)

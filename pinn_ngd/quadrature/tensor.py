@@ -41,10 +41,7 @@ class _TensorRule(AbstractRule):
         return sum(math.prod(counts[i] for i in piece.free_axes) for piece in pieces(self.region))
 
     def held_out(self, factor: float = 1.6) -> AbstractRule | None:
-        """Gauss-Legendre points of another order.
-
-        Along every axis their number is even where this rule's is odd: no middle is shared.
-        """
+        """Gauss-Legendre points of a higher, even order."""
         counts = (_finer(n, factor) for n in self._counts())
         return GaussLegendre(self.region, tuple(counts))
 
@@ -155,8 +152,8 @@ class Equispaced(_TensorRule):
 
 
 def _finer(n: int, factor: float) -> int:
-    more = math.ceil(factor * n)
-    return more + (more - n + 1) % 2
+    """An even number above factor n: Gauss rules of even order have no point in the middle."""
+    return 2 * math.ceil((factor * n + 2 * (factor - 1)) / 2)
 
 
 def _counts(region: Region, n: int | tuple[int, ...], *, least: int = 1) -> tuple[int, ...]:

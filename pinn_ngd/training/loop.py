@@ -18,7 +18,7 @@ from .clock import Evaluate, EvaluationClock
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
 from .setup import batch_of, loss_of, stride_of, typed_key, warn_about_precision
-from .verdict import CUT, INTERRUPTED, judged, not_finite
+from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
 
 ROUNDING_TOLERANCE = 1e-13
 FIRST_ESTIMATE = 2.0  # seconds of training
@@ -202,30 +202,30 @@ class _Loop:
         if progress.count > 0:
             add_solves(self.solves, infos, int(progress.count))
             numbers = record_of(infos, int(progress.count) - 1) | self.solves
-            numbers |= self._look()
+            numbers |= self._look(numbers["loss"], ending)
             told = self._note(numbers, last=ending is not None)
-            if not progress.failed and self._grown(numbers, told or ending):
+            if not progress.failed and self._grown(told or ending):
                 ending = self.budget.ending(self.step, self.seconds)
         waited, target = time.monotonic() - self.saved_at, self.checkpoint
         if ending is None and target is not None and waited >= target.every_seconds:
             self._save()
         return ending if progress.failed else told or ending
 
-    def _look(self) -> Record:
+    def _look(self, loss: float, ending: Ending | None) -> Record:
         """What the held-out points say of the model: part of the method, and of its time."""
         begun = time.perf_counter()
         numbers = self.watch.look_at(self.carry.model, self.batch)
+        # A run that is cut between here and the growth leaves it to the one that is resumed.
+        self.watch.pending = self.watch.gap(loss, stalled=has_stalled(ending))
         self.seconds += time.perf_counter() - begun
         return numbers
 
-    def _grown(self, numbers: Record, ending: Ending | None) -> bool:
+    def _grown(self, ending: Ending | None) -> bool:
         """Go on with more points where those at hand no longer tell the residual."""
-        stalled = ending is not None and ending.status == "stalled"
-        due = self.watch.gap(numbers["loss"], stalled=stalled)
-        if ending is not None and not stalled:
-            self.watch.pending = due  # a resumed run starts with what this one had to leave
+        if not self.watch.pending or not (ending is None or has_stalled(ending)):
             return False
-        if not due or (stalled and self._is_accurate()) or not self.watch.refine():
+        self.watch.pending = False
+        if (has_stalled(ending) and self._is_accurate()) or not self.watch.refine():
             return False
         self._take_new_points()
         self._compile()

@@ -92,8 +92,8 @@ def estimate_in_words(watch: Watch) -> str:
         return ""
     if estimate.reliable:
         return f"Estimated relative L2 error {estimate.relative_l2:.1e}."
-    left = f"{100 * min(estimate.unexplained, 1.0):.0f} % of the held-out residual unexplained"
-    if estimate.unexplained > UNKNOWN:
+    left = f"{100 * min(1.0, estimate.unexplained):.0f} % of the held-out residual unexplained"
+    if not estimate.unexplained <= UNKNOWN:  # nor is it known where it is not a number
         return (
             f"Not known to be solved: a correction of the network leaves {left}, so that its error "
             "cannot be estimated. Cures: a larger network, more points, inputs and outputs of "
@@ -103,6 +103,11 @@ def estimate_in_words(watch: Watch) -> str:
         f"Estimated relative L2 error at least {estimate.relative_l2:.1e}: a correction of the "
         f"network leaves {left}."
     )
+
+
+def has_stalled(ending: Ending | None) -> bool:
+    """Whether a run ends because its optimizer found no better step."""
+    return ending is not None and ending.status == "stalled"
 
 
 def not_finite(step: int, loss: float) -> Ending:

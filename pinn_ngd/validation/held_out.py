@@ -3,6 +3,7 @@
 import dataclasses
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
@@ -49,7 +50,7 @@ class HeldOut:
                 "or take GaussLegendre, Sobol, MonteCarlo, Trapezoid or Equispaced."
             )
         rules = [rule.held_out(factor) or rule for rule in objective.rules]
-        self.batch: tuple[Quadrature, ...] = objective.with_rules(rules).batch()
+        self.batch: tuple[Quadrature, ...] = objective.with_rules(rules).batch(jax.random.key(0))
         # Compiled functions know an objective by its structure: with rules of its own every set of
         # held-out points would compile anew, although the points are an argument.
         self.objective = objective if template is None else template

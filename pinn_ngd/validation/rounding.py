@@ -29,8 +29,16 @@ def rounding_level(objective: AbstractObjective, model: PyTree, batch: PyTree) -
     side is a gradient, the change of the energy.
     """
     found = eqx.filter_eval_shape(objective.evaluate, model, batch).right_hand_side
-    gradient = jax.tree.structure(_tree.trainable(model)[0]) == jax.tree.structure(found)
-    return Rounding(float(_level(objective, model, batch)), not gradient)
+    level = float(_level(objective, model, batch))
+    return Rounding(level, not is_gradient(found, _tree.trainable(model)[0]))
+
+
+def is_gradient(right_hand_side: PyTree, params: PyTree) -> bool:
+    """Whether what a step answers to has the shape of the parameters: an energy's gradient."""
+    if jax.tree.structure(right_hand_side) != jax.tree.structure(params):
+        return False
+    pairs = zip(jax.tree.leaves(right_hand_side), jax.tree.leaves(params), strict=True)
+    return all(found.shape == leaf.shape for found, leaf in pairs)
 
 
 @eqx.filter_jit
@@ -44,7 +52,7 @@ def _level(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Float[
     ]
     moved = _tree.move(model, jax.tree.unflatten(structure, changes))
     before, after = objective.evaluate(model, batch), objective.evaluate(moved, batch)
-    if jax.tree.structure(before.right_hand_side) == structure:  # a gradient, not residuals
+    if is_gradient(before.right_hand_side, params):
         return jnp.abs(after.loss - before.loss)
     change = _tree.subtract(after.right_hand_side, before.right_hand_side)
     return 0.5 * _tree.dot(change, change)

@@ -117,8 +117,6 @@ def test_without_an_estimate_nothing_is_said():
     assert estimate_in_words(watched()) == ""
 
 
-# BUG (training/verdict.py, `estimate_in_words`): nan > 0.5 is false, and "at least nan" is said.
-@pytest.mark.xfail(strict=True, reason="nan is neither above nor below a threshold")
 def test_an_estimate_that_is_not_a_number_is_not_known():
     words = estimate_in_words(watched(unexplained=float("nan"), error=float("nan")))
     assert "Not known to be solved" in words

@@ -68,10 +68,7 @@ def test_an_energy_has_no_residuals_and_its_change_is_a_digit_of_it():
     assert large.level < 100 * EPS * 1e6 * abs(value)
 
 
-# BUG (validation/rounding.py; the same in estimate.py, `_chunk_test`): residual blocks are told from
-# a gradient by the structure of the tree alone. Where the model is a tuple of as many arrays as
-# there are terms the residuals are taken for a gradient: compare shapes too.
-@pytest.mark.xfail(strict=True, reason="two residual blocks, and a model of two arrays")
+# Two residual blocks and a model of two arrays are trees of one structure.
 def test_the_residuals_of_a_model_that_is_a_tuple_are_residuals():
     rule = GaussLegendre(LINE, 5)
     terms = [Residual(lambda u, x, i=i: u[i] * x[0] - x[0], rule) for i in range(2)]
