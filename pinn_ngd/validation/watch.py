@@ -97,9 +97,9 @@ class Watch:
     def refine(self) -> bool:
         """Add points; False where that is not allowed or not possible.
 
-        Where the last growth let the held-out loss fall tenfold the solution is smooth between the
-        points, and all cells get more of them. Otherwise cells are cut, where the held-out residual
-        is large first.
+        The first time all cells get more of them, and again where the last growth let the held-out
+        loss fall tenfold: then the solution is smooth between the points. Otherwise cells are cut,
+        where the held-out residual is large first.
         """
         if not self.grow or self.held is None or self.look is None:
             return False
