@@ -3,11 +3,12 @@
     python benchmarks/accuracy.py                              # all, ten seeds: about an hour
     python benchmarks/accuracy.py poisson-2d ritz-1d --seeds 3
 
-Prints, for each problem, the median and worst *final* relative L2 error on held-out points, the same
-after the correction by the estimated error, the target, the training seconds (compilation not counted) and, where asked for, the error reached by an
-earlier time. No setting was chosen on the default seeds. Runs are kept in the folder that
-`pinn-ngd figures results --resume` reads, so that the README's table comes from the very same ones;
-a finished run is not repeated: remove the folder after a change of the numerics.
+Prints, for each problem, the median and worst *final* relative L2 error on held-out points, the
+same after the correction by the estimated error, the target, the training seconds (compilation not
+counted) and, where asked for, the error reached by an earlier time. No setting was chosen on the
+default seeds. Runs are kept in the folder that `pinn-ngd figures results --resume` reads, so that
+the README's table comes from the very same ones; a finished run is not repeated: remove the folder
+after a change of the numerics.
 """
 
 import argparse
