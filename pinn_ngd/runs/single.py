@@ -200,7 +200,7 @@ def _written(plan: _Plan, folder: RunFolder, result: TrainResult) -> dict[str, A
     if problem.exact is None or result.status == "interrupted":
         return values
     errors = problem.evaluator(h1=True)(result.model)
-    if result.estimate is not None:
+    if result.estimate is not None and result.estimate.reliable:
         better = problem.evaluator()(result.estimate.corrected)
         errors |= {f"corrected_{name}": error for name, error in better.items()}
     return folder.write_result(result, **description, **errors)

@@ -4,14 +4,13 @@ import math
 from typing import Any
 
 from ..objectives import AbstractObjective
-from ..validation import Rounding, Watch, rounding_level
+from ..validation import ROUNDING, Rounding, Watch, rounding_level
 from .result import Ending, Record
 
 CUT = ("failed", "interrupted")
 INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results so far are kept")
-UNKNOWN = 0.5  # of the residual unexplained: the estimate says nothing
-ROUNDING = 1e3  # times what the last digits of the parameters do to the loss
 OVERFITTED_GAP = 100.0
+ENERGY_GAP = 1e-3  # of the energy
 SOLVED = 1e-6  # of the held-out loss at the start: below, a gap between small losses is harmless
 
 
@@ -39,14 +38,15 @@ def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> E
     * One whose held-out loss is far above its training loss is `overfitted`, unless the held-out
       loss fell to a millionth of its start (1000 times smaller residuals) and the error estimate
       is reliable, or both losses are rounding errors.
-    * One that its optimizer stopped has `converged` at rounding level, and is `stalled` above it.
+    * One that its optimizer stopped has `converged` at rounding level, or where the held-out
+      residual has fallen by ten orders of magnitude, and is `stalled` above.
     """
     if ending.status in (*CUT, "converged"):
         return ending
     if is_overfitted(last, watch, rounding):
         return Ending("overfitted", f"{_overfitted(last)} {estimate_in_words(watch)}".strip())
     if ending.status == "stalled":
-        ending = _at_rest(ending, last, rounding)
+        ending = _at_rest(ending, last, watch, rounding)
     words = estimate_in_words(watch)
     return Ending(ending.status, f"{ending.message}. {words}" if words else ending.message)
 
@@ -54,20 +54,23 @@ def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> E
 def is_overfitted(last: Record, watch: Watch, rounding: Rounding) -> bool:
     """Whether the model fits its training points and not the equation between them."""
     held_out, loss = last.get("held_out_loss"), last.get("loss", float("nan"))
-    if (
-        held_out is None
-        or loss < 0
-        or held_out <= max(OVERFITTED_GAP * loss, ROUNDING * rounding.level)
-    ):
+    if held_out is None:
+        return False
+    if not rounding.of_residuals:  # an energy has no zero to compare with, but should be the same
+        return not held_out - loss <= ENERGY_GAP * max(abs(held_out), abs(loss))
+    if held_out <= max(OVERFITTED_GAP * loss, ROUNDING * rounding.level):
         return False
     doubtful = watch.estimate is not None and not watch.estimate.reliable
     return doubtful or not held_out < SOLVED * watch.start_loss
 
 
-def _at_rest(ending: Ending, last: Record, rounding: Rounding) -> Ending:
+def _at_rest(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> Ending:
     left = last["loss"] if rounding.of_residuals else last["predicted"]
     if abs(left) <= ROUNDING * rounding.level:
         return Ending("converged", f"converged to rounding error ({ending.message})")
+    if rounding.of_residuals and watch.is_negligible:
+        message = f"converged: the residual is smaller than at the start by 1e10 ({ending.message})"
+        return Ending("converged", message)
     size, slope = f"{last['loss']:.2e}", f"{last['gradient_norm']:.1e}"
     return Ending(
         "stalled",
@@ -93,7 +96,7 @@ def estimate_in_words(watch: Watch) -> str:
     if estimate.reliable:
         return f"Estimated relative L2 error {estimate.relative_l2:.1e}."
     left = f"{100 * min(1.0, estimate.unexplained):.0f} % of the held-out residual unexplained"
-    if not estimate.unexplained <= UNKNOWN:  # nor is it known where it is not a number
+    if not estimate.known:
         return (
             f"Not known to be solved: a correction of the network leaves {left}, so that its error "
             "cannot be estimated. Cures: a larger network, more points, inputs and outputs of "

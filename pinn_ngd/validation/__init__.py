@@ -3,7 +3,6 @@
 from .estimate import Corrected as Corrected
 from .estimate import ErrorEstimate as ErrorEstimate
 from .estimate import Estimator as Estimator
-from .estimate import Tangent as Tangent
 from .estimate import estimate_error as estimate_error
 from .held_out import HeldOut as HeldOut
 from .held_out import Look as Look
@@ -11,6 +10,9 @@ from .mesh import Mesh as Mesh
 from .mesh import refined as refined
 from .mesh import rules_of as rules_of
 from .mesh import starting_mesh as starting_mesh
+from .rounding import ROUNDING as ROUNDING
 from .rounding import Rounding as Rounding
 from .rounding import rounding_level as rounding_level
+from .spaces import Tangent as Tangent
+from .spaces import TangentSum as TangentSum
 from .watch import Watch as Watch

@@ -19,32 +19,37 @@ from jaxtyping import Array, Float, PyTree
 from .. import _tree
 from ..domains import Box, Interval, SpaceTime
 from ..evaluation import norms
-from ..linalg import JacobianRows, LeastSquaresSystem, Spectral, prepare
+from ..linalg import Spectral, prepare
 from ..objectives import AbstractObjective
 from ..quadrature import AbstractRule, Cells, Quadrature
 from .chunks import chunks
+from .energies import energy_error, relatives_needed
 from .held_out import FACTOR, HeldOut
-from .rounding import is_gradient
+from .rounding import ROUNDING, is_energy, rounded
+from .rows import held_out_system
+from .spaces import Tangent, TangentSum
 
 TEST_FACTOR = 2.3  # points along every axis at which the step is tested, a training point
 DAMPINGS = (1e-12, 1e-16, 1e-20, 1e-24, 1e-28)  # relative to s_max^2; the test chooses among them
-ENERGY_DAMPING = 1e-18  # below, the rounding of the energy's gradient drowns the step
-RELIABLE = 0.1
+RELIABLE = 0.1  # of the residual unexplained
+UNKNOWN = 0.5  # above, the estimate says nothing
 LARGEST_COST = 2e12  # floating-point operations of one factorization
 
 
 @dataclasses.dataclass(frozen=True)
 class ErrorEstimate:
-    """The estimated error |e| / |u| in L2 and H1.
+    """The estimated error |e| / |u| in L2 and H1, not a number where it is not known.
 
-    `unexplained` is |r - J d| / |r| at the test points: where it is above 0.1 the estimate is not
-    `reliable`, and no more than a lower bound. `error` is e as a function of a point.
+    `unexplained` is the largest |r - J d| / |r| of a term at the test points (for energies see
+    `energy_error`): where it is above 0.1 the estimate is not `reliable` and no more than a lower
+    bound, and above 0.5 the error is not known. `error` is e as a function of a point.
     """
 
     relative_l2: float
     relative_h1: float
     unexplained: float
-    error: "Tangent"
+    error: Tangent | TangentSum
+    model: PyTree
 
     @property
     def corrected(self) -> "Corrected":
@@ -53,30 +58,24 @@ class ErrorEstimate:
         It is linear in the parameters' step, so nothing of the network's nonlinearity spoils it,
         and costs two evaluations of the network. Where the estimate is not reliable, nor is this.
         """
-        return Corrected(self.error.model, self.error)
+        return Corrected(self.model, self.error)
 
     @property
     def reliable(self) -> bool:
         """Whether the step explains the residual at points that it was not made for."""
         return self.unexplained <= RELIABLE
 
-
-class Tangent(eqx.Module):
-    """x -> d/dt u_{theta + t d}(x) at t = 0: how a step d of the parameters changes the model."""
-
-    model: PyTree
-    step: PyTree
-
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
-        params, static = _tree.trainable(self.model)
-        return jax.jvp(lambda q: eqx.combine(q, static)(x), (params,), (self.step,))[1]
+    @property
+    def known(self) -> bool:
+        """Whether the step explains enough to tell a number, be it a lower bound."""
+        return self.unexplained <= UNKNOWN
 
 
 class Corrected(eqx.Module):
     """x -> u(x) - e(x), a model and its estimated error."""
 
     model: PyTree
-    error: Tangent
+    error: Tangent | TangentSum
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
         return self.model(x) - self.error(x)
@@ -108,28 +107,37 @@ class Estimator:
         self.tested = HeldOut(objective, TEST_FACTOR, template=template)
         self.points = domain_points(objective) if norm_points is None else norm_points
 
+    def of_energy(self, model: PyTree) -> bool:
+        """Whether the objective answers to a step with a gradient, not with residuals."""
+        return is_energy(self.made.objective, model, self.made.batch)
+
     def affordable(self, model: PyTree) -> bool:
         """Whether the held-out rows can be factored in reasonable time and memory."""
         rows, params = sum(len(w) for w in self.made.weights), _tree.size(model)
+        if self.of_energy(model):
+            params *= 1 + 2 * relatives_needed(model)
         return rows * params * min(rows, params) <= LARGEST_COST
 
     def __call__(self, model: PyTree) -> ErrorEstimate:
         """The estimate at one model: one factorization of the held-out rows."""
-        system = _rows(self.made, model)
+        if self.of_energy(model):
+            return self._measured(model, *energy_error(self.made, self.tested, model))
+        system = held_out_system(self.made, (model,))
         prepared = prepare(system, Spectral(method="qr", refine=False))
         scale = float(prepared.state.factor.singular_values[0]) ** 2
-        relative = (ENERGY_DAMPING,) if system.target is None else DAMPINGS
-        steps = [prepared.solve(damping=factor * scale).value for factor in relative]
+        steps = [prepared.solve(damping=factor * scale).value for factor in DAMPINGS]
         unexplained = [_unexplained(self.tested, model, step) for step in steps]
         best = int(np.argmin(np.nan_to_num(unexplained, nan=np.inf)))
-        return self._measured(model, steps[best], unexplained[best])
+        return self._measured(model, Tangent(model, steps[best]), unexplained[best])
 
-    def _measured(self, model: PyTree, step: PyTree, unexplained: float) -> ErrorEstimate:
-        error, points = Tangent(model, step), self.points
+    def _measured(self, model: PyTree, error: Any, unexplained: float) -> ErrorEstimate:
+        points = self.points
         sizes = norms(model, points.points, points.weights, True)
         errors = norms(error, points.points, points.weights, True)
         l2, h1 = (e / s if s > 0 else float("nan") for e, s in zip(errors, sizes, strict=True))
-        return ErrorEstimate(l2, h1, unexplained, error)
+        if not unexplained <= UNKNOWN:
+            l2 = h1 = float("nan")
+        return ErrorEstimate(l2, h1, unexplained, error, model)
 
 
 def domain_points(objective: AbstractObjective) -> Quadrature:
@@ -157,53 +165,29 @@ def _is_inside(rule: AbstractRule) -> bool:
     return isinstance(getattr(rule, "region", None), Interval | Box | SpaceTime)
 
 
-def _rows(held: HeldOut, model: PyTree) -> LeastSquaresSystem:
-    """The system of all held-out points as one matrix, without its rows of zeros."""
-    parts = [_chunk_rows(held.objective, model, part) for part in chunks(held.batch)]
-    matrix = np.concatenate([np.asarray(rows) for rows, _, _ in parts])
-    kept = np.any(matrix != 0, axis=1)
-    kept[0] = True  # a system has a row
-    params = jax.eval_shape(lambda: _tree.trainable(model)[0])
-    out = jax.ShapeDtypeStruct((int(kept.sum()),), matrix.dtype)
-    operator = JacobianRows(jnp.asarray(matrix[kept]), params, out)
-    if parts[0][1] is None:
-        gradient = jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *(g for *_, g in parts))
-        return LeastSquaresSystem(operator, gradient=gradient)
-    target = np.concatenate([np.asarray(b) for _, b, _ in parts])
-    return LeastSquaresSystem(operator, jnp.asarray(target[kept]))
-
-
-@eqx.filter_jit
-def _chunk_rows(objective: AbstractObjective, model: PyTree, batch: Any) -> tuple[Any, Any, Any]:
-    """Rows, and either the target, flat, or the gradient."""
-    system = objective.system(model, batch)
-    assert isinstance(system.operator, JacobianRows)
-    if system.target is None:
-        return system.operator.matrix, None, system.gradient
-    blocks = [jnp.ravel(block) for block in jax.tree.leaves(system.target)]
-    return system.operator.matrix, jnp.concatenate(blocks), None
-
-
 def _unexplained(held: HeldOut, model: PyTree, step: PyTree) -> float:
-    """|r - J d| / |r| at the test points; for an energy how far d is from stationary there."""
+    """The largest |r - J d| / |r| of a term at the test points.
+
+    A term that is tiny beside the others may still be the one that carries the error, so every
+    term is asked, but for those of which d leaves no more than rounding error.
+    """
     parts = [_chunk_test(held.objective, model, part, step) for part in chunks(held.batch)]
-    before, after = np.sum(np.asarray(parts), axis=0)
-    return 0.0 if before == 0 else float(np.sqrt(np.abs(after / before)))
+    before, left, rounding = np.sum(np.asarray(parts), axis=0).T
+    asked = ~(left <= ROUNDING * rounding)
+    return float(np.sqrt(np.max(left[asked] / before[asked], initial=0.0)))
 
 
 @eqx.filter_jit
 def _chunk_test(
     objective: AbstractObjective, model: PyTree, batch: Any, step: PyTree
-) -> tuple[Array, Array]:
-    """(|r|^2, |r - J d|^2); for an energy with gradient g and Hessian H (d.H d, g.d - d.H d)."""
+) -> Float[Array, "terms 3"]:
+    """|r|^2, |r - J d|^2 and the square of what rounding the parameters does to r, by terms."""
     params, static = _tree.trainable(model)
 
-    def right_hand_side(q: PyTree) -> PyTree:
+    def residuals(q: PyTree) -> PyTree:
         return objective.evaluate(eqx.combine(q, static), batch).right_hand_side
 
-    r, change = jax.jvp(right_hand_side, (params,), (step,))
-    if is_gradient(r, params):
-        curvature = _tree.dot(step, change)
-        return curvature, _tree.dot(r, step) - curvature
-    left = _tree.subtract(r, change)
-    return _tree.dot(r, r), _tree.dot(left, left)
+    r, change = jax.jvp(residuals, (params,), (step,))
+    noise = _tree.subtract(residuals(rounded(params)), r)
+    blocks = zip(*(jax.tree.leaves(x) for x in (r, _tree.subtract(r, change), noise)), strict=True)
+    return jnp.stack([jnp.stack([_tree.dot(x, x) for x in block]) for block in blocks])

@@ -9,10 +9,12 @@ from ..objectives import AbstractObjective
 from .estimate import ErrorEstimate, Estimator, domain_points, is_pointwise
 from .held_out import HeldOut, Look, can_hold_out, masses_of
 from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
+from .rounding import is_energy
 
 GAP = 4.0  # held-out over training loss from which on more points can help
 FALLING = 0.5  # of the last held-out loss: below, it still follows
 SMOOTH = 0.1  # of the held-out loss at the last growth: below, higher order pays more than cells
+ENERGY_GAP = 1e-8  # of the energy: quadrature errors below are left alone
 NEGLIGIBLE = 1e-20  # of the held-out loss at the start: residuals smaller by 1e10 are left alone
 LARGEST_GROWTH = 64  # times the rows of the start
 
@@ -36,7 +38,7 @@ class Watch:
         self.estimator: Estimator | None = None
         self.estimate: ErrorEstimate | None = None
         self.mesh: Mesh = ()
-        self.pending = False
+        self.pending, self.of_energy = False, False
         self.start_loss, self.before, self.grown_at = math.nan, math.inf, math.inf
         if isinstance(objective, AbstractObjective) and can_hold_out(objective):
             self.norm_points = domain_points(objective)
@@ -46,6 +48,11 @@ class Watch:
     def points(self) -> int:
         """How many training points there are."""
         return sum(rule.size for rule in self.objective.rules)
+
+    @property
+    def is_negligible(self) -> bool:
+        """Whether the held-out loss is so small against the start that it is left alone."""
+        return self.look is not None and self.look.loss <= NEGLIGIBLE * self.start_loss
 
     @property
     def state(self) -> dict[str, Any]:
@@ -64,7 +71,10 @@ class Watch:
 
     def start(self, model: PyTree) -> None:
         """Remember the held-out loss of the model that the run starts from."""
-        if self.held is not None and math.isnan(self.start_loss):
+        if self.held is None:
+            return
+        self.of_energy = is_energy(self.original, model, self.held.batch)
+        if math.isnan(self.start_loss):
             self.look = self.held(model)
             self.start_loss = self.before = self.look.loss
 
@@ -85,14 +95,24 @@ class Watch:
         """Whether the held-out loss no longer follows the training loss down.
 
         A gap alone is harmless while the held-out loss still falls. In a run that `stalled` it
-        does not. Energies, which may be negative, have no gap.
+        does not. Energies have no zero to compare with: there the quadrature error, which is the
+        difference of the two, counts against the energy.
         """
-        if self.look is None or training_loss < 0:
+        if self.look is None:
             return False
+        if self.of_energy:
+            return self._energy_gap(training_loss, stalled)
         least = max(GAP * training_loss, NEGLIGIBLE * self.start_loss)
         if not self.look.loss > least:
             return False
         return stalled or not self.look.loss < FALLING * self.before
+
+    def _energy_gap(self, training_energy: float, stalled: bool) -> bool:
+        assert self.look is not None
+        size = ENERGY_GAP * max(abs(self.look.loss), abs(training_energy))
+        if not self.look.loss - training_energy > size:
+            return False
+        return stalled or not self.look.loss < self.before - size
 
     def refine(self) -> bool:
         """Add points; False where that is not allowed or not possible.
@@ -123,17 +143,17 @@ class Watch:
         return self.refine()
 
     def measure(self, model: PyTree) -> Numbers:
-        """Estimate the error; returns numbers for the history, none where it cannot be done."""
+        """Estimate the error; returns numbers for the history, as far as they are known."""
         if self.estimator is None:
             self.estimator = Estimator(self.objective, self.norm_points, template=self.original)
         if not is_pointwise(model, self.norm_points) or not self.estimator.affordable(model):
             return {}
-        self.estimate = self.estimator(model)
-        return {
-            "estimated_relative_l2": self.estimate.relative_l2,
-            "estimated_relative_h1": self.estimate.relative_h1,
-            "unexplained": self.estimate.unexplained,
-        }
+        self.estimate = found = self.estimator(model)
+        numbers = {"unexplained": found.unexplained}
+        if found.known:
+            numbers["estimated_relative_l2"] = found.relative_l2
+            numbers["estimated_relative_h1"] = found.relative_h1
+        return numbers
 
     def _place(self, mesh: Mesh) -> None:
         self.mesh = mesh

@@ -1,0 +1,51 @@
+"""Linear systems at held-out points, formed in chunks."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from .. import _tree
+from ..linalg import JacobianRows, LeastSquaresSystem
+from ..objectives import AbstractObjective
+from .chunks import chunks
+from .held_out import HeldOut
+from .spaces import Models, enriched
+
+
+def held_out_system(held: HeldOut, models: Models) -> LeastSquaresSystem:
+    """The system of all held-out points as one matrix, without its rows of zeros.
+
+    Its unknowns are a step of the model's parameters, or, for several models, a step for each.
+    """
+    parts = [_chunk_rows(held.objective, models, part) for part in chunks(held.batch)]
+    matrix = np.concatenate([np.asarray(rows) for rows, _, _ in parts])
+    kept = np.any(matrix != 0, axis=1)
+    kept[0] = True  # a system has a row
+    params = jax.eval_shape(lambda: _tree.trainable(_variable(models))[0])
+    out = jax.ShapeDtypeStruct((int(kept.sum()),), matrix.dtype)
+    operator = JacobianRows(jnp.asarray(matrix[kept]), params, out)
+    if parts[0][1] is None:
+        gradient = jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *(g for *_, g in parts))
+        return LeastSquaresSystem(operator, gradient=gradient)
+    target = np.concatenate([np.asarray(b) for _, b, _ in parts])
+    return LeastSquaresSystem(operator, jnp.asarray(target[kept]))
+
+
+def _variable(models: Models) -> PyTree:
+    """What a system is made of: one model itself, whose attributes terms may use, or a sum."""
+    return models[0] if len(models) == 1 else enriched(models)
+
+
+@eqx.filter_jit
+def _chunk_rows(objective: AbstractObjective, models: Models, batch: Any) -> tuple[Any, Any, Any]:
+    """Rows, and either the target, flat, or the gradient."""
+    system = objective.system(_variable(models), batch)
+    assert isinstance(system.operator, JacobianRows)
+    if system.target is None:
+        return system.operator.matrix, None, system.gradient
+    blocks = [jnp.ravel(block) for block in jax.tree.leaves(system.target)]
+    return system.operator.matrix, jnp.concatenate(blocks), None
