@@ -11,45 +11,68 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
 from .. import _tree
 from ..linalg import JacobianRows, LeastSquaresSystem, Prepared, Spectral, prepare
-from .held_out import HeldOut
+from ..objectives import AbstractObjective
+from .held_out import FACTOR, HeldOut
 from .rounding import rounded
 from .rows import held_out_system
-from .spaces import Models, TangentSum, relatives, tangent_sum
+from .spaces import TangentSum, alone, relatives
 
 DAMPING = 1e-18  # relative to s_max^2; below, the rounding of the gradient drowns the step
 DIRECTIONS = 64  # the least number of other functions
+GROWTH = 1.4  # of the points along every axis
+LARGEST_FACTOR = 100.0
+INDEPENDENT = 1e-12  # of s_max: singular values above count as a direction
 NOISE = 10.0  # times what rounding the parameters changes: not told from zero
 
 
-def energy_error(made: HeldOut, tested: HeldOut, model: PyTree) -> tuple[TangentSum, float]:
-    """The Newton step in the enriched space, as a function, and what is `unexplained` of it.
+def energy_error(
+    objective: AbstractObjective, template: AbstractObjective, model: PyTree
+) -> tuple[TangentSum, float]:
+    """The error of a model trained on the points of `objective`, and what is `unexplained` of it.
 
-    With g the gradient and H = A^T A the metric of a space, the step d = H^-1 g promises a
-    reduction g.d / 2 of the energy. Unexplained is the root of the part of it that appears only
-    with the second set of functions, or that is not found again at the test points; parts that
-    rounding the parameters of the model makes as well are left out.
+    The error is the Newton step in the enriched space, as a function. With g the gradient and
+    H = A^T A the metric of a space, the step d = H^-1 g promises a reduction g.d / 2 of the energy.
+    Unexplained is the root of the part of it that appears only with the second set of functions, or
+    that is not found again at the test points; parts that rounding the parameters of the model
+    makes as well are left out. It is infinite where the other models span nothing new, as do those
+    of a model that is linear in its parameters.
     """
     count = relatives_needed(model)
-    models = (model, *relatives(model, 2 * count, jax.random.key(0)))
-    full = held_out_system(made, models)
+    keys = jax.random.split(jax.random.key(0))
+    groups = (alone(model), *(relatives(model, count, key) for key in keys))
+    made, tested = _points(objective, template, 2 * count + 1, model)
+    full = held_out_system(made, model, groups)
     prepared, damping = _prepared(full)
     steps = prepared.solve(damping=damping).value
+    error = TangentSum(groups, steps.steps)
+    if _rank(prepared) <= _tree.size(model):
+        return error, math.inf
     promised = _reduction(full, steps)
-    params, static = _tree.trainable(model)
-    moved = held_out_system(made, (eqx.combine(rounded(params), static), *models[1:]))
-    noise = _tree.subtract(moved.gradient, full.gradient)
+    noise = _tree.subtract(_gradient(made, _rounded(model), groups), full.gradient)
     rounding = _promise(noise, prepared.solve(damping=damping, gradient=noise).value)
-    smaller = _first(full, models[: 1 + count])
+    smaller = _first(full, (1 + count) * _tree.size(model))
     half, damping = _prepared(smaller)
     missed = promised - _promise(smaller.gradient, half.solve(damping=damping).value)
-    found_again = _reduction(held_out_system(tested, models), steps)
-    print("DBG", full.operator.matrix.shape, promised, missed, found_again, rounding)
+    found_again = _reduction(held_out_system(tested, model, groups), steps)
     left = max(missed, abs(promised - found_again)) - NOISE * rounding
-    return tangent_sum(models, steps.steps), _root_ratio(left, promised)
+    return error, _root_ratio(left, promised)
+
+
+def _points(
+    objective: AbstractObjective, template: AbstractObjective, spaces: int, model: PyTree
+) -> tuple[HeldOut, HeldOut]:
+    """Held-out points for the step, more than it has unknowns, and others to test it."""
+    factor = FACTOR
+    made = HeldOut(objective, factor, template=template)
+    while made.size < spaces * _tree.size(model) and factor < LARGEST_FACTOR:
+        factor *= GROWTH
+        made = HeldOut(objective, factor, template=template)
+    return made, HeldOut(objective, factor * GROWTH, template=template)
 
 
 def relatives_needed(model: PyTree) -> int:
@@ -62,14 +85,29 @@ def _prepared(system: LeastSquaresSystem) -> tuple[Prepared, float]:
     return prepared, DAMPING * float(prepared.state.factor.singular_values[0]) ** 2
 
 
-def _first(system: LeastSquaresSystem, models: Models) -> LeastSquaresSystem:
-    """The system of the first models of all."""
-    gradient = system.gradient.steps[: len(models)]
-    matrix = system.operator.matrix[:, : sum(_tree.size(model) for model in models)]
+def _rank(prepared: Prepared) -> int:
+    values = prepared.state.factor.singular_values
+    return int(jnp.sum(values > INDEPENDENT * values[0]))
+
+
+def _first(system: LeastSquaresSystem, count: int) -> LeastSquaresSystem:
+    """The system of the first unknowns alone."""
+    gradient, _ = ravel_pytree(system.gradient)
     operator = JacobianRows(
-        matrix, jax.eval_shape(lambda: gradient), system.operator.out_structure()
+        system.operator.matrix[:, :count],
+        jax.ShapeDtypeStruct((count,), gradient.dtype),
+        system.operator.out_structure(),
     )
-    return LeastSquaresSystem(operator, gradient=gradient)
+    return LeastSquaresSystem(operator, gradient=gradient[:count])
+
+
+def _gradient(held: HeldOut, model: PyTree, groups: tuple[PyTree, ...]) -> PyTree:
+    return held_out_system(held, model, groups).gradient
+
+
+def _rounded(model: PyTree) -> PyTree:
+    params, static = _tree.trainable(model)
+    return eqx.combine(rounded(params), static)
 
 
 def _promise(gradient: PyTree, step: PyTree) -> float:

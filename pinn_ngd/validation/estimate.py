@@ -103,6 +103,7 @@ class Estimator:
         *,
         template: AbstractObjective | None = None,
     ):
+        self.objectives = objective, objective if template is None else template
         self.made = HeldOut(objective, template=template)
         self.tested = HeldOut(objective, TEST_FACTOR, template=template)
         self.points = domain_points(objective) if norm_points is None else norm_points
@@ -113,16 +114,17 @@ class Estimator:
 
     def affordable(self, model: PyTree) -> bool:
         """Whether the held-out rows can be factored in reasonable time and memory."""
-        rows, params = sum(len(w) for w in self.made.weights), _tree.size(model)
+        rows, params = self.made.size, _tree.size(model)
         if self.of_energy(model):
             params *= 1 + 2 * relatives_needed(model)
+            rows = max(rows, params)
         return rows * params * min(rows, params) <= LARGEST_COST
 
     def __call__(self, model: PyTree) -> ErrorEstimate:
         """The estimate at one model: one factorization of the held-out rows."""
         if self.of_energy(model):
-            return self._measured(model, *energy_error(self.made, self.tested, model))
-        system = held_out_system(self.made, (model,))
+            return self._measured(model, *energy_error(*self.objectives, model))
+        system = held_out_system(self.made, model)
         prepared = prepare(system, Spectral(method="qr", refine=False))
         scale = float(prepared.state.factor.singular_values[0]) ** 2
         steps = [prepared.solve(damping=factor * scale).value for factor in DAMPINGS]
@@ -173,7 +175,8 @@ def _unexplained(held: HeldOut, model: PyTree, step: PyTree) -> float:
     """
     parts = [_chunk_test(held.objective, model, part, step) for part in chunks(held.batch)]
     before, left, rounding = np.sum(np.asarray(parts), axis=0).T
-    asked = ~(left <= ROUNDING * rounding)
+    last_digits = np.finfo(before.dtype).eps ** 2 * before.sum()
+    asked = ~(left <= ROUNDING * (rounding + last_digits))
     return float(np.sqrt(np.max(left[asked] / before[asked], initial=0.0)))
 
 

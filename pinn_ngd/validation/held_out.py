@@ -56,6 +56,11 @@ class HeldOut:
         self.objective = objective if template is None else template
         self.weights = [np.asarray(rule.weights) for rule in self.batch]
 
+    @property
+    def size(self) -> int:
+        """How many points there are."""
+        return sum(len(weights) for weights in self.weights)
+
     def __call__(self, model: PyTree) -> Look:
         """Losses of all terms, and where the largest residual is."""
         masses = masses_of(self.objective, model, self.batch)

@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, PyTree
 from .. import _tree
 from ..objectives import AbstractObjective
 
-
 ROUNDING = 1e3  # times what the last digits of the parameters do to a loss: not told from zero
 
 

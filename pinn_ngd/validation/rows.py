@@ -13,19 +13,21 @@ from ..linalg import JacobianRows, LeastSquaresSystem
 from ..objectives import AbstractObjective
 from .chunks import chunks
 from .held_out import HeldOut
-from .spaces import Models, enriched
+from .spaces import enriched
+
+Groups = tuple[PyTree, ...]
 
 
-def held_out_system(held: HeldOut, models: Models) -> LeastSquaresSystem:
+def held_out_system(held: HeldOut, model: PyTree, groups: Groups = ()) -> LeastSquaresSystem:
     """The system of all held-out points as one matrix, without its rows of zeros.
 
-    Its unknowns are a step of the model's parameters, or, for several models, a step for each.
+    Its unknowns are a step of the model's parameters, or steps of all members of `groups`.
     """
-    parts = [_chunk_rows(held.objective, models, part) for part in chunks(held.batch)]
+    parts = [_chunk_rows(held.objective, model, groups, part) for part in chunks(held.batch)]
     matrix = np.concatenate([np.asarray(rows) for rows, _, _ in parts])
     kept = np.any(matrix != 0, axis=1)
     kept[0] = True  # a system has a row
-    params = jax.eval_shape(lambda: _tree.trainable(_variable(models))[0])
+    params = jax.eval_shape(lambda: _tree.trainable(_variable(model, groups))[0])
     out = jax.ShapeDtypeStruct((int(kept.sum()),), matrix.dtype)
     operator = JacobianRows(jnp.asarray(matrix[kept]), params, out)
     if parts[0][1] is None:
@@ -35,15 +37,17 @@ def held_out_system(held: HeldOut, models: Models) -> LeastSquaresSystem:
     return LeastSquaresSystem(operator, jnp.asarray(target[kept]))
 
 
-def _variable(models: Models) -> PyTree:
-    """What a system is made of: one model itself, whose attributes terms may use, or a sum."""
-    return models[0] if len(models) == 1 else enriched(models)
+def _variable(model: PyTree, groups: Groups) -> PyTree:
+    """What a system is made of: a model itself, whose attributes terms may use, or a sum."""
+    return enriched(model, groups) if groups else model
 
 
 @eqx.filter_jit
-def _chunk_rows(objective: AbstractObjective, models: Models, batch: Any) -> tuple[Any, Any, Any]:
+def _chunk_rows(
+    objective: AbstractObjective, model: PyTree, groups: Groups, batch: Any
+) -> tuple[Any, Any, Any]:
     """Rows, and either the target, flat, or the gradient."""
-    system = objective.system(_variable(models), batch)
+    system = objective.system(_variable(model, groups), batch)
     assert isinstance(system.operator, JacobianRows)
     if system.target is None:
         return system.operator.matrix, None, system.gradient

@@ -9,8 +9,6 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .. import _tree
 
-Models = tuple[PyTree, ...]
-
 
 class Tangent(eqx.Module):
     """x -> d/dt u_{theta + t d}(x) at t = 0: how a step d of the parameters changes the model."""
@@ -24,17 +22,32 @@ class Tangent(eqx.Module):
 
 
 class TangentSum(eqx.Module):
-    """x -> sum_i d/dt v_i(x; theta_i + t d_i): a function in the tangent spaces of several models."""
+    """x -> sum_i d/dt v_i(x; theta_i + t d_i) at t = 0, a function in several tangent spaces.
 
-    tangents: tuple[Tangent, ...]
+    Each of `groups` holds models of one structure, their parameters stacked along a first axis,
+    as are the steps.
+    """
+
+    groups: tuple[PyTree, ...]
+    steps: tuple[PyTree, ...]
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
-        values = [tangent(x) for tangent in self.tangents]
+        pairs = zip(self.groups, self.steps, strict=True)
+        values = [_sum_along(group, steps, x) for group, steps in pairs]
         return sum(values[1:], start=values[0])
 
 
-class _Enriched(eqx.Module):
-    """A model plus a function of the tangent spaces of others; its parameters are their steps."""
+def _sum_along(group: PyTree, steps: PyTree, x: Array) -> Array:
+    params, static = _tree.trainable(group)
+
+    def change(q: PyTree, step: PyTree) -> Array:
+        return Tangent(eqx.combine(q, static), step)(x)
+
+    return jnp.sum(jax.vmap(change)(params, steps), axis=0)
+
+
+class Enriched(eqx.Module):
+    """A model plus a function of several tangent spaces; its parameters are their steps."""
 
     function: Any
     steps: tuple[PyTree, ...]
@@ -43,40 +56,31 @@ class _Enriched(eqx.Module):
         return self.function(x, self.steps)
 
 
-def enriched(models: Models) -> PyTree:
-    """The first model, able to change along the tangent spaces of all; not changed yet.
+def enriched(model: PyTree, groups: tuple[PyTree, ...]) -> Enriched:
+    """The model, able to change along the tangent spaces of groups of models; not changed yet.
 
-    To be called where the result is used up, within one compiled function: the models are kept in
+    To be called where the result is used up, within one compiled function: all models are kept in
     a closure, so that only the steps count as parameters.
     """
-    steps = tuple(_tree.zeros_like(_tree.trainable(model)[0]) for model in models)
-
-    def function(x: Array, steps: tuple[PyTree, ...]) -> Array:
-        return models[0](x) + tangent_sum(models, steps)(x)
-
-    return _Enriched(function, steps)
+    steps = tuple(_tree.zeros_like(_tree.trainable(group)[0]) for group in groups)
+    return Enriched(lambda x, steps: model(x) + TangentSum(groups, steps)(x), steps)
 
 
-def tangent_sum(models: Models, steps: tuple[PyTree, ...]) -> TangentSum:
-    """The sum of what every model changes by along its step."""
-    return TangentSum(tuple(Tangent(*pair) for pair in zip(models, steps, strict=True)))
+def alone(model: PyTree) -> PyTree:
+    """A group of one model."""
+    params, static = _tree.trainable(model)
+    return eqx.combine(jax.tree.map(lambda leaf: leaf[None], params), static)
 
 
-def relatives(model: PyTree, count: int, key: PRNGKeyArray) -> Models:
-    """Models of the same structure with other parameters: normal, as large as those of a leaf.
+def relatives(model: PyTree, count: int, key: PRNGKeyArray) -> PyTree:
+    """A group of models with other parameters: normal, as large as those of the same leaf.
 
     They keep what a model does to its parameters by construction (boundary values, scales).
     """
-    return tuple(_relative(model, k) for k in jax.random.split(key, count))
-
-
-@eqx.filter_jit
-def _relative(model: PyTree, key: PRNGKeyArray) -> PyTree:
     params, static = _tree.trainable(model)
     leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
     drawn = [
-        jnp.sqrt(jnp.mean(leaf**2)) * jax.random.normal(k, leaf.shape, leaf.dtype)
-        for k, leaf in zip(keys, leaves, strict=True)
+        jnp.sqrt(jnp.mean(leaf**2)) * jax.random.normal(k, (count, *leaf.shape), leaf.dtype)
+        for k, leaf in zip(jax.random.split(key, len(leaves)), leaves, strict=True)
     ]
     return eqx.combine(jax.tree.unflatten(structure, drawn), static)

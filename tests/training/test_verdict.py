@@ -6,7 +6,7 @@ import pytest
 from pinn_ngd import GaussLegendre, Interval, Residual, ResidualObjective
 from pinn_ngd.training.result import Ending
 from pinn_ngd.training.verdict import INTERRUPTED, estimate_in_words, judged, not_finite, verdict
-from pinn_ngd.validation import ErrorEstimate, Rounding, Tangent, Watch
+from pinn_ngd.validation import ErrorEstimate, Look, Rounding, Tangent, Watch
 from tests.training.helpers import model, regression
 
 
@@ -14,7 +14,7 @@ def watched(*, start=1.0, unexplained=None, error=2e-3):
     watch = Watch(regression(), grow=False)
     watch.start_loss = start
     if unexplained is not None:
-        watch.estimate = ErrorEstimate(error, error, unexplained, Tangent(None, None))
+        watch.estimate = ErrorEstimate(error, error, unexplained, Tangent(None, None), None)
     return watch
 
 
@@ -49,7 +49,6 @@ SOLVED = line(1e-20, 1e-10)
         (line(1e-3, 0.09), watched(), "budget"),  # below a hundred times
         (line(1e-3, 0.11), watched(), "overfitted"),
         (line(1e-3), watched(), "budget"),  # no held-out points
-        (line(-1.0, 5.0), watched(), "budget"),  # an energy
         (SOLVED, watched(), "budget"),  # a gap between small losses
         (SOLVED, watched(unexplained=0.05), "budget"),
         (SOLVED, watched(unexplained=0.2), "overfitted"),
@@ -60,6 +59,19 @@ SOLVED = line(1e-20, 1e-10)
 )
 def test_a_gap_is_overfitting_unless_both_losses_are_small(record, watch, expected):
     assert status("budget", record, watch) == expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "held_out", "expected"),
+    [
+        (-1.0, 5.0, "overfitted"),
+        (-5.0, -4.999, "budget"),
+        (2.0, 2.1, "overfitted"),
+        (0.0, 0.0, "budget"),
+    ],
+)
+def test_an_energy_is_the_same_between_its_points(loss, held_out, expected):
+    assert status("budget", line(loss, held_out), rounding=(1e-31, False)) == expected
 
 
 def test_a_gap_between_rounding_errors_is_none():
@@ -83,6 +95,14 @@ def test_a_gap_between_rounding_errors_is_none():
 )
 def test_an_optimizer_at_rest_has_converged_at_rounding_level_only(record, rounding, expected):
     assert status("stalled", record, rounding=rounding) == expected
+
+
+def test_an_optimizer_at_rest_with_a_negligible_residual_has_converged():
+    watch = watched(start=1e3)
+    watch.look = Look(1e-18, {}, (), "", ())
+    assert status("stalled", line(1e-20, 1e-18), watch) == "converged"
+    watch.look = Look(1e-16, {}, (), "", ())
+    assert status("stalled", line(1e-18, 1e-16), watch) == "stalled"
 
 
 def test_messages_tell_the_cause_and_the_cure():

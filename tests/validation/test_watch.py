@@ -37,6 +37,23 @@ def made_up(loss, *, before=math.inf, start=1.0, grow=True, objective=OBJECTIVE)
 @pytest.mark.parametrize(
     ("training", "held_out", "before", "stalled", "gap"),
     [
+        (-1.0, 5.0, 5.0, False, True),
+        (-1.0, 5.0, 6.0, False, False),  # still falls
+        (-1.0, 5.0, 6.0, True, True),
+        (-5.0, -5.0 + 1e-9, -5.0, True, False),  # the quadrature is good enough
+        (-5.0, -5.1, -5.0, True, False),
+        (-1.0, math.nan, 1.0, True, False),
+    ],
+)
+def test_a_gap_of_an_energy_is_its_quadrature_error(training, held_out, before, stalled, gap):
+    watch = made_up(held_out, before=before)
+    watch.of_energy = True
+    assert watch.gap(training, stalled=stalled) is gap
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out", "before", "stalled", "gap"),
+    [
         (1.0, 3.9, 3.9, False, False),  # as large, nearly
         (1.0, 3.9, 3.9, True, False),
         (1.0, 4.1, 4.1, False, True),
@@ -45,7 +62,6 @@ def made_up(loss, *, before=math.inf, start=1.0, grow=True, objective=OBJECTIVE)
         (1.0, 4.1, 8.3, True, True),  # and nothing will
         (1e-30, 9e-21, 9e-21, True, False),  # negligible against the start, which is 1
         (1e-30, 1.1e-20, 1.1e-20, False, True),
-        (-1.0, 5.0, 5.0, True, False),  # an energy
         (1.0, math.nan, 1.0, True, False),
         (1.0, math.inf, 1.0, False, True),
     ],
