@@ -12,6 +12,7 @@ from .lora import add_adapters as add_adapters
 from .lora import merge_adapters as merge_adapters
 from .mlp import MLP as MLP
 from .mlp import Linear as Linear
+from .normalized import Normalized as Normalized
 from .pretrained import load_encoder as load_encoder
 from .text import SpanFinder as SpanFinder
 from .text import TextClassifier as TextClassifier

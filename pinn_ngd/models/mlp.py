@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..domains import Box, Domain
 from .initialization import INITIALIZATIONS
+from .normalized import UnitBox
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -32,9 +33,11 @@ class Linear(eqx.Module):
 class MLP(eqx.Module):
     """u(x) = A_L s(A_{L-1} ... s(A_1 x)), with affine maps A_l and the smooth activation s.
 
-    Called with x (sizes[0],); returns () if the last size is 1, else (sizes[-1],).
+    With `init="ridge"` the first layer sees (x - lower) / extents, the place in the domain in units
+    of its sides. Called with x (sizes[0],); returns () if the last size is 1, else (sizes[-1],).
     """
 
+    inputs: UnitBox | None
     layers: tuple[Linear, ...]
     activation: Callable[[Array], Array] = eqx.field(static=True)
 
@@ -52,7 +55,7 @@ class MLP(eqx.Module):
         """Arguments:
 
         * `sizes`: widths (inputs, hidden, ..., outputs), at least two;
-        * `domain`: where the network lives, used by `init="ridge"`; the unit box by default;
+        * `domain`: where the network lives, for `init="ridge"`; the unit box by default;
         * `activation`: "tanh", "sin", "gelu", "softplus" or a twice differentiable function of
           arrays;
         * `init`: "ridge", "normal" or "glorot", see `pinn_ngd.models.initialization`;
@@ -68,11 +71,12 @@ class MLP(eqx.Module):
         domain = _checked_domain(domain, sizes[0])
         scale = default_scale if scale is None else scale
         dtype = jnp.result_type(float) if dtype is None else dtype
-        self.layers = tuple(
-            Linear(*layer) for layer in initialize(key, sizes, domain, scale, dtype)
-        )
+        self.layers = tuple(Linear(*layer) for layer in initialize(key, sizes, scale, dtype))
+        inputs = UnitBox(domain)
+        self.inputs = None if init != "ridge" or inputs.is_identity else inputs
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+        x = x if self.inputs is None else self.inputs(x)
         for layer in self.layers[:-1]:
             x = self.activation(layer(x))
         y = self.layers[-1](x)
