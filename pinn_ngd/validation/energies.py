@@ -92,6 +92,7 @@ def _rank(prepared: Prepared) -> int:
 
 def _first(system: LeastSquaresSystem, count: int) -> LeastSquaresSystem:
     """The system of the first unknowns alone."""
+    assert isinstance(system.operator, JacobianRows)
     gradient, _ = ravel_pytree(system.gradient)
     operator = JacobianRows(
         system.operator.matrix[:, :count],
