@@ -27,8 +27,9 @@ class Points(Protocol):
 def relative_l2(model: PyTree, exact: Exact, quadrature: Points) -> float:
     """Relative error |u - u*| / |u*| in L2.
 
-    |v|^2 = sum_i w_i |v(x_i)|^2 over the quadrature; u and u* map (d,) to () or (k,). Raises
-    ValueError where the norm of the exact solution is zero or the shapes differ.
+    |v|^2 = sum_i w_i |v(x_i)|^2 over the quadrature; u and u* map (d,) to () or (k,), real or
+    complex. Raises ValueError where the norm of the exact solution is zero or not finite, or the
+    shapes differ.
     """
     return evaluator(exact, quadrature)(model)["relative_l2"]
 
@@ -72,13 +73,14 @@ class _Difference(eqx.Module):
     exact: Exact
 
     def __call__(self, x: Float[Array, " d"]) -> Array:
-        value, target = self.model(x), jnp.asarray(self.exact(x))
+        value, target = jnp.asarray(self.model(x)), jnp.asarray(self.exact(x))
         if value.shape != target.shape:
             raise ValueError(
                 f"`model` gives shape {value.shape} and `exact` gives {target.shape} at a point: "
                 "let both return () for a scalar solution, or both (k,)."
             )
-        return value - target
+        with jax.numpy_dtype_promotion("standard"):  # one of them may be real, the other complex
+            return value - target
 
 
 def _names(h1: bool) -> tuple[str, ...]:
@@ -96,13 +98,21 @@ def _square_integrals(function: Any, points: Array, weights: Array, h1: bool) ->
     """The squared L2 norm of a function, and its squared H1 norm if asked for."""
 
     def squares(x: Array) -> tuple[Array, ...]:
-        value = jnp.sum(jnp.square(function(x)))
+        value = _square(function(x))
         if not h1:
             return (value,)
-        return value, value + jnp.sum(jnp.square(jax.jacfwd(function)(x)))
+        return value, value + _square(jax.jacfwd(function)(x))
 
     many = len(points) > CHUNK
     pointwise = (
         jax.lax.map(squares, points, batch_size=CHUNK) if many else jax.vmap(squares)(points)
     )
     return tuple(jnp.sum(weights * square) for square in pointwise)
+
+
+def _square(values: Any) -> Array:
+    """The sum of |v|^2 over all components."""
+    values = jnp.asarray(values)
+    if not jnp.iscomplexobj(values):
+        return jnp.sum(jnp.square(values))
+    return jnp.sum(jnp.square(values.real)) + jnp.sum(jnp.square(values.imag))

@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree, Scalar
+from jaxtyping import Array, Float, Inexact, PyTree, Scalar
 
 from .. import _tree
 from ..calculus import gradient
@@ -20,7 +20,7 @@ from ._weights import Weight, as_weight, check_weight, weight_at
 from .base import AbstractObjective, Evaluation, with_gradient
 
 
-def value_and_gradient(u: Callable, x: Float[Array, " d"]) -> Float[Array, " 1+d"]:
+def value_and_gradient(u: Callable, x: Float[Array, " d"]) -> Inexact[Array, " 1+d"]:
     """The features (u(x), du/dx_1, ..., du/dx_d) on which most energy densities depend."""
     return jnp.concatenate([jnp.atleast_1d(u(x)), jnp.ravel(gradient(u)(x))])
 
