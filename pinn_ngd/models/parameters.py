@@ -15,7 +15,8 @@ from .frozen import Frozen
 
 
 def check_parameters(model: PyTree) -> None:
-    """ValueError for a model without a trainable leaf, and for complex ones, named by path."""
+    """ValueError for a model without a trainable leaf, and for one that is complex or not finite,
+    named by its path."""
     params = _tree.trainable(model)[0]
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
@@ -27,6 +28,9 @@ def check_parameters(model: PyTree) -> None:
                 "imaginary parts as two arrays, and join them with `jax.lax.complex` where the "
                 "model is called."
             )
+            raise ValueError(msg)
+        if not np.isfinite(np.asarray(leaf)).all():
+            msg = f"`{path_of(path)}` holds a number that is not finite: start from finite ones."
             raise ValueError(msg)
 
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 Weight: TypeAlias = float | Array | Callable[[Array], Any]
@@ -28,7 +29,7 @@ def check_weight(weight: Any, name: str) -> None:
             f"keyword, `name={weight!r}`."
         )
         raise ValueError(msg)
-    if isinstance(weight, jax.core.Tracer):  # inside a transformation: there is nothing to see
+    if isinstance(weight, Tracer):  # inside a transformation: there is nothing to see
         return
     if not isinstance(weight, int | float | jax.Array | np.generic):
         msg = (

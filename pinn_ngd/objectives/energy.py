@@ -15,9 +15,9 @@ from ..linalg import JacobianRows, LeastSquaresSystem
 from ..quadrature import AbstractRule, Quadrature, as_rule
 from ._returned import numbers, real_scalar
 from ._rows import map_points, point_row
-from ._terms import check_arguments, check_term
 from ._weights import Weight, as_weight, check_weight, weight_at
 from .base import AbstractObjective, Evaluation, with_gradient
+from .terms import check_arguments, check_term
 
 
 def value_and_gradient(u: Callable, x: Float[Array, " d"]) -> Inexact[Array, " 1+d"]:

@@ -14,9 +14,9 @@ from ..linalg import ChunkedJacobian, JacobianRows, LeastSquaresSystem, StackedO
 from ..quadrature import AbstractRule, Quadrature, as_rule
 from ._returned import numbers, real
 from ._rows import map_points, point_row
-from ._terms import check_arguments, check_term
 from ._weights import Weight, as_weight, check_weight, is_number, weight_at
 from .base import AbstractObjective, Evaluation
+from .terms import check_arguments, check_term
 
 
 class Residual(eqx.Module):
@@ -162,7 +162,8 @@ class ResidualObjective(AbstractObjective):
 
 def _scales(term: Residual, rule: Quadrature) -> Float[Array, " n"]:
     """Square roots of the quadrature weights, and of the term's weight where it is a number."""
-    return jnp.sqrt(term.weight * rule.weights if is_number(term.weight) else rule.weights)
+    weight: Any = term.weight
+    return jnp.sqrt(weight * rule.weights if is_number(weight) else rule.weights)
 
 
 def _scaled(scales: Float[Array, " n"], values: Array) -> Array:

@@ -85,4 +85,6 @@ def _check(points: np.ndarray, weights: np.ndarray) -> None:
 
 
 def _is_real(values: np.ndarray) -> bool:
-    return bool(jnp.issubdtype(values.dtype, jnp.floating) or np.issubdtype(values.dtype, np.integer))
+    return bool(
+        jnp.issubdtype(values.dtype, jnp.floating) or np.issubdtype(values.dtype, np.integer)
+    )

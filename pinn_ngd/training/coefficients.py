@@ -26,7 +26,7 @@ def warn_about_fixed(objective: Any, model: PyTree, batch: PyTree) -> None:
         value = repr(leaf) if python else "..."
         warnings.warn(
             f"`{path_of(path)}` is {what} and stays fixed: write `jnp.asarray({value}, float)` to "
-            "train it, or make it a static field, `equinox.field(static=True)`, if it is a setting.",
+            "train it, or make it a static field, `equinox.field(static=True)`, as a setting.",
             UserWarning,
             stacklevel=2,
         )

@@ -130,15 +130,18 @@ def test_loss_and_rows_are_those_of_two_real_problems():
     assert sum(masses) == pytest.approx(float(loss), rel=1e-14)
 
 
-@pytest.mark.parametrize("name", ["engd-tr", "engd-w", "lbfgs"])
-def test_steps_are_those_of_two_real_problems(name):
-    net = network()
-    one, other = (
-        train(objective, model, optimizers.get(name), steps=2, key=jax.random.key(1), grow=False)
-        for objective, model in ((helmholtz(), Pair(net)), (by_hand(), net))
-    )
-    assert one.loss == pytest.approx(other.loss, rel=1e-6)
-    for a, b in zip(jax.tree.leaves(one.model), jax.tree.leaves(other.model), strict=True):
+@pytest.mark.parametrize(("name", "settings"), [("engd-tr", {}), ("engd-w", {"damping": 1e-3})])
+def test_a_step_is_that_of_two_real_problems(name, settings):
+    optimizer, net = optimizers.get(name, **settings), network()
+
+    def after(objective, model):
+        batch = objective.batch()
+        state = optimizer.init(model, objective, batch)
+        step = eqx.filter_jit(optimizer.step)
+        return step(model, state, objective, batch, key=jax.random.key(1))[0]
+
+    one, other = after(helmholtz(), Pair(net)), after(by_hand(), net)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
@@ -284,18 +287,20 @@ def refuse_softmax():
 
 
 def refuse_density():
-    term = Energy(lambda x, f: imaginary(f[0]), GaussLegendre(LINE, 2))
+    term = Energy(lambda _, f: imaginary(f[0]), GaussLegendre(LINE, 2))
     objective = EnergyObjective([term])
     objective.loss(lambda x: x[0], objective.batch())
 
 
 def refuse_features():
-    objective = EnergyObjective([Energy(lambda x, f: jnp.abs(f[0]), GaussLegendre(LINE, 2))])
+    objective = EnergyObjective([Energy(lambda _, f: jnp.abs(f[0]), GaussLegendre(LINE, 2))])
     objective.loss(wave, objective.batch())
 
 
 def refuse_functional():
-    sampled = SampleObjective(lambda m, z: m * z, jnp.ones((2, 1)), lambda xs: imaginary(jnp.sum(xs)))
+    sampled = SampleObjective(
+        lambda m, z: m * z, jnp.ones((2, 1)), lambda xs: imaginary(jnp.sum(xs))
+    )
     sampled.loss(jnp.ones(1), sampled.batch())
 
 

@@ -93,7 +93,7 @@ def explained(owner: str, shape: tuple[int, ...]) -> Iterator[None]:
         raise ValueError(msg) from error
     except TypeError as error:
         if "object is not callable" in str(error) and "Tracer" in str(error):
-            msg = f"{owner} calls a number ({error}): the model comes first, then the point, (u, x)."
+            msg = f"{owner} calls a number ({error}): the model comes first, the point second."
             raise ValueError(msg) from error
         error.add_note(f"This was {owner}, traced at one point x of shape {shape}.")
         raise
