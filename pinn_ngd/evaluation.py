@@ -62,7 +62,8 @@ class Evaluator:
 
     def __init__(self, exact: Exact, quadrature: Points, *, h1: bool = False):
         self.points, self.weights, self.h1 = quadrature.points, quadrature.weights, h1
-        self.exact = traceable(exact, self.points[0])
+        with explained("`exact`", self.points[0].shape):
+            self.exact = traceable(exact, self.points[0])
         self.shape = _shape_at(self.exact, "`exact`", self.points[0])
         if h1 and isinstance(self.exact, HostFunction):
             raise ValueError(

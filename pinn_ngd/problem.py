@@ -15,7 +15,7 @@ from . import _tree
 from .domains import Box, Interval, SpaceTime
 from .evaluation import evaluator
 from .host_function import HostFunction, traceable
-from .objectives import AbstractObjective
+from .objectives import AbstractObjective, explained
 from .quadrature import Quadrature
 
 
@@ -59,7 +59,9 @@ class Problem:
             ready = self.model
             object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
         if self.exact is not None and self.evaluation is not None and callable(self.exact):
-            exact = traceable(self.exact, self.evaluation.points[0])
+            point = self.evaluation.points[0]
+            with explained(f"`exact` of the problem '{self.name}'", point.shape):
+                exact = traceable(self.exact, point)
             object.__setattr__(self, "exact", exact)
 
     @property

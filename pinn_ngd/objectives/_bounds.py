@@ -29,7 +29,7 @@ def _wrong(jaxpr: Jaxpr, known: _Known) -> Iterator[tuple[int, tuple[int, ...]]]
             yield from _wrong(inner.jaxpr, inside)
         rule = _RULES.get(eqn.primitive.name)
         if rule is not None and all(value is not None for value in inputs):
-            known[eqn.outvars[0]] = rule(eqn.params, *inputs)
+            known[eqn.outvars[0]] = np.asarray(rule(eqn.params, *inputs))
 
 
 def _inner(eqn: Any) -> Iterator[ClosedJaxpr]:

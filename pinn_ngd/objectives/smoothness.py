@@ -24,10 +24,11 @@ def missing_derivatives(objective: Any, model: PyTree, batch: PyTree) -> Iterato
     of its parameters, so that one that starts from zero has its own. Models that are no functions
     of a point have none that could be missed.
     """
-    if not callable(model):
+    terms = getattr(objective, "terms", ())
+    if not terms or not callable(model):
         return
     moved = _moved(model)
-    for term, rule in zip(getattr(objective, "terms", ()), batch, strict=True):
+    for term, rule in zip(terms, batch, strict=True):
         try:
             order = _highest(term, moved, _some(rule))
         except Exception:  # the term wants more of its model than values at points

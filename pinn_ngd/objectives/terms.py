@@ -91,6 +91,12 @@ def explained(owner: str, shape: tuple[int, ...]) -> Iterator[None]:
     except jax.errors.TracerArrayConversionError as error:
         msg = f"{owner} calls NumPy on a traced number: write jnp for np."
         raise ValueError(msg) from error
+    except jax.errors.ConcretizationTypeError as error:
+        msg = (
+            f"{owner} needs the value of a traced number, for an `if` or for a function of Python: "
+            "write `jnp.where` for `if`, and jnp for math."
+        )
+        raise ValueError(msg) from error
     except TypeError as error:
         if "object is not callable" in str(error) and "Tracer" in str(error):
             msg = f"{owner} calls a number ({error}): the model comes first, the point second."
