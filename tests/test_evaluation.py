@@ -126,26 +126,30 @@ def hosted(x):
 
 
 def test_a_solution_written_with_numpy_is_run_by_python():
-    smooth = lambda x: jnp.sin(jnp.pi * x[0])  # noqa: E731
-    assert relative_l2(smooth, hosted, gauss(4)) < 1e-15
-    off = relative_l2(lambda x: 1.1 * smooth(x), hosted, gauss(4))
+
+    def smooth(x):
+        return jnp.sin(jnp.pi * x[0])
+
+    assert relative_l2(smooth, hosted, gauss(4, 2)) < 1e-15
+    off = relative_l2(lambda x: 1.1 * smooth(x), hosted, gauss(4, 2))
     assert off == pytest.approx(0.1, rel=1e-12)
     pair = relative_l2(
-        lambda x: jnp.stack([x[0], x[1]]), lambda x: np.array([x[0], x[1]]), gauss(4)
+        lambda x: jnp.stack([x[0], x[1]]), lambda x: np.array([x[0], x[1]]), gauss(4, 2)
     )
     assert pair == 0
     with pytest.raises(ValueError, match="`exact` is written with NumPy"):
-        relative_h1(smooth, hosted, gauss(4))
+        relative_h1(smooth, hosted, gauss(4, 2))
 
 
 @pytest.mark.parametrize(
     ("exact", "words"),
     [
         (lambda x: x[:, 0], r"`exact` indexes too much .* ONE point x of shape \(2,\)"),
+        (lambda x: np.sin(x[:, 0]), "`exact` indexes too much"),
         (lambda x: x[2], "`exact` takes the entry 2 of an array of shape"),
         (lambda x: jnp.sqrt(x[0] - 0.5), r"`exact` is nan at the point \[0\.0"),
     ],
 )
 def test_what_is_no_solution_is_explained(exact, words):
     with pytest.raises(ValueError, match=words):
-        relative_l2(EXACT, exact, gauss(4))
+        relative_l2(EXACT, exact, gauss(4, 2))
