@@ -159,6 +159,10 @@ def _entry(path: Path, source: str | Path) -> Any:
     if not hasattr(module, "problem"):
         msg = f"{source} does not define `problem`, a Problem or a function that returns one."
         raise ValueError(msg)
+    if not (isinstance(module.problem, Problem) or callable(module.problem)):
+        kind = type(module.problem).__name__
+        msg = f"`problem` in {source} is a {kind}: make it a Problem or a function returning one."
+        raise ValueError(msg)
     return module.problem
 
 
@@ -167,7 +171,13 @@ def _load(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as error:  # it would end the command, with the exit code of success
+        msg = (
+            f"{path} leaves Python, sys.exit({error.code!r}), while it is loaded: remove the call."
+        )
+        raise ValueError(msg) from error
     return module
 
 

@@ -117,6 +117,20 @@ def test_a_file_without_problem_is_explained(tmp_path):
         load_problem(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("problem = 3", "is a int: make it a Problem or a function"),
+        ("import sys\nsys.exit()", r"leaves Python, sys\.exit\(None\)"),
+    ],
+)
+def test_files_that_define_something_else_are_explained(tmp_path, text, message):
+    path = tmp_path / "wrong.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_problem(path)
+
+
 def small_problem(**settings):
     domain = pinn_ngd.Interval(0.0, 1.0)
     rule = pinn_ngd.GaussLegendre(domain, 3)

@@ -14,8 +14,8 @@ from .base import AbstractRule, Quadrature, as_quadrature
 class Given(AbstractRule):
     """The given points (n, d), or (n,) on a line, always the same ones.
 
-    `weights` (n,) are 1/n each by default: the term is then the mean over the points. There are no
-    others to hold out, and they never grow. Raises ValueError for other shapes, and for points or
+    `weights` (n,) are 1/n each by default: the term is then the mean over the points. Points of
+    weight zero are left out. There are no others to hold out, and they never grow. Raises ValueError for other shapes, and for points or
     weights that are not finite or weights below zero.
     """
 
@@ -28,7 +28,7 @@ class Given(AbstractRule):
         count = points.shape[0]
         weights = np.full(count, 1 / max(count, 1)) if weights is None else np.asarray(weights)
         _check(points, weights)
-        given = as_quadrature(points, weights)
+        given = as_quadrature(points[weights > 0], weights[weights > 0])
         self.points, self.weights = given.points, given.weights
         self.resampled = False
 
@@ -77,10 +77,11 @@ def _check(points: np.ndarray, weights: np.ndarray) -> None:
             f"`weights` have shape {weights.shape} and dtype {weights.dtype}: give one real "
             f"number for each of the {len(points)} points."
         )
-    if not np.isfinite(points).all() or not np.isfinite(weights).all() or weights.min() < 0:
+    finite = np.isfinite(points).all() and np.isfinite(weights).all()
+    if not finite or weights.min() < 0 or weights.max() == 0:
         raise ValueError(
-            "`points` or `weights` hold a number that is not finite, or a weight below zero: "
-            "leave those points out."
+            "`points` or `weights` hold a number that is not finite, or a weight below zero, or no "
+            "weight above: leave those points out."
         )
 
 

@@ -24,6 +24,10 @@ def test_points_on_a_line_may_be_flat():
     np.testing.assert_array_equal(Given(np.arange(3.0)).points, [[0.0], [1.0], [2.0]])
 
 
+def test_points_of_weight_zero_are_left_out():
+    np.testing.assert_array_equal(Given(np.arange(3.0), [1.0, 0.0, 2.0]).weights, [1.0, 2.0])
+
+
 def test_a_quadrature_is_a_rule_and_a_rule_is_itself():
     quadrature, rule = GaussLegendre(LINE, 3).quadrature(), GaussLegendre(LINE, 3)
     np.testing.assert_array_equal(as_rule(quadrature).quadrature().weights, quadrature.weights)
