@@ -202,10 +202,10 @@ def _values(function: Any, points: np.ndarray, component: int) -> np.ndarray:
     import jax.numpy as jnp
 
     array = jnp.asarray(points, dtype=jnp.result_type(float))
-    values = np.asarray(jax.jit(jax.vmap(lambda x: function(x)))(array)).reshape(len(points), -1)
-    if np.iscomplexobj(values):
-        values = np.concatenate([values.real, values.imag], axis=1)
-    return values.astype(float)[:, component if values.shape[1] > 1 else 0]
+    found = np.asarray(jax.jit(jax.vmap(lambda x: function(x)))(array)).reshape(len(points), -1)
+    parts = [np.real(found), np.imag(found)] if np.iscomplexobj(found) else [found]
+    values = np.concatenate(parts, axis=1).astype(float)
+    return values[:, component if values.shape[1] > 1 else 0]
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:

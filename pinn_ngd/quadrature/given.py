@@ -15,8 +15,10 @@ class Given(AbstractRule):
     """The given points (n, d), or (n,) on a line, always the same ones.
 
     `weights` (n,) are 1/n each by default: the term is then the mean over the points. Points of
-    weight zero are left out. There are no others to hold out, and they never grow. Raises ValueError for other shapes, and for points or
-    weights that are not finite or weights below zero.
+    weight zero are left out. There are no others to hold out, and they never grow.
+
+    Raises ValueError for other shapes, for points or weights that are not finite, and for weights
+    below zero.
     """
 
     points: Float[Array, "n d"]
