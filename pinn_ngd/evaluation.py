@@ -61,6 +61,10 @@ class Evaluator:
     """Relative errors against one exact solution on the points of one quadrature."""
 
     def __init__(self, exact: Exact, quadrature: Points, *, h1: bool = False):
+        if not callable(exact):
+            raise ValueError(
+                f"`exact` is a {type(exact).__name__}: give a function of one point x of shape (d,)."
+            )
         self.points, self.weights, self.h1 = quadrature.points, quadrature.weights, h1
         with explained("`exact`", self.points[0].shape):
             self.exact = traceable(exact, self.points[0])

@@ -146,6 +146,7 @@ def test_a_solution_written_with_numpy_is_run_by_python():
     [
         (lambda x: x[:, 0], r"`exact` indexes too much .* ONE point x of shape \(2,\)"),
         (lambda x: np.sin(x[:, 0]), "`exact` indexes too much"),
+        (3.0, "`exact` is a float: give a function"),
         (lambda x: x[2], "`exact` takes the entry 2 of an array of shape"),
         (lambda x: jnp.sqrt(x[0] - 0.5), r"`exact` is nan at the point \[0\.0"),
     ],

@@ -76,7 +76,7 @@ class ClassificationObjective(AbstractObjective):
         return self.batches.draw(key, number)
 
     def check(self, model: PyTree, batch: Batch) -> None:
-        """Raises ValueError where targets do not fit the model's outputs.
+        """Raises ValueError where targets do not fit the model's outputs, or are not finite.
 
         Those of all examples, or of the given batch where batches come from a function. A label of
         a later batch that is out of range makes the loss not a number.
@@ -91,6 +91,8 @@ class ClassificationObjective(AbstractObjective):
             raise ValueError(msg)
         outputs = eqx.filter_eval_shape(_outputs, model, point)
         self.loss_function.check(self.batches.known_targets(batch), outputs.size)
+        _check_finite("inputs", batch.inputs)
+        _check_finite("targets", batch.targets)
 
     def losses(self, model: PyTree, batch: Batch) -> Array:
         """The loss of every example, (n,)."""
@@ -243,6 +245,19 @@ class _Surgery:
 def _outputs(model: PyTree, x: PyTree) -> Array:
     """What the loss sees of an example: a row of real numbers."""
     return real(jnp.ravel(model(x)))
+
+
+def _check_finite(name: str, data: PyTree) -> None:
+    """ValueError where the data of the first batch are not finite, with the first such example."""
+    for leaf in jax.tree.leaves(eqx.filter(data, eqx.is_inexact_array)):
+        wrong = ~jnp.all(jnp.isfinite(leaf.reshape(leaf.shape[0], -1)), axis=1)
+        if bool(jnp.any(wrong)):
+            place = int(jnp.argmax(wrong))
+            msg = (
+                f"`{name}` hold a number that is not finite, in example {place} of the first batch:"
+                " leave such examples out, or fill them."
+            )
+            raise ValueError(msg)
 
 
 def _root(n: int, dtype: Any) -> Array:

@@ -42,17 +42,36 @@ def check_term(
 
     Errors of a user's code that have another reason get a note that names the term.
     """
-    arrays, static = eqx.partition(model, eqx.is_array)
     x = jax.ShapeDtypeStruct(rule.points.shape[1:], rule.points.dtype)
-
-    def at_a_point(arrays: PyTree, x: Any) -> Any:
-        return value(eqx.combine(arrays, static), x)
-
-    with explained(f"the term '{name}'", x.shape):
-        traced = jax.make_jaxpr(at_a_point)(arrays, x)
-    check_indices(traced, f"the term '{name}'", x.shape)
-    check_weights_at_points(weight, rule.points, name)
+    owner = f"the term '{name}'"
     check_precision(model, x.dtype)
+    try:
+        with explained(owner, x.shape):
+            traced = _traced(value, model, x)
+    except (TypeError, ValueError) as error:
+        if owner not in str(error) and callable(model):
+            _check_inputs(model, x, owner)
+        raise
+    check_indices(traced, owner, x.shape)
+    check_weights_at_points(weight, rule.points, name)
+
+
+def _traced(value: Callable[[PyTree, Any], Any], model: PyTree, x: Any) -> Any:
+    arrays, static = eqx.partition(model, eqx.is_array)
+    return jax.make_jaxpr(lambda a, x: value(eqx.combine(a, static), x))(arrays, x)
+
+
+def _check_inputs(model: Any, x: Any, owner: str) -> None:
+    """ValueError where the model cannot be called at a point: where it has other inputs."""
+    try:
+        _traced(lambda m, x: m(x), model, x)
+    except Exception as error:
+        what = str(error).split("\n")[0].rstrip(".")
+        msg = (
+            f"the model cannot be called at a point x of shape {x.shape} of {owner} ({what}): give "
+            f"it {x.shape[0]} inputs, one for every coordinate (time is one of them)."
+        )
+        raise ValueError(msg) from error
 
 
 def check_indices(traced: Any, owner: str, shape: tuple[int, ...]) -> None:

@@ -134,6 +134,10 @@ def test_other_errors_of_a_users_code_keep_their_type_and_get_a_note():
         (lambda: checked(lambda u, x: u(x), lambda x: x[0] - 0.5), "not below zero"),
         (lambda: checked(lambda u, x: u(x), lambda x: 1 / (x[0] - x[0])), "must be finite"),
         (
+            lambda: checked(lambda u, x: u(x), model=MLP((3, 2), key=jax.random.key(0))),
+            r"cannot be called at a point x of shape \(2,\) of the term 'pde' .*: give it 2 inputs",
+        ),
+        (
             lambda: checked(lambda u, x: u(x), model=Plane(jnp.ones(2, jnp.float32)), rule=RULE),
             r"`model\.slopes` is float32, but the points are float64",
         ),
