@@ -63,7 +63,7 @@ class Evaluator:
     def __init__(self, exact: Exact, quadrature: Points, *, h1: bool = False):
         if not callable(exact):
             raise ValueError(
-                f"`exact` is a {type(exact).__name__}: give a function of one point x of shape (d,)."
+                f"`exact` is a {type(exact).__name__}: give a function of one point x, (d,)."
             )
         self.points, self.weights, self.h1 = quadrature.points, quadrature.weights, h1
         with explained("`exact`", self.points[0].shape):
