@@ -1,5 +1,7 @@
 """Differential operators on functions u: (d,) -> () or (k,); each returns a function of x.
 
+The values of u may be complex: derivatives are in the real coordinates.
+
 Second derivatives are forward mode: the operators are called inside one reverse-mode derivative
 with respect to the network's parameters (a row of the residual Jacobian), and a shallow stack of
 transformations keeps that fast. In space-time the coordinates are x = (t, x_1, ..., x_d).
@@ -13,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import jet
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 Field: TypeAlias = Callable[[Float[Array, " d"]], Any]
 Direction: TypeAlias = Float[Array | np.ndarray, " d"] | Sequence[SupportsFloat]
@@ -28,8 +30,10 @@ _UNROLLED = 10
 def gradient(u: Field) -> Field:
     """grad u: (d,) for scalar u; the Jacobian (k, d) for u with values (k,). One reverse sweep."""
 
-    def value(x: Float[Array, " d"]) -> Float[Array, "..."]:
+    def value(x: Float[Array, " d"]) -> Inexact[Array, "..."]:
         y, pullback = jax.vjp(u, x)
+        if jnp.iscomplexobj(y):  # a reverse sweep alone would return the real part
+            return _by_parts(lambda part, x: gradient(part)(x), u, x)
         if y.ndim == 0:
             return pullback(jnp.ones_like(y))[0]
         return jax.vmap(pullback)(jnp.eye(y.shape[0], dtype=y.dtype))[0]
@@ -40,7 +44,7 @@ def gradient(u: Field) -> Field:
 def spatial_gradient(u: Field) -> Field:
     """The gradient without the time derivative: (d - 1,), or (k, d - 1) for vector u."""
 
-    def value(x: Float[Array, " d"]) -> Float[Array, "..."]:
+    def value(x: Float[Array, " d"]) -> Inexact[Array, "..."]:
         return gradient(u)(x)[..., 1:]
 
     return value
@@ -52,7 +56,7 @@ def divergence(v: Field) -> Field:
     Raises ValueError if v(x) has not the shape of x.
     """
 
-    def value(x: Float[Array, " d"]) -> Float[Array, ""]:
+    def value(x: Float[Array, " d"]) -> Inexact[Array, ""]:
         def along(e: Array) -> Array:
             y, tangent = jax.jvp(v, (x,), (e,))
             if y.shape != x.shape:
@@ -60,7 +64,7 @@ def divergence(v: Field) -> Field:
                     f"`v` maps x of shape {x.shape} to shape {y.shape}: no divergence. "
                     "Give a vector field with as many components as coordinates."
                 )
-            return jnp.dot(e, tangent)
+            return jnp.dot(e.astype(tangent.dtype), tangent)
 
         return _sum_over_axes(along, x, tuple(range(x.shape[0])))
 
@@ -70,7 +74,7 @@ def divergence(v: Field) -> Field:
 def directional_derivative(u: Field, direction: Direction) -> Field:
     """direction . grad u, by one Jacobian-vector product; `direction` is not normalized."""
 
-    def value(x: Float[Array, " d"]) -> Float[Array, "..."]:
+    def value(x: Float[Array, " d"]) -> Inexact[Array, "..."]:
         return jax.jvp(u, (x,), (jnp.asarray(direction, dtype=x.dtype),))[1]
 
     return value
@@ -79,7 +83,7 @@ def directional_derivative(u: Field, direction: Direction) -> Field:
 def normal_derivative(u: Field) -> Callable[..., Any]:
     """(x, normal) -> normal . grad u(x); see `Face.normal` and `Boundary.normal_at`."""
 
-    def value(x: Float[Array, " d"], normal: Direction) -> Float[Array, "..."]:
+    def value(x: Float[Array, " d"], normal: Direction) -> Inexact[Array, "..."]:
         return directional_derivative(u, normal)(x)
 
     return value
@@ -88,7 +92,7 @@ def normal_derivative(u: Field) -> Callable[..., Any]:
 def time_derivative(u: Field) -> Field:
     """du/dt, where t = x[0]."""
 
-    def value(x: Float[Array, " d"]) -> Float[Array, "..."]:
+    def value(x: Float[Array, " d"]) -> Inexact[Array, "..."]:
         return jax.jvp(u, (x,), (_units(x, (0,))[0],))[1]
 
     return value
@@ -111,8 +115,11 @@ def laplacian(
         raise ValueError(f"`method` = {method!r} is unknown. Take one of {', '.join(_METHODS)}.")
     apply = _METHODS[method]
 
-    def value(x: Float[Array, " d"]) -> Float[Array, "..."]:
-        return apply(u, x, _checked_axes(x, axes))
+    def value(x: Float[Array, " d"]) -> Inexact[Array, "..."]:
+        chosen = _checked_axes(x, axes)
+        if method != "forward" and jnp.iscomplexobj(jax.eval_shape(u, x)):
+            return _by_parts(lambda part, x: apply(part, x, chosen), u, x)
+        return apply(u, x, chosen)
 
     return value
 
@@ -120,7 +127,7 @@ def laplacian(
 def spatial_laplacian(u: Field, method: LaplacianMethod = "forward") -> Field:
     """The Laplacian over all coordinates but the time x[0]; `method` as in `laplacian`."""
 
-    def value(x: Float[Array, " d"]) -> Float[Array, "..."]:
+    def value(x: Float[Array, " d"]) -> Inexact[Array, "..."]:
         return laplacian(u, method, axes=range(1, x.shape[0]))(x)
 
     return value
@@ -135,6 +142,11 @@ def _checked_axes(x: Array, axes: Sequence[int] | None) -> tuple[int, ...]:
             f"Give distinct axes from 0 to {d - 1}."
         )
     return chosen
+
+
+def _by_parts(operator: Callable[[Field, Array], Array], u: Field, x: Array) -> Array:
+    """A linear operator with real coefficients, on the real and the imaginary part of u."""
+    return jax.lax.complex(operator(lambda y: u(y).real, x), operator(lambda y: u(y).imag, x))
 
 
 def _units(x: Array, axes: tuple[int, ...]) -> Array:

@@ -9,11 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
+from . import _tree
 from .domains import Box, Interval, SpaceTime
 from .evaluation import evaluator
-from .objectives import AbstractObjective
+from .host_function import HostFunction, traceable
+from .objectives import AbstractObjective, explained
 from .quadrature import Quadrature
 
 
@@ -21,8 +23,9 @@ from .quadrature import Quadrature
 class Problem:
     """What a run needs.
 
-    `model(key)` builds the network; `exact(x)` is the solution where it is known, and errors are
-    measured with it on `evaluation`, points that training does not use. `seconds` and `steps` are
+    `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
+    at ONE point where it is known, and errors are measured with it on `evaluation`, points that
+    training does not use; written with NumPy it has no error in H1. `seconds` and `steps` are
     the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. `settings` records the arguments that the problem file was called
@@ -37,7 +40,7 @@ class Problem:
     name: str
     description: str
     objective: AbstractObjective
-    model: Callable[[PRNGKeyArray], Any]
+    model: Any  # a function of a key, or what one would return
     domain: Interval | Box | SpaceTime | None = None
     evaluation: Quadrature | None = None
     exact: Callable[[Array], Array] | None = None
@@ -50,6 +53,16 @@ class Problem:
     picture: Callable[[Any], Any] | None = None
     scores: Callable[[Any], dict[str, float]] | None = None
     compared: str | None = None
+
+    def __post_init__(self):
+        if not callable(self.model) or _tree.size(self.model):
+            ready = self.model
+            object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
+        if self.exact is not None and self.evaluation is not None and callable(self.exact):
+            point = self.evaluation.points[0]
+            with explained(f"`exact` of the problem '{self.name}'", point.shape):
+                exact = traceable(self.exact, point)
+            object.__setattr__(self, "exact", exact)
 
     @property
     def measure(self) -> str:
@@ -64,13 +77,15 @@ class Problem:
     def evaluator(self, *, h1: bool = False) -> Callable[[Any], dict[str, float]]:
         """What `train` evaluates: model -> `scores`, or relative errors on the held-out points.
 
-        Compiled once. Raises ValueError where neither the exact solution nor scores are known.
+        Compiled once. Raises ValueError where neither the exact solution nor scores are known, and
+        for an exact solution that is not finite. There is no H1 error where it is NumPy's.
         """
         if self.scores is not None:
             return self.scores
         if self.exact is None or self.evaluation is None:
             msg = f"problem '{self.name}' has no `exact` solution to measure an error with."
             raise ValueError(msg)
+        h1 = h1 and not isinstance(self.exact, HostFunction)
         return evaluator(self.exact, self.evaluation, h1=h1)
 
 
@@ -144,6 +159,10 @@ def _entry(path: Path, source: str | Path) -> Any:
     if not hasattr(module, "problem"):
         msg = f"{source} does not define `problem`, a Problem or a function that returns one."
         raise ValueError(msg)
+    if not (isinstance(module.problem, Problem) or callable(module.problem)):
+        kind = type(module.problem).__name__
+        msg = f"`problem` in {source} is a {kind}: make it a Problem or a function returning one."
+        raise ValueError(msg)
     return module.problem
 
 
@@ -152,7 +171,13 @@ def _load(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as error:  # it would end the command, with the exit code of success
+        msg = (
+            f"{path} leaves Python, sys.exit({error.code!r}), while it is loaded: remove the call."
+        )
+        raise ValueError(msg) from error
     return module
 
 

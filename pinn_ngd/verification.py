@@ -4,6 +4,7 @@ A wrong derivative rarely crashes. It makes a method slow, or stop early, for re
 anything else; each test here takes a second and excludes a whole class of them.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,9 @@ from . import _tree
 from .linalg import Form
 from .metrics import AbstractMetric, EnergyMetric
 from .objectives import AbstractObjective
+from .objectives.smoothness import missing_derivatives
 from .optimizers import system_for
+from .training.setup import check_start
 
 LENGTHS = np.logspace(-1, -7, 13)  # of the steps of a Taylor test, relative to the parameters
 SECOND_ORDER = 1.9  # a remainder of second order has slope 2; a wrong derivative has slope 1
@@ -50,9 +53,14 @@ def verify(
     - the matrix is symmetric and A^T A positive semidefinite: <A v, A w> = <A^T A v, w>, and
       |A v|^2 > 0 for a random v;
     - A^T b is the gradient of the loss, where the system has a target b.
+
+    Warns of float32, and of derivatives that a term takes but the network does not have: those of
+    relu of second order are zero. Raises ValueError for what `train` refuses to start with.
     """
     keys = jax.random.split(key, 4)
     batch = objective.batch(keys[0])
+    check_start(objective, model, batch)
+    warn_of_doubts(objective, model, batch)
     params, static = _tree.trainable(model)
     v = _random_like(params, keys[1])
 
@@ -63,7 +71,7 @@ def verify(
     gradient = jax.grad(loss)(params)
     scale = float(_tree.norm(params)) or 1.0
     slope = taylor_slope(
-        lambda e: loss(_tree.add(params, _tree.scale(e, v))),
+        lambda e: loss(jax.tree.map(lambda q, d: q + e.astype(q.dtype) * d, params, v)),
         _tree.dot(gradient, v),
         scale,
     )
@@ -73,8 +81,29 @@ def verify(
     if system.target is not None:
         back = system.operator.T.mv(system.target)
         error = _relative(_tree.norm(_tree.subtract(back, gradient)), _tree.norm(gradient))
-        checks.append(_at_most("A^T b against the gradient of the loss", error, 1e-6))
+        bound = max(1e-6, 1e3 * _eps(params))
+        checks.append(_at_most("A^T b against the gradient of the loss", error, bound))
     return checks
+
+
+def warn_of_doubts(objective: AbstractObjective, model: PyTree, batch: PyTree) -> None:
+    """Warnings of what is no mistake in a derivative, but spoils a run."""
+    single = {str(x.dtype) for x in jax.tree.leaves(_tree.trainable(model)[0])} - {"float64"}
+    if single:
+        warnings.warn(
+            f"the model has {', '.join(sorted(single))} parameters, so the bounds of the tests are "
+            'coarse: call `jax.config.update("jax_enable_x64", True)` before it is built.',
+            UserWarning,
+            stacklevel=3,
+        )
+    for term, order in missing_derivatives(objective, model, batch):
+        warnings.warn(
+            f"the term '{term}' takes {order} derivatives of the model, and they are zero "
+            "everywhere: the activation has none (relu is piecewise linear), so take a smooth one, "
+            "such as tanh, sin, gelu or softplus.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def verify_operator(operator: lx.AbstractLinearOperator, key: PRNGKeyArray) -> list[Check]:
@@ -90,10 +119,10 @@ def verify_operator(operator: lx.AbstractLinearOperator, key: PRNGKeyArray) -> l
     asymmetry = _relative(
         jnp.abs(product - _tree.dot(image, other)), _tree.norm(image) * _tree.norm(other)
     )
-    length = float(_tree.dot(image, image))
+    length, bound = float(_tree.dot(image, image)), max(1e-10, 1e3 * _eps(v))
     return [
-        _at_most("dot-product test <A v, w> = <v, A^T w>", dot, 1e-10),
-        _at_most("symmetry of the metric A^T A", asymmetry, 1e-10),
+        _at_most("dot-product test <A v, w> = <v, A^T w>", dot, bound),
+        _at_most("symmetry of the metric A^T A", asymmetry, bound),
         Check("definiteness: |A v|^2 of a random direction", length, "> 0", length > 0),
     ]
 
@@ -107,11 +136,12 @@ def taylor_slope(
     a number where f or its derivative is not finite.
     """
     lengths = scale * LENGTHS
-    start = float(function(jnp.asarray(0.0)))
+    first = jnp.asarray(function(jnp.asarray(0.0)))
+    start = float(first)
     values = np.array([float(function(jnp.asarray(e))) for e in lengths])
     linear = start + lengths * float(slope)
     remainders = np.abs(values - linear)
-    noise = 1e3 * float(jnp.finfo(jnp.result_type(float)).eps)
+    noise = 1e3 * _eps(first)
     if not (np.isfinite(start) and np.isfinite(float(slope)) and np.isfinite(remainders[-1])):
         return float("nan")
     seen = np.isfinite(remainders) & (remainders > noise * (np.abs(values) + np.abs(start)))
@@ -131,6 +161,11 @@ def _random_like(structure: PyTree, key: PRNGKeyArray) -> PyTree:
     draws = [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in pairs]
     direction = jax.tree.unflatten(tree, draws)
     return _tree.scale(1 / _tree.norm(direction), direction)
+
+
+def _eps(tree: PyTree) -> float:
+    """The rounding error of the coarsest type in a tree."""
+    return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(tree))
 
 
 def _relative(error: Any, size: Any) -> float:

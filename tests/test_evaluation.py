@@ -106,12 +106,51 @@ def test_an_evaluator_compiles_once_and_agrees():
     assert set(evaluator(EXACT, gauss(6))(wave(1.0))) == {"relative_l2"}
 
 
-@pytest.mark.parametrize("value", [0.0, np.nan])
-def test_a_zero_solution_has_no_relative_error(value):
-    with pytest.raises(ValueError, match="report the absolute error"):
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "report the absolute error"), (np.nan, r"`exact` is nan at the point \[")],
+)
+def test_a_zero_solution_has_no_relative_error(value, words):
+    with pytest.raises(ValueError, match=words):
         relative_l2(EXACT, lambda x: value * x[0], gauss(4))
 
 
 def test_shapes_that_would_broadcast_are_refused():
     with pytest.raises(ValueError, match=r"`model` gives shape \(1,\) and `exact` gives \(\)"):
         relative_l2(lambda x: x, lambda x: x[0], gauss(4))
+
+
+def hosted(x):
+    """A solution in plain NumPy, with a branch."""
+    return np.sin(np.pi * x[0]) if x[1] > -1 else 0.0
+
+
+def test_a_solution_written_with_numpy_is_run_by_python():
+
+    def smooth(x):
+        return jnp.sin(jnp.pi * x[0])
+
+    assert relative_l2(smooth, hosted, gauss(4, 2)) < 1e-15
+    off = relative_l2(lambda x: 1.1 * smooth(x), hosted, gauss(4, 2))
+    assert off == pytest.approx(0.1, rel=1e-12)
+    pair = relative_l2(
+        lambda x: jnp.stack([x[0], x[1]]), lambda x: np.array([x[0], x[1]]), gauss(4, 2)
+    )
+    assert pair == 0
+    with pytest.raises(ValueError, match="`exact` is written with NumPy"):
+        relative_h1(smooth, hosted, gauss(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("exact", "words"),
+    [
+        (lambda x: x[:, 0], r"`exact` indexes too much .* ONE point x of shape \(2,\)"),
+        (lambda x: np.sin(x[:, 0]), "`exact` indexes too much"),
+        (3.0, "`exact` is a float: give a function"),
+        (lambda x: x[2], "`exact` takes the entry 2 of an array of shape"),
+        (lambda x: jnp.sqrt(x[0] - 0.5), r"`exact` is nan at the point \[0\.0"),
+    ],
+)
+def test_what_is_no_solution_is_explained(exact, words):
+    with pytest.raises(ValueError, match=words):
+        relative_l2(EXACT, exact, gauss(4, 2))

@@ -115,3 +115,43 @@ def test_a_file_without_problem_is_explained(tmp_path):
     path.write_text("x = 1\n")
     with pytest.raises(ValueError, match="does not define `problem`"):
         load_problem(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("problem = 3", "is a int: make it a Problem or a function"),
+        ("import sys\nsys.exit()", r"leaves Python, sys\.exit\(None\)"),
+    ],
+)
+def test_files_that_define_something_else_are_explained(tmp_path, text, message):
+    path = tmp_path / "wrong.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_problem(path)
+
+
+def small_problem(**settings):
+    domain = pinn_ngd.Interval(0.0, 1.0)
+    rule = pinn_ngd.GaussLegendre(domain, 3)
+    objective = pinn_ngd.ResidualObjective([pinn_ngd.Residual(lambda u, x: u(x) - x[0], rule)])
+    return pinn_ngd.Problem("small", "a small one", objective, domain=domain, **settings)
+
+
+def test_a_ready_model_serves_for_every_key(key):
+    model = pinn_ngd.models.MLP((1, 3, 1), key=key)
+    assert small_problem(model=model).model(jax.random.key(5)) is model
+    field = jnp.ones(3)
+    assert small_problem(model=field).model(key) is field
+    made = small_problem(model=lambda key: pinn_ngd.models.MLP((1, 3, 1), key=key))
+    assert jnp.array_equal(made.model(key).layers[0].weight, model.layers[0].weight)
+
+
+def test_a_solution_written_with_numpy_has_an_error_in_l2_alone(key):
+    points = pinn_ngd.GaussLegendre(pinn_ngd.Interval(0.0, 1.0), 5).quadrature()
+    problem = small_problem(model=key, exact=lambda x: np.float64(x[0]), evaluation=points)
+    for h1 in (False, True):
+        errors = problem.evaluator(h1=h1)(lambda x: 1.5 * x[0])
+        assert errors == {"relative_l2": pytest.approx(0.5)}
+    values = jax.vmap(problem.exact)(points.points)  # pyright: ignore
+    np.testing.assert_array_equal(values, points.points[:, 0])

@@ -1,12 +1,13 @@
 """The verification tools find what they are for, and nothing else."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import pytest
 
-from pinn_ngd import Grid, Interval, PointwiseState
+from pinn_ngd import ClassificationObjective, Grid, Interval, PointwiseState, Shuffled
 from pinn_ngd.linalg import JacobianRows
 from pinn_ngd.metrics import Sobolev
 from pinn_ngd.verification import taylor_slope, verify, verify_operator
@@ -70,3 +71,26 @@ def test_taylor_slopes():
     assert taylor_slope(lambda e: 1 + 3 * e, jnp.asarray(3.0)) == np.inf
     assert np.isnan(taylor_slope(lambda e: e * jnp.nan, jnp.asarray(1.0)))
     assert np.isnan(taylor_slope(lambda e: e, jnp.asarray(jnp.nan)))
+
+
+def test_relu_in_an_equation_of_second_order_is_told():
+    model = eqx.nn.MLP(1, "scalar", 4, 1, jax.nn.relu, key=jax.random.key(0))
+    objective = poisson_1d()
+    with pytest.warns(
+        UserWarning, match="takes second derivatives of the model, and they are zero"
+    ):
+        verify(objective, model, key=jax.random.key(0))
+
+
+def test_float32_is_told_and_has_coarser_bounds():
+    inputs = jax.random.normal(jax.random.key(0), (6, 2), jnp.float32)
+    model = eqx.nn.Linear(2, 3, key=jax.random.key(1), dtype=jnp.float32)
+    objective = ClassificationObjective(Shuffled(inputs, jnp.arange(6) % 3))
+    with pytest.warns(UserWarning, match="has float32 parameters"):
+        checks = verify(objective, model, key=jax.random.key(0))
+    assert all(check.passed for check in checks), checks
+
+
+def test_what_cannot_be_trained_cannot_be_checked():
+    with pytest.raises(ValueError, match="without a floating-point array"):
+        verify(poisson_1d(), lambda x: x[0], key=jax.random.key(0))

@@ -122,6 +122,14 @@ class AbstractStateMetric(AbstractMetric):
     def _operator(
         self, state: AbstractState, model: PyTree, matrix_free: bool
     ) -> tuple[Field, lx.AbstractLinearOperator]:
+        found = eqx.filter_eval_shape(state, model)
+        if jnp.issubdtype(found.dtype, jnp.complexfloating):
+            msg = (
+                f"the metric {type(self).__name__} measures real states, and this one is complex: "
+                "take the energy metric of a `StateMisfit`, or let the state be its real and "
+                "imaginary parts, two slices of a grid with one more axis."
+            )
+            raise ValueError(msg)
         build = self._products if matrix_free else self._rows
         return build(state, model)
 

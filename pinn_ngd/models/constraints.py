@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 
 class HardDirichlet(eqx.Module):
@@ -27,5 +27,5 @@ class HardDirichlet(eqx.Module):
     lift: Callable[[Float[Array, " d"]], Any] = eqx.field(static=True)
     distance: Callable[[Float[Array, " d"]], Any] = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+    def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         return self.lift(x) + self.distance(x) * self.net(x)

@@ -26,3 +26,5 @@ from .state import ExplicitState as ExplicitState
 from .state import ImplicitState as ImplicitState
 from .state import PointwiseState as PointwiseState
 from .state import StateObjective as StateObjective
+from .terms import check_indices as check_indices
+from .terms import explained as explained

@@ -87,9 +87,14 @@ def probe_shapes(model: PyTree, x: Any) -> dict[int, Probe]:
     shapes = {}
     for place in [place for place, node in enumerate(nodes) if _is_plain(node)]:
         shape = _measure(model, place, x)
-        if shape is not None and _seen_at_top(model, place, shape, x):
+        if shape is not None and _is_real(shape) and _seen_at_top(model, place, shape, x):
             shapes[place] = shape
     return shapes
+
+
+def _is_real(shape: Probe) -> bool:
+    """Complex outputs of real weights are stored rows: products of the parts are not those of z."""
+    return not any(jnp.issubdtype(part.dtype, jnp.complexfloating) for part in shape)
 
 
 def _is_plain(node: Any) -> bool:

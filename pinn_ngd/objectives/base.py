@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PyTree, Scalar
 from .. import _tree
 from ..linalg import LeastSquaresSystem
 from ..quadrature import AbstractRule
+from ._returned import real_scalar
 
 
 class Evaluation(eqx.Module):
@@ -90,6 +91,13 @@ class AbstractObjective(eqx.Module):
 
 
 def with_gradient(loss: Callable[[PyTree], Scalar], model: PyTree) -> Evaluation:
-    """A loss of the model and its gradient, shaped like the parameters."""
+    """A loss of the model and its gradient, shaped like the parameters.
+
+    Raises ValueError where the loss is not one real number.
+    """
     params, static = _tree.trainable(model)
-    return Evaluation(*jax.value_and_grad(lambda q: loss(eqx.combine(q, static)))(params))
+
+    def of_parameters(q: PyTree) -> Scalar:
+        return real_scalar(loss(eqx.combine(q, static)), "the functional of the objective")
+
+    return Evaluation(*jax.value_and_grad(of_parameters)(params))

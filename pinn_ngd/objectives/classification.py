@@ -16,6 +16,7 @@ from ..linalg import (
     WeightedJacobian,
 )
 from . import _layers
+from ._returned import real
 from .base import AbstractObjective, Evaluation
 from .batches import AbstractBatches, Batch
 from .losses import LOSSES, AbstractLoss
@@ -75,20 +76,29 @@ class ClassificationObjective(AbstractObjective):
         return self.batches.draw(key, number)
 
     def check(self, model: PyTree, batch: Batch) -> None:
-        """Raises ValueError where targets do not fit the model's outputs.
+        """Raises ValueError where targets do not fit the model's outputs, or are not finite.
 
         Those of all examples, or of the given batch where batches come from a function. A label of
         a later batch that is out of range makes the loss not a number.
         """
         point = jax.tree.map(lambda x: x[0], batch.inputs)
-        outputs = eqx.filter_eval_shape(lambda m, x: m(x), model, point)
+        raw = eqx.filter_eval_shape(lambda m, x: m(x), model, point)
+        if jnp.issubdtype(raw.dtype, jnp.complexfloating) and not self.loss_function.takes_complex:
+            msg = (
+                f"the model returns {raw.dtype} numbers, which {type(self.loss_function).__name__}"
+                " does not take: return real ones, such as `jnp.abs(z)`."
+            )
+            raise ValueError(msg)
+        outputs = eqx.filter_eval_shape(_outputs, model, point)
         self.loss_function.check(self.batches.known_targets(batch), outputs.size)
+        _check_finite("inputs", batch.inputs)
+        _check_finite("targets", batch.targets)
 
     def losses(self, model: PyTree, batch: Batch) -> Array:
         """The loss of every example, (n,)."""
 
         def one(x: PyTree, y: Array) -> Scalar:
-            return self.loss_function.value(model(x).reshape(-1), y)
+            return self.loss_function.value(_outputs(model, x), y)
 
         return jax.vmap(one)(batch.inputs, batch.targets)
 
@@ -98,7 +108,7 @@ class ClassificationObjective(AbstractObjective):
             return Evaluation(self.loss(model, batch), self.gradient(model, batch))
 
         def target(x: PyTree, y: Array) -> Any:
-            return self.directions(model(x).reshape(-1), y, None)[1]
+            return self.directions(_outputs(model, x), y, None)[1]
 
         targets: Array = jax.vmap(target)(batch.inputs, batch.targets)
         return Evaluation(self.loss(model, batch), targets / _root(batch.size, targets.dtype))
@@ -153,7 +163,7 @@ class ClassificationObjective(AbstractObjective):
 
         def outputs(q: PyTree) -> Array:
             whole = eqx.combine(q, static)
-            return jax.vmap(lambda x: whole(x).reshape(-1))(batch.inputs)
+            return jax.vmap(lambda x: _outputs(whole, x))(batch.inputs)
 
         z, push = jax.linearize(outputs, params)
         pull = jax.linear_transpose(push, params)
@@ -216,7 +226,7 @@ class _Surgery:
             leaves[i] = leaf
         model = eqx.combine(jax.tree.unflatten(treedef, leaves), self.static)
         probes = {place: _layers.Probe(deltas[place], slots[place]) for place in self.shapes}
-        return _layers.probed(model, probes)(x).reshape(-1)
+        return _outputs(_layers.probed(model, probes), x)
 
     def operator(self, rows: list[Array], cotangents: dict, inputs: dict) -> LayerwiseJacobian:
         n, r = jax.tree.leaves((rows, cotangents))[0].shape[:2]
@@ -230,6 +240,24 @@ class _Surgery:
         flat = cotangents.reshape(*cotangents.shape[:3], -1).swapaxes(2, 3)
         bias = None if layer.bias is None else weight + 1
         return LayerRows(_layers.patches(layer, inputs), flat, weight, bias)
+
+
+def _outputs(model: PyTree, x: PyTree) -> Array:
+    """What the loss sees of an example: a row of real numbers."""
+    return real(jnp.ravel(model(x)))
+
+
+def _check_finite(name: str, data: PyTree) -> None:
+    """ValueError where the data of the first batch are not finite, with the first such example."""
+    for leaf in jax.tree.leaves(eqx.filter(data, eqx.is_inexact_array)):
+        wrong = ~jnp.all(jnp.isfinite(leaf.reshape(leaf.shape[0], -1)), axis=1)
+        if bool(jnp.any(wrong)):
+            place = int(jnp.argmax(wrong))
+            msg = (
+                f"`{name}` hold a number that is not finite, in example {place} of the first batch:"
+                " leave such examples out, or fill them."
+            )
+            raise ValueError(msg)
 
 
 def _root(n: int, dtype: Any) -> Array:

@@ -7,17 +7,20 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree, Scalar
+from jaxtyping import Array, Float, Inexact, PyTree, Scalar
 
 from .. import _tree
 from ..calculus import gradient
 from ..linalg import JacobianRows, LeastSquaresSystem
-from ..quadrature import AbstractRule, Quadrature
+from ..quadrature import AbstractRule, Quadrature, as_rule
+from ._returned import numbers, real_scalar
 from ._rows import map_points, point_row
+from ._weights import Weight, as_weight, check_weight, weight_at
 from .base import AbstractObjective, Evaluation, with_gradient
+from .terms import check_arguments, check_term
 
 
-def value_and_gradient(u: Callable, x: Float[Array, " d"]) -> Float[Array, " 1+d"]:
+def value_and_gradient(u: Callable, x: Float[Array, " d"]) -> Inexact[Array, " 1+d"]:
     """The features (u(x), du/dx_1, ..., du/dx_d) on which most energy densities depend."""
     return jnp.concatenate([jnp.atleast_1d(u(x)), jnp.ravel(gradient(u)(x))])
 
@@ -27,14 +30,43 @@ class Energy(eqx.Module):
 
     `features(u, x)` is linear in u and returns a (k,) array; the default is the value followed by
     the gradient. `density(x, features)` is any smooth function of them, convex for the metric
-    to be the exact Hessian.
+    to be the exact Hessian. A density is one real number; where `u` is complex, let `features`
+    return real and imaginary parts.
+
+    `rule` is a quadrature rule, a `Quadrature`, or an array (n, d) of points, which then weigh 1/n
+    each. `weight` is a positive number, or a function of the point that returns one.
+
+    Raises ValueError for functions of other arguments, and for a weight that is not positive.
     """
 
-    density: Callable[[Array, Array], Array]
-    rule: AbstractRule
-    features: Callable[[Callable, Array], Array] = value_and_gradient
-    weight: float = 1.0
+    density: Callable[[Array, Array], Any]
+    rule: AbstractRule = eqx.field(converter=as_rule)
+    features: Callable[[Callable, Array], Any] = value_and_gradient
+    weight: Weight = eqx.field(converter=as_weight, default=1.0)
     name: str = eqx.field(static=True, default="energy")
+
+    def __check_init__(self):
+        check_arguments(self.density, "density(x, features)", f"`density` of '{self.name}'")
+        check_arguments(self.features, "features(u, x)", f"`features` of '{self.name}'")
+        check_weight(self.weight, self.name)
+
+    def numbers(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, " k"]:
+        """The features at one point."""
+        owner = f"`features` of the term '{self.name}'"
+        found = jnp.atleast_1d(numbers(self.features(model, x), owner))
+        if jnp.issubdtype(found.dtype, jnp.complexfloating):
+            msg = f"{owner} are complex: let them return real and imaginary parts as real numbers."
+            raise ValueError(msg)
+        return found
+
+    def density_of(self, x: Float[Array, " d"], features: Float[Array, " k"]) -> Float[Array, ""]:
+        """The density at one point."""
+        return real_scalar(self.density(x, features), f"`density` of the term '{self.name}'")
+
+    def value(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """The density at one point of a model, times the weight."""
+        density = self.density_of(x, self.numbers(model, x))
+        return weight_at(self.weight, x, density, f"the term '{self.name}'") * density
 
 
 class EnergyObjective(AbstractObjective):
@@ -72,6 +104,11 @@ class EnergyObjective(AbstractObjective):
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
         pairs = zip(self.terms, batch, strict=True)
         return tuple(_densities(term, model, rule, self.chunk_size) for term, rule in pairs)
+
+    def check(self, model: PyTree, batch: PyTree) -> None:
+        """Raises ValueError, which names the term, where one of them cannot be evaluated."""
+        for term, rule in zip(self.terms, batch, strict=True):
+            check_term(term.name, term.value, model, rule, term.weight)
 
     @property
     def resampled(self) -> bool:
@@ -133,8 +170,8 @@ def _integral(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | N
 def _densities(
     term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | None
 ) -> Float[Array, " n"]:
-    values = map_points(lambda x: term.density(x, term.features(model, x)), rule.points, chunk_size)
-    return term.weight * rule.weights * values
+    values = map_points(lambda x: term.value(model, x), rule.points, chunk_size)
+    return rule.weights * values
 
 
 def _metric_rows(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
@@ -144,10 +181,11 @@ def _metric_rows(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int 
         x, w = point
 
         def features(q: PyTree, x: Array) -> tuple[Array, None]:
-            return term.features(eqx.combine(q, static), x), None
+            return term.numbers(eqx.combine(q, static), x), None
 
         values, jacobian, _ = point_row(features, params, x)
-        return jnp.sqrt(term.weight * w) * (_root(term, x, values).T @ jacobian)
+        weight = weight_at(term.weight, x, w, f"the term '{term.name}'")
+        return jnp.sqrt(weight * w) * (_root(term, x, values).T @ jacobian)
 
     out = map_points(rows, (rule.points, rule.weights), chunk_size)
     return out.reshape(-1, out.shape[-1])
@@ -155,6 +193,6 @@ def _metric_rows(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int 
 
 def _root(term: Energy, x: Array, features: Array) -> Float[Array, "k k"]:
     """L with L L^T the positive part of the density's Hessian in the features."""
-    hessian = jax.hessian(term.density, argnums=1)(x, features)
+    hessian = jax.hessian(term.density_of, argnums=1)(x, features)
     values, vectors = jnp.linalg.eigh(hessian)
     return vectors * jnp.sqrt(jnp.maximum(values, jnp.zeros_like(values)))

@@ -5,18 +5,26 @@ z, H is also the Fisher matrix E_y[g g^T] over labels y that the model draws its
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
+from ._returned import real
+
 Outputs = Float[Array, " o"]
 
 
 class AbstractLoss(eqx.Module):
-    """The negative logarithm of a likelihood, as a function of a network's outputs."""
+    """The negative logarithm of a likelihood, as a function of a network's outputs.
+
+    The outputs are real; where `takes_complex`, those of a complex network are their real parts,
+    then their imaginary parts, and so are complex targets.
+    """
+
+    takes_complex: ClassVar[bool] = False
 
     @abc.abstractmethod
     def value(self, z: Outputs, y: Array) -> Scalar:
@@ -112,7 +120,12 @@ class BinaryCrossEntropy(AbstractLoss):
 
 
 class SquaredError(AbstractLoss):
-    """1/2 |z - y|^2, the likelihood of unit Gaussian noise: S = I and b = z - y."""
+    """1/2 |z - y|^2, the likelihood of unit Gaussian noise: S = I and b = z - y.
+
+    Complex outputs and targets are taken apart into real and imaginary parts.
+    """
+
+    takes_complex: ClassVar[bool] = True
 
     def value(self, z: Outputs, y: Array) -> Scalar:
         return 0.5 * jnp.sum((z - _like(y, z)) ** 2)
@@ -149,13 +162,14 @@ def _bernoulli_root(z: Outputs) -> Outputs:
 
 
 def _like(y: Array, z: Outputs) -> Outputs:
-    return jnp.reshape(y, z.shape).astype(z.dtype)
+    return jnp.reshape(real(jnp.ravel(y)), z.shape).astype(z.dtype)
 
 
 def _check_width(y: Any, outputs: int) -> None:
-    if y[0].size != outputs:
+    width = y[0].size * (2 if jnp.iscomplexobj(y) else 1)
+    if width != outputs:
         msg = (
-            f"`targets` hold {y[0].size} numbers an example, but the model has {outputs} outputs:"
-            " they must agree."
+            f"`targets` hold {width} real numbers an example, but the model has {outputs} outputs:"
+            " they must agree (a complex number counts as two)."
         )
         raise ValueError(msg)

@@ -7,6 +7,7 @@ from jaxtyping import Array, PyTree, Scalar
 
 from .. import _tree
 from ..linalg import JacobianRows, LeastSquaresSystem, ProductOperator, StackedOperator
+from ._returned import real
 from .base import Evaluation
 from .penalty import AbstractPenalty
 from .state import Field, StateObjective
@@ -14,6 +15,9 @@ from .state import Field, StateObjective
 
 class StateMisfit(StateObjective):
     """1/2 |r(rho(theta))|^2, where `functional` returns the residual r, and a `penalty` if any.
+
+    The residual is an array of any shape. Where it is complex, its real and imaginary parts are
+    stacked along the first axis: the loss is the sum of |r|^2 all the same.
 
     Its energy metric is Gauss-Newton: that of r(rho) = (rho - data) sqrt(cell volume) is the L2
     natural gradient. Leave the volume out, and the L2 step is Gauss-Newton's divided by it.
@@ -28,11 +32,22 @@ class StateMisfit(StateObjective):
         return self.penalty is None
 
     def value(self, rho: Field) -> Scalar:
-        return 0.5 * jnp.sum(self.functional(rho) ** 2)
+        return 0.5 * jnp.sum(self.residual(rho) ** 2)
+
+    def residual(self, rho: Field) -> Array:
+        """The real residual at a state. Raises ValueError for truth values and integers."""
+        values = jnp.asarray(self.functional(rho))
+        if not jnp.issubdtype(values.dtype, jnp.inexact):
+            msg = (
+                f"`functional` returns {values.dtype} numbers, which have no derivative: return "
+                "the residual as floating-point numbers."
+            )
+            raise ValueError(msg)
+        return real(values)
 
     def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
         del batch
-        residual = jnp.asarray(self.functional(self.state(model)))
+        residual = self.residual(self.state(model))
         loss = 0.5 * jnp.sum(residual**2)
         if self.penalty is None:
             return Evaluation(loss, residual)
@@ -64,7 +79,7 @@ class StateMisfit(StateObjective):
     def _rows(self, model: PyTree) -> LeastSquaresSystem:
         params, _ = _tree.trainable(model)
         rho, jacobian = self.state.jacobian(model)
-        residual, push = jax.linearize(self.functional, rho)
+        residual, push = jax.linearize(self.residual, rho)
         columns = jacobian.T.reshape(-1, *self.state.grid.shape)
         rows = jax.vmap(push)(columns).reshape(columns.shape[0], -1).T
         structures = jax.eval_shape(lambda: params), jax.eval_shape(lambda: residual)
@@ -74,7 +89,7 @@ class StateMisfit(StateObjective):
         params, _ = _tree.trainable(model)
         structure = jax.eval_shape(lambda: params)
         rho, push, pull = self.state.linearize(model)
-        residual, seen = jax.linearize(self.functional, rho)
+        residual, seen = jax.linearize(self.residual, rho)
         back = jax.linear_transpose(seen, rho)
         operator = ProductOperator(lambda v: seen(push(v)), lambda w: pull(back(w)[0]), structure)
         return LeastSquaresSystem(operator, target=residual)

@@ -6,15 +6,18 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree, Scalar
+from jaxtyping import Array, Float, Inexact, PyTree, Scalar
 
 from ..grids import Grid
+from ._returned import real
 
-Field = Float[Array, "..."]
+Field = Inexact[Array, "..."]
 
 
 class AbstractPenalty(eqx.Module):
     """A convex functional P of the field m = `field(model)` on a grid, in least-squares form.
+
+    Of a complex field it is that of the real and imaginary parts: |grad m|^2 is the sum over both.
 
     `residual` is p with p'^T p = P', so that its rows stacked below those of a misfit give the
     gradient exactly and a positive semidefinite Hessian.
@@ -38,13 +41,14 @@ class AbstractPenalty(eqx.Module):
         """p at a model, one array for each axis of the grid."""
 
     def gradient(self, model: PyTree) -> Float[Array, "d ..."]:
-        """Forward differences of m along every axis, zero at the far end."""
+        """Forward differences of m along every axis, zero at the far end; of a complex field
+        those of the real part, then those of the imaginary part."""
         m = self.field(model).reshape(self.grid.shape)
         slopes = []
         for axis, h in enumerate(self.grid.spacing):
             end = jax.lax.slice_in_dim(m, m.shape[axis] - 1, m.shape[axis], axis=axis)
             slopes.append(jnp.diff(m, axis=axis, append=end) / jnp.asarray(h, m.dtype))
-        return jnp.stack(slopes)
+        return real(jnp.stack(slopes))
 
 
 class Smoothness(AbstractPenalty):

@@ -11,31 +11,50 @@ from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
 from ..linalg import ChunkedJacobian, JacobianRows, LeastSquaresSystem, StackedOperator
-from ..quadrature import AbstractRule, Quadrature
+from ..quadrature import AbstractRule, Quadrature, as_rule
+from ._returned import numbers, real
 from ._rows import map_points, point_row
+from ._weights import Weight, as_weight, check_weight, is_number, weight_at
 from .base import AbstractObjective, Evaluation
+from .terms import check_arguments, check_term
 
 
 class Residual(eqx.Module):
     """One term of a PINN loss: weight * integral of |fn(u, x)|^2 over a region.
 
-    `fn(u, x)` takes the model `u` and one point x of shape (d,) and returns a scalar or a (k,)
-    array. It must be pointwise: it may differentiate `u` at x, but sees no other point. It may be
-    nonlinear in `u`.
+    `fn(u, x)` takes the model `u` and ONE point x of shape (d,) and returns a scalar, a (k,) array,
+    or a list or tuple of these, which become one array. It must be pointwise: it may differentiate
+    `u` at x, but sees no other point. It may be nonlinear in `u`. Where it is complex, |.|^2 is the
+    sum of the squares of real and imaginary parts.
+
+    `rule` is a quadrature rule, a `Quadrature`, or an array (n, d) of points, which then weigh 1/n
+    each. `weight` is a positive number, an array (k,) with one for every component, or a function
+    of the point that returns either.
+
+    Raises ValueError for a function of other arguments, and for a weight that is not positive.
     """
 
-    fn: Callable[[Callable, Array], Array]
-    rule: AbstractRule
-    weight: float = 1.0
+    fn: Callable[[Callable, Array], Any]
+    rule: AbstractRule = eqx.field(converter=as_rule)
+    weight: Weight = eqx.field(converter=as_weight, default=1.0)
     name: str = eqx.field(static=True, default="residual")
 
     def __check_init__(self):
-        if not callable(self.fn):
-            msg = "`fn` of a Residual must be a function `fn(u, x)` of the model and one point."
-            raise TypeError(msg)
-        if not self.weight > 0:
-            msg = f"`weight` of the term '{self.name}' is {self.weight}; it must be positive."
-            raise ValueError(msg)
+        check_arguments(self.fn, "fn(u, x)", f"`fn` of the term '{self.name}'")
+        check_weight(self.weight, self.name)
+
+    def value(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+        """The real numbers whose squares are summed at one point, but for a constant weight.
+
+        Complex components become two: all real parts, then all imaginary parts. A weight that is
+        not one number is in them as its square root.
+        """
+        owner = f"the residual of the term '{self.name}'"
+        values = numbers(self.fn(model, x), owner)
+        if not is_number(self.weight):
+            roots = jnp.sqrt(weight_at(self.weight, x, values, owner))
+            values = values * roots.astype(values.dtype)
+        return real(values)
 
 
 class ResidualObjective(AbstractObjective):
@@ -76,6 +95,11 @@ class ResidualObjective(AbstractObjective):
         blocks = self.residuals(model, batch)
         return tuple(0.5 * jnp.sum(block.reshape(len(block), -1) ** 2, axis=1) for block in blocks)
 
+    def check(self, model: PyTree, batch: PyTree) -> None:
+        """Raises ValueError, which names the term, where one of them cannot be evaluated."""
+        for term, rule in zip(self.terms, batch, strict=True):
+            check_term(term.name, term.value, model, rule, term.weight)
+
     @property
     def resampled(self) -> bool:
         return any(term.rule.resampled for term in self.terms)
@@ -87,7 +111,7 @@ class ResidualObjective(AbstractObjective):
         return tuple(term.rule.quadrature(k) for term, k in zip(self.terms, keys, strict=True))
 
     def residuals(self, model: PyTree, batch: PyTree) -> tuple[Array, ...]:
-        """Blocks sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k), one a term."""
+        """Blocks sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k), one a term, always real."""
         return tuple(
             _block(term, model, rule, self.chunk_size)
             for term, rule in zip(self.terms, batch, strict=True)
@@ -137,7 +161,9 @@ class ResidualObjective(AbstractObjective):
 
 
 def _scales(term: Residual, rule: Quadrature) -> Float[Array, " n"]:
-    return jnp.sqrt(term.weight * rule.weights)
+    """Square roots of the quadrature weights, and of the term's weight where it is a number."""
+    weight: Any = term.weight
+    return jnp.sqrt(weight * rule.weights if is_number(weight) else rule.weights)
 
 
 def _scaled(scales: Float[Array, " n"], values: Array) -> Array:
@@ -145,7 +171,7 @@ def _scaled(scales: Float[Array, " n"], values: Array) -> Array:
 
 
 def _block(term: Residual, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
-    values = map_points(lambda x: term.fn(model, x), rule.points, chunk_size)
+    values = map_points(lambda x: term.value(model, x), rule.points, chunk_size)
     return _scaled(_scales(term, rule), values)
 
 
@@ -155,7 +181,7 @@ def _rows(
     params, static = _tree.trainable(model)
 
     def residual(q: PyTree, x: Array) -> tuple[Array, None]:
-        return term.fn(eqx.combine(q, static), x), None
+        return term.value(eqx.combine(q, static), x), None
 
     values, rows, _ = map_points(lambda x: point_row(residual, params, x), rule.points, chunk_size)
     scales = _scales(term, rule)

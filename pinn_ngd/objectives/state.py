@@ -12,19 +12,23 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree, Scalar
+from jaxtyping import Array, Inexact, PyTree, Scalar
 
 from .. import _tree
 from ..grids import Grid
 from ..linalg import LeastSquaresSystem
+from ._returned import real
 from ._rows import map_points, point_row
 from .base import AbstractObjective, Evaluation, with_gradient
 
-Field = Float[Array, "..."]
+Field = Inexact[Array, "..."]
 
 
 class AbstractState(eqx.Module):
-    """theta -> rho(theta), an array of the shape of `grid`."""
+    """theta -> rho(theta), an array of the shape of `grid`.
+
+    It may be complex for a `StateMisfit`, but for an `ImplicitState`; state metrics want real ones.
+    """
 
     grid: eqx.AbstractVar[Grid]
 
@@ -32,7 +36,7 @@ class AbstractState(eqx.Module):
     def __call__(self, model: PyTree) -> Field:
         """The state of a model."""
 
-    def jacobian(self, model: PyTree) -> tuple[Field, Float[Array, "n p"]]:
+    def jacobian(self, model: PyTree) -> tuple[Field, Inexact[Array, "n p"]]:
         """rho and Z = d rho / d theta; columns are the tangents, by forward mode where p <= n."""
         fn, params = _of_parameters(self, model)
         flat, unravel = ravel_pytree(params)
@@ -42,7 +46,10 @@ class AbstractState(eqx.Module):
             return rho, tangents.reshape(flat.size, -1).T
         rho, pull = jax.vjp(lambda q: fn(unravel(q)), flat)
         basis = jnp.eye(rho.size, dtype=rho.dtype).reshape(-1, *rho.shape)
-        return rho, jax.vmap(pull)(basis)[0]
+        rows = jax.vmap(pull)(basis)[0]
+        if jnp.iscomplexobj(rho):  # of real parameters a reverse sweep returns the real part
+            rows = jax.lax.complex(rows, jax.vmap(pull)(-1j * basis)[0])
+        return rho, rows
 
     def jacobian_solves(self, model: PyTree) -> tuple[int, int]:
         """How many linearized and adjoint solves `jacobian` takes: one a column, or one a row."""
@@ -85,16 +92,18 @@ class PointwiseState(AbstractState):
         values = map_points(lambda x: self.fn(model, x), self.grid.points, self.chunk_size)
         return _shaped(values, self.grid)
 
-    def jacobian(self, model: PyTree) -> tuple[Field, Float[Array, "n p"]]:
+    def jacobian(self, model: PyTree) -> tuple[Field, Inexact[Array, "n p"]]:
         params, static = _tree.trainable(model)
 
         def value(q: PyTree, x: Array) -> tuple[Array, None]:
-            return jnp.reshape(self.fn(eqx.combine(q, static), x), ()), None
+            return real(jnp.reshape(self.fn(eqx.combine(q, static), x), ())), None
 
         def row(x: Array) -> tuple[Array, Array]:
             return point_row(value, params, x)[:2]
 
         rho, rows = map_points(row, self.grid.points, self.chunk_size)
+        if rho.ndim == 2:  # real and imaginary parts
+            rho, rows = (jax.lax.complex(x[:, 0], x[:, 1]) for x in (rho, rows))
         return _shaped(rho, self.grid), rows
 
     def jacobian_solves(self, model: PyTree) -> tuple[int, int]:
@@ -136,6 +145,13 @@ class ImplicitState(AbstractState):
             )
 
         rho = jax.lax.stop_gradient(_shaped(self.solve(fixed), self.grid))
+        if jnp.iscomplexobj(rho):
+            msg = (
+                "the state that `solve` returns is complex, which implicit differentiation does "
+                "not take: state the equation for its real and imaginary parts, two slices of a "
+                "grid with one more axis."
+            )
+            raise ValueError(msg)
         return jax.lax.custom_root(equation, rho, lambda _, start: start, tangent_solve)
 
     def _solvers(self, model: PyTree, rho: Field) -> tuple[Callable, Callable]:

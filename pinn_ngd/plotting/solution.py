@@ -40,7 +40,7 @@ def plot_solution(
     In one dimension these are curves. In space-time, t runs to the right. In more than two
     dimensions the central plane of the first two coordinates is shown, the others fixed at the
     middle of the domain. Without `exact` there is the solution alone. Of a vector solution,
-    `component` is shown.
+    `component` is shown; those of a complex one are its real parts, then its imaginary parts.
     """
     with look.style():
         if domain.dimension == 1:
@@ -202,8 +202,10 @@ def _values(function: Any, points: np.ndarray, component: int) -> np.ndarray:
     import jax.numpy as jnp
 
     array = jnp.asarray(points, dtype=jnp.result_type(float))
-    values = np.asarray(jax.jit(jax.vmap(lambda x: function(x)))(array), dtype=float)
-    return values if values.ndim == 1 else values.reshape(len(points), -1)[:, component]
+    found = np.asarray(jax.jit(jax.vmap(lambda x: function(x)))(array)).reshape(len(points), -1)
+    parts = [np.real(found), np.imag(found)] if np.iscomplexobj(found) else [found]
+    values = np.concatenate(parts, axis=1).astype(float)
+    return values[:, component if values.shape[1] > 1 else 0]
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:

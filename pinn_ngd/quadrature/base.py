@@ -1,6 +1,7 @@
 """What every rule is: a way to make points and weights, to make finer ones, and to be refined."""
 
 import abc
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -66,3 +67,18 @@ class AbstractRule(eqx.Module):
 def as_quadrature(points: Array | np.ndarray, weights: np.ndarray) -> Quadrature:
     dtype = jnp.result_type(float)
     return Quadrature(jnp.asarray(points, dtype=dtype), jnp.asarray(weights, dtype=dtype))
+
+
+def as_count(n: Any) -> int:
+    """A number of points as an int; ValueError for what is no whole number."""
+    try:
+        return operator.index(n)
+    except TypeError:
+        whole = isinstance(n, float) and n.is_integer()
+        cure = f"write {int(n)}" if whole else "give an int"
+        raise ValueError(f"`n` = {n!r} is no whole number of points: {cure}.") from None
+
+
+def as_counts(n: Any) -> int | tuple[int, ...]:
+    """A number of points, or one for every axis; ValueError for what is no whole number."""
+    return tuple(as_count(m) for m in n) if isinstance(n, tuple | list) else as_count(n)

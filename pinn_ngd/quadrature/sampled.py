@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 from scipy.stats import qmc
 
 from ..domains import Boundary, Region
-from .base import AbstractRule, Quadrature, as_quadrature
+from .base import AbstractRule, Quadrature, as_count, as_quadrature
 from .regions import Piece, halves, pieces
 
 
@@ -76,7 +76,7 @@ class MonteCarlo(_SampledRule):
     """
 
     region: Region = eqx.field(static=True)
-    n: int = eqx.field(static=True)
+    n: int = eqx.field(static=True, converter=as_count)
     seed: int = eqx.field(static=True, default=0, kw_only=True)
     resampled: bool = eqx.field(static=True, default=True, kw_only=True)
 
@@ -101,7 +101,7 @@ class Sobol(_SampledRule):
     """
 
     region: Region = eqx.field(static=True)
-    n: int = eqx.field(static=True)
+    n: int = eqx.field(static=True, converter=as_count)
     seed: int = eqx.field(static=True, default=0, kw_only=True)
     resampled: bool = eqx.field(static=True, default=False, kw_only=True)
 

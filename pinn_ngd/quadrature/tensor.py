@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ..domains import Boundary, Face, Region
-from .base import AbstractRule, Quadrature, as_quadrature
+from .base import AbstractRule, Quadrature, as_counts, as_quadrature
 from .regions import Piece, halves, pieces
 
 _Nodes: TypeAlias = tuple[np.ndarray, np.ndarray]
@@ -79,7 +79,7 @@ class GaussLegendre(_TensorRule):
     """
 
     region: Region = eqx.field(static=True)
-    n: int | tuple[int, ...] = eqx.field(static=True)
+    n: int | tuple[int, ...] = eqx.field(static=True, converter=as_counts)
 
     def __check_init__(self):
         _counts(self.region, self.n)
@@ -96,7 +96,7 @@ class Trapezoid(_TensorRule):
     """
 
     region: Region = eqx.field(static=True)
-    n: int | tuple[int, ...] = eqx.field(static=True)
+    n: int | tuple[int, ...] = eqx.field(static=True, converter=as_counts)
 
     def __check_init__(self):
         _counts(self.region, self.n, least=2)
@@ -127,7 +127,7 @@ class Equispaced(_TensorRule):
     """
 
     region: Region = eqx.field(static=True)
-    n: int | tuple[int, ...] = eqx.field(static=True)
+    n: int | tuple[int, ...] = eqx.field(static=True, converter=as_counts)
     ends: Literal["none", "left", "both"] = eqx.field(static=True, default="none")
 
     def __check_init__(self):

@@ -17,7 +17,7 @@ from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
 from .clock import Evaluate, EvaluationClock
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
-from .setup import batch_of, loss_of, stride_of, typed_key, warn_about_precision
+from .setup import batch_of, check_start, loss_of, stride_of, typed_key, warn_about_precision
 from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
 
 ROUNDING_TOLERANCE = 1e-13
@@ -68,9 +68,10 @@ def train(
     the last finite model returned. Any other exception of the step, of `evaluate` or of a callback
     is raised, after every callback was told.
 
-    Raises ValueError without a budget, for data that `objective.check` refuses, for a `stride`
-    below 1 and for `resume` without `checkpoint`; FileNotFoundError and ValueError where the
-    checkpoint cannot be read; TypeError where a step changes the shapes of its state.
+    Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
+    (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
+    FileNotFoundError and ValueError where the checkpoint cannot be read; TypeError where a step
+    changes the shapes of its state.
     """
     budget = Budget(steps, seconds)
     if resume and checkpoint is None:
@@ -124,8 +125,7 @@ class _Loop:
         self._set_key(key)
         self.batch = self._draw(0)
         model = self.carry.model
-        if hasattr(self.objective, "check"):
-            self.objective.check(model, self.batch)
+        check_start(self.objective, model, self.batch, self.evaluation.evaluate)
         state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
         self.carry = Carry(model, model, state)
         if resume and self.checkpoint is not None:

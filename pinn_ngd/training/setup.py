@@ -6,7 +6,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
+
+from ..models.parameters import check_parameters
+from ..objectives import AbstractObjective
+from ..validation.held_out import masses_of
+from .coefficients import warn_about_fixed
 
 
 def stride_of(optimizer: Any, objective: Any, stride: int | None) -> int:
@@ -30,6 +36,39 @@ def warn_about_precision(model: PyTree, optimizer: Any) -> None:
             UserWarning,
             stacklevel=3,
         )
+
+
+def check_start(objective: Any, model: PyTree, batch: PyTree, evaluate: Any = None) -> None:
+    """Raises ValueError, before the first step, for what can only go wrong.
+
+    A model without parameters, complex ones, or of another precision than the points; terms or data
+    that do not fit the model; an `evaluate` with a `check` that refuses the model; parameters or
+    terms that are not finite. Warns of numbers that look like coefficients but stay fixed.
+    """
+    check_parameters(model)
+    if hasattr(objective, "check"):
+        objective.check(model, batch)
+    if hasattr(evaluate, "check"):
+        evaluate.check(model)
+    if isinstance(objective, AbstractObjective):
+        warn_about_fixed(objective, model, batch)
+        check_finite(objective, model, batch)
+
+
+def check_finite(objective: AbstractObjective, model: PyTree, batch: PyTree) -> None:
+    """ValueError where a term is not finite at one of its points, with its name and the point."""
+    if not objective.rules:
+        return
+    masses = masses_of(objective, model, batch)
+    for name, mass, rule in zip(objective.term_names, masses, batch, strict=True):
+        wrong = ~np.isfinite(mass)
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise ValueError(
+                f"the term '{name}' is not finite from the start, at {wrong.sum()} of its "
+                f"{wrong.size} points, first at {np.asarray(rule.points[i])}: does it divide by "
+                "zero or take a root or a logarithm there? Correct it, or take points elsewhere."
+            )
 
 
 def loss_of(objective: Any, model: PyTree, batch: PyTree) -> float:

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Inexact, PyTree
 
 from .. import _tree
 from ..domains import Box, Interval, SpaceTime
@@ -77,7 +77,7 @@ class Corrected(eqx.Module):
     model: PyTree
     error: Tangent | TangentSum
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+    def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         return self.model(x) - self.error(x)
 
 
@@ -158,7 +158,7 @@ def is_pointwise(model: PyTree, quadrature: Quadrature) -> bool:
         value = jax.eval_shape(model, quadrature.points[0])
     except Exception:  # whatever it is, it does not take a point
         return False
-    return isinstance(value, jax.ShapeDtypeStruct) and jnp.issubdtype(value.dtype, jnp.floating)
+    return isinstance(value, jax.ShapeDtypeStruct) and jnp.issubdtype(value.dtype, jnp.inexact)
 
 
 def _is_inside(rule: AbstractRule) -> bool:

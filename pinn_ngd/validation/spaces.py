@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
 
 from .. import _tree
 
@@ -16,7 +16,7 @@ class Tangent(eqx.Module):
     model: PyTree
     step: PyTree
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+    def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         params, static = _tree.trainable(self.model)
         return jax.jvp(lambda q: eqx.combine(q, static)(x), (params,), (self.step,))[1]
 
@@ -31,7 +31,7 @@ class TangentSum(eqx.Module):
     groups: tuple[PyTree, ...]
     steps: tuple[PyTree, ...]
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+    def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         pairs = zip(self.groups, self.steps, strict=True)
         values = [_sum_along(group, steps, x) for group, steps in pairs]
         return sum(values[1:], start=values[0])
@@ -52,7 +52,7 @@ class Enriched(eqx.Module):
     function: Any
     steps: tuple[PyTree, ...]
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+    def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         return self.function(x, self.steps)
 
 

@@ -275,3 +275,12 @@ def test_bad_input_is_named(key):
         everything.check(model, Batch(inputs[:2], TARGETS[:2]))
     with pytest.raises(ValueError, match="1 numbers an example, but the model has 4"):
         _objective(loss="squared").check(model, Batch(inputs, jnp.ones((6, 1))))
+
+
+@pytest.mark.parametrize("name", ["inputs", "targets"])
+def test_data_that_are_not_finite_are_refused(name, key):
+    data = {"inputs": jnp.ones((4, 2)), "targets": jnp.ones((4, 1))}
+    data[name] = data[name].at[2, 0].set(jnp.nan)
+    objective = ClassificationObjective(Shuffled(**data), loss="squared")
+    with pytest.raises(ValueError, match=f"`{name}` hold a number .* in example 2 of the first"):
+        objective.check(MLP((2, 1), key=key), objective.batch())

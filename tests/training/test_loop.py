@@ -176,10 +176,11 @@ def test_parameters_that_are_not_finite_are_thrown_away(stride):
     assert result.metrics["w"] == result.history[-1]["w"] == float(expected[0])
 
 
-def test_a_model_that_is_not_finite_at_the_start_fails_without_a_step():
-    result = solve(steps=5, start=Linear(jnp.full(3, jnp.nan)))
-    assert (result.status, result.steps, result.history) == ("failed", 0, [])
-    assert np.isnan(result.loss)
+def test_a_model_that_is_not_finite_at_the_start_is_refused():
+    listener = Listener()
+    with pytest.raises(ValueError, match=r"`model\.weight` holds a number that is not finite"):
+        solve(steps=5, start=Linear(jnp.full(3, jnp.nan)), callbacks=[listener])
+    assert listener.runs == []
 
 
 def test_an_interrupt_keeps_the_results():

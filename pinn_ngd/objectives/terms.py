@@ -1,0 +1,128 @@
+"""Terms that a user wrote, traced once at one point before training: what fails has a name."""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
+
+from ..quadrature import Quadrature
+from ._bounds import out_of_range
+from ._weights import check_weights_at_points
+
+ONE_POINT = "the function sees ONE point x of shape {shape}, so write x[0] where you mean x[:, 0]"
+
+
+def check_arguments(fn: Any, wanted: str, owner: str) -> None:
+    """TypeError for what is no function, ValueError for one of other arguments than `wanted`."""
+    if not callable(fn):
+        msg = f"{owner} must be a function `{wanted}`, not a {type(fn).__name__}."
+        raise TypeError(msg)
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # some functions written in C do not tell
+        return
+    try:
+        signature.bind(*[None] * (wanted.count(",") + 1))
+    except TypeError:
+        msg = (
+            f"{owner} takes the arguments {signature}, but it is called as `{wanted}`: write a "
+            "function of these."
+        )
+        raise ValueError(msg) from None
+
+
+def check_term(
+    name: str, value: Callable[[PyTree, Any], Any], model: PyTree, rule: Quadrature, weight: Any
+) -> None:
+    """ValueError, which names the term, where `value(model, x)` cannot be a term at one point.
+
+    Errors of a user's code that have another reason get a note that names the term.
+    """
+    x = jax.ShapeDtypeStruct(rule.points.shape[1:], rule.points.dtype)
+    owner = f"the term '{name}'"
+    check_precision(model, x.dtype)
+    try:
+        with explained(owner, x.shape):
+            traced = _traced(value, model, x)
+    except (TypeError, ValueError) as error:
+        if owner not in str(error) and callable(model):
+            _check_inputs(model, x, owner)
+        raise
+    check_indices(traced, owner, x.shape)
+    check_weights_at_points(weight, rule.points, name)
+
+
+def _traced(value: Callable[[PyTree, Any], Any], model: PyTree, x: Any) -> Any:
+    arrays, static = eqx.partition(model, eqx.is_array)
+    return jax.make_jaxpr(lambda a, x: value(eqx.combine(a, static), x))(arrays, x)
+
+
+def _check_inputs(model: Any, x: Any, owner: str) -> None:
+    """ValueError where the model cannot be called at a point: where it has other inputs."""
+    try:
+        _traced(lambda m, x: m(x), model, x)
+    except Exception as error:
+        what = str(error).split("\n")[0].rstrip(".")
+        msg = (
+            f"the model cannot be called at a point x of shape {x.shape} of {owner} ({what}): give "
+            f"it {x.shape[0]} inputs, one for every coordinate (time is one of them)."
+        )
+        raise ValueError(msg) from error
+
+
+def check_indices(traced: Any, owner: str, shape: tuple[int, ...]) -> None:
+    """ValueError where a traced function takes x[3] of three coordinates."""
+    found = out_of_range(traced)
+    if found is not None:
+        index, of = found
+        msg = (
+            f"{owner} takes the entry {index} of an array of shape {of}, and JAX would put the "
+            f"nearest one there without a word: correct the index (a point x has shape {shape})."
+        )
+        raise ValueError(msg)
+
+
+def check_precision(model: PyTree, dtype: Any) -> None:
+    """ValueError where a parameter has not the precision of the points, by its path."""
+    params = eqx.filter(model, eqx.is_inexact_array)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if leaf.dtype != dtype:
+            msg = (
+                f"`model{jax.tree_util.keystr(path)}` is {leaf.dtype}, but the points are {dtype}: "
+                f"a parameter must have their precision, so make it with `dtype=jnp.{dtype}`, or "
+                'build the model after `jax.config.update("jax_enable_x64", True)`.'
+            )
+            raise ValueError(msg)
+
+
+@contextlib.contextmanager
+def explained(owner: str, shape: tuple[int, ...]) -> Iterator[None]:
+    """Errors that come of points in a batch, or of swapped arguments, as one sentence."""
+    try:
+        yield
+    except IndexError as error:
+        msg = f"{owner} indexes too much ({error}): {ONE_POINT.format(shape=shape)}."
+        raise ValueError(msg) from error
+    except jax.errors.TracerArrayConversionError as error:
+        msg = f"{owner} calls NumPy on a traced number: write jnp for np."
+        raise ValueError(msg) from error
+    except jax.errors.ConcretizationTypeError as error:
+        msg = (
+            f"{owner} needs the value of a traced number, for an `if` or for a function of Python: "
+            "write `jnp.where` for `if`, and jnp for math."
+        )
+        raise ValueError(msg) from error
+    except TypeError as error:
+        if "object is not callable" in str(error) and "Tracer" in str(error):
+            msg = f"{owner} calls a number ({error}): the model comes first, the point second."
+            raise ValueError(msg) from error
+        error.add_note(f"This was {owner}, traced at one point x of shape {shape}.")
+        raise
+    except Exception as error:
+        if owner not in str(error):
+            error.add_note(f"This was {owner}, traced at one point x of shape {shape}.")
+        raise

@@ -1,0 +1,138 @@
+"""What `train` refuses or warns of before its first step."""
+
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinn_ngd import (
+    GaussLegendre,
+    Interval,
+    Residual,
+    ResidualObjective,
+    Trapezoid,
+    gradient,
+    laplacian,
+    load_problem,
+)
+from pinn_ngd.evaluation import evaluator
+from pinn_ngd.problem import list_problems
+from pinn_ngd.training import train
+from pinn_ngd.training.setup import check_start
+from tests.training.helpers import Descent
+
+LINE = Interval(0.0, 1.0)
+RULE = GaussLegendre(LINE, 4)
+
+
+class Inverse(eqx.Module):
+    """u = a x (1 - x) with an unknown coefficient of any kind."""
+
+    a: jax.Array
+    k: object
+    note: str = eqx.field(static=True, default="")
+
+    def __call__(self, x):
+        return self.a * x[0] * (1 - x[0])
+
+
+def inverse(k):
+    return Inverse(jnp.asarray(0.3), k)
+
+
+OBJECTIVE = ResidualObjective(
+    [Residual(lambda u, x: u.k * laplacian(u)(x) + 1.0, RULE, name="pde")]
+)
+
+
+@pytest.mark.parametrize(
+    ("k", "words"),
+    [
+        (2.0, r"`model\.k` is a Python float and stays fixed: write `jnp\.asarray\(2\.0, float\)`"),
+        (2, r"`model\.k` is a Python int and stays fixed"),
+        (np.array(2), r"`model\.k` is an array of int64 and stays fixed"),
+        (jnp.array(2), r"`model\.k` is an array of int64 and stays fixed"),
+    ],
+)
+def test_a_coefficient_that_no_optimizer_trains_is_told(k, words):
+    with (
+        pytest.warns(UserWarning, match=words),
+        jax.numpy_dtype_promotion("standard"),
+    ):
+        check_start(OBJECTIVE, inverse(k), OBJECTIVE.batch())
+
+
+class Settled(eqx.Module):
+    """A model with numbers that are no coefficients: sizes, indices, switches, what is not used."""
+
+    weight: jax.Array
+    order: int
+    chosen: jax.Array
+    width: int
+    unused: float
+    is_even: bool
+    dropout: eqx.nn.Dropout
+
+    def __call__(self, x):
+        powers = jnp.stack([x[0] ** i for i in range(self.order)])
+        return jnp.dot(self.weight[self.chosen], powers)
+
+
+def test_sizes_indices_and_switches_are_no_coefficients():
+    layers = (jnp.ones(4), 2, jnp.array([0, 3]), 4, 0.1, True, eqx.nn.Dropout(0.5))
+    objective = ResidualObjective([Residual(lambda u, x: u(x) - x[0], RULE)])
+    check_start(objective, Settled(*layers), objective.batch())
+
+
+@pytest.mark.parametrize("name", ["poisson-2d", "ritz-1d", "heat-1d-icml23", "gaussian-mixture"])
+def test_shipped_problems_start_without_a_word(name):
+    assert name in list_problems()
+    problem = load_problem(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = problem.model(jax.random.key(0))
+        check_start(problem.objective, model, problem.objective.batch(jax.random.key(1)))
+
+
+def divided():
+    """Four terms, the third of which divides by x at x = 0."""
+    slope = lambda u, x: gradient(u)(x)[0]  # noqa: E731
+    return ResidualObjective(
+        [
+            Residual(slope, RULE, name="ode"),
+            Residual(lambda u, x: u(x) - 1, GaussLegendre(LINE.boundary(), 1), name="ends"),
+            Residual(lambda u, x: slope(u, x) / x[0], Trapezoid(LINE, 5), name="polar"),
+            Residual(lambda u, x: u(x), GaussLegendre(LINE, 3), name="mean"),
+        ]
+    )
+
+
+def test_a_term_that_is_not_finite_from_the_start_is_named_with_its_point():
+    words = r"the term 'polar' is not finite from the start, at 1 of its 5 points, first at \[0\.\]"
+    with pytest.raises(ValueError, match=words):
+        train(divided(), inverse(jnp.asarray(1.0)), Descent(), steps=2, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("model", "exact", "words"),
+    [
+        (
+            inverse(jnp.asarray(1.0)),
+            lambda x: x,
+            r"`model` gives shape \(\) and `exact` gives \(1,\)",
+        ),
+        (jnp.ones(2), lambda x: x[0], "no function of a point"),
+    ],
+)
+def test_an_evaluation_that_does_not_fit_is_refused_at_the_start(model, exact, words):
+    class Squares(eqx.Module):
+        """An objective of one's own."""
+
+        def loss(self, model, batch):
+            return jnp.sum(batch) + sum(jnp.sum(x) for x in jax.tree.leaves(model))
+
+    with pytest.raises(ValueError, match=words):
+        check_start(Squares(), model, jnp.ones(1), evaluator(exact, RULE.quadrature()))
