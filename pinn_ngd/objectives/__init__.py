@@ -1,5 +1,7 @@
 """What is minimized: squared PDE residuals, energies, functionals of a state, losses of data."""
 
+from .balance import balanced as balanced
+from .balance import term_sizes as term_sizes
 from .base import AbstractObjective as AbstractObjective
 from .base import Evaluation as Evaluation
 from .batches import AbstractBatches as AbstractBatches

@@ -81,3 +81,9 @@ def check_weights_at_points(weight: Any, points: Array, name: str) -> None:
 
 def _finite(values: np.ndarray) -> bool:
     return bool(np.isfinite(values).all())
+
+
+def scaled(weight: Any, factor: float) -> Any:
+    """A weight of any kind, times a factor."""
+    factor = float(factor)
+    return (lambda x: factor * weight(x)) if callable(weight) else factor * weight

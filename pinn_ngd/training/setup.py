@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from ..models.parameters import check_parameters
 from ..objectives import AbstractObjective
+from ..validation import scaling_remarks
 from ..validation.held_out import masses_of
 from .coefficients import warn_about_fixed
 
@@ -43,7 +44,8 @@ def check_start(objective: Any, model: PyTree, batch: PyTree, evaluate: Any = No
 
     A model without parameters, complex ones, or of another precision than the points; terms or data
     that do not fit the model; an `evaluate` with a `check` that refuses the model; parameters or
-    terms that are not finite. Warns of numbers that look like coefficients but stay fixed.
+    terms that are not finite. Warns of numbers that look like coefficients but stay fixed, and of
+    units that leave terms or coordinates without effect.
     """
     check_parameters(model)
     if hasattr(objective, "check"):
@@ -52,13 +54,15 @@ def check_start(objective: Any, model: PyTree, batch: PyTree, evaluate: Any = No
         evaluate.check(model)
     if isinstance(objective, AbstractObjective):
         warn_about_fixed(objective, model, batch)
-        check_finite(objective, model, batch)
+        losses = finite_losses(objective, model, batch)
+        for remark in scaling_remarks(objective, model, batch, losses) if losses else []:
+            warnings.warn(f"{remark}.", UserWarning, stacklevel=3)
 
 
-def check_finite(objective: AbstractObjective, model: PyTree, batch: PyTree) -> None:
-    """ValueError where a term is not finite at one of its points, with its name and the point."""
+def finite_losses(objective: AbstractObjective, model: PyTree, batch: PyTree) -> list[float]:
+    """The loss of every term; ValueError where one is not finite, with its name and the point."""
     if not objective.rules:
-        return
+        return []
     masses = masses_of(objective, model, batch)
     for name, mass, rule in zip(objective.term_names, masses, batch, strict=True):
         wrong = ~np.isfinite(mass)
@@ -69,6 +73,7 @@ def check_finite(objective: AbstractObjective, model: PyTree, batch: PyTree) -> 
                 f"{wrong.size} points, first at {np.asarray(rule.points[i])}: does it divide by "
                 "zero or take a root or a logarithm there? Correct it, or take points elsewhere."
             )
+    return [float(mass.sum()) for mass in masses]
 
 
 def loss_of(objective: Any, model: PyTree, batch: PyTree) -> float:

@@ -13,6 +13,7 @@ from .mesh import starting_mesh as starting_mesh
 from .rounding import ROUNDING as ROUNDING
 from .rounding import Rounding as Rounding
 from .rounding import rounding_level as rounding_level
+from .scaling import scaling_remarks as scaling_remarks
 from .spaces import Tangent as Tangent
 from .spaces import TangentSum as TangentSum
 from .watch import Watch as Watch
