@@ -146,7 +146,6 @@ def test_a_solution_written_with_numpy_is_run_by_python():
     [
         (lambda x: x[:, 0], r"`exact` indexes too much .* ONE point x of shape \(2,\)"),
         (lambda x: np.sin(x[:, 0]), "`exact` indexes too much"),
-        (3.0, "`exact` is a float: give a function"),
         (lambda x: x[2], "`exact` takes the entry 2 of an array of shape"),
         (lambda x: jnp.sqrt(x[0] - 0.5), r"`exact` is nan at the point \[0\.0"),
     ],
@@ -154,3 +153,8 @@ def test_a_solution_written_with_numpy_is_run_by_python():
 def test_what_is_no_solution_is_explained(exact, words):
     with pytest.raises(ValueError, match=words):
         relative_l2(EXACT, exact, gauss(4, 2))
+
+
+def test_a_solution_that_is_no_function_is_explained():
+    with pytest.raises(ValueError, match="`exact` is a float: give a function"):
+        evaluation.Evaluator(3.0, gauss(4))

@@ -24,7 +24,7 @@ def numbers(returned: Any, owner: str) -> Inexact[Array, "*k"]:
     return values
 
 
-def real(values: Inexact[Array, "..."]) -> Array:
+def real(values: Array) -> Array:
     """Complex values (), (k,) or (k, ...) as real ones with the same sum of squares: real parts,
     then imaginary parts, along the first axis; real ones as they are."""
     if not jnp.issubdtype(values.dtype, jnp.complexfloating):

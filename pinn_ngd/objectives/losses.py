@@ -169,7 +169,7 @@ def _check_width(y: Any, outputs: int) -> None:
     width = y[0].size * (2 if jnp.iscomplexobj(y) else 1)
     if width != outputs:
         msg = (
-            f"`targets` hold {width} real numbers an example, but the model has {outputs} outputs:"
+            f"`targets` hold {width} numbers an example, but the model has {outputs} outputs:"
             " they must agree (a complex number counts as two)."
         )
         raise ValueError(msg)
