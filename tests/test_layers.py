@@ -12,7 +12,17 @@ LAYERS = [
     ("objectives",),
     ("metrics", "acoustics"),
     ("optimizers",),
-    ("training", "validation", "evaluation", "problem", "verification", "data", "scores", "text"),
+    (
+        "training",
+        "validation",
+        "evaluation",
+        "problem",
+        "problem_file",
+        "verification",
+        "data",
+        "scores",
+        "text",
+    ),
     (
         "runs",
         "classify",

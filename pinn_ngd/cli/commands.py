@@ -31,6 +31,26 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"pinn-ngd {importlib.metadata.version('pinn-ngd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Train neural networks for PDEs by natural gradients, to the last digits of float64."""
+    del version
+
+
 Source = Annotated[
     str, typer.Argument(metavar="PROBLEM|FILE.py", help="A name from `list`, or your own file.")
 ]

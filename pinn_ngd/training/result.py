@@ -45,6 +45,23 @@ class Budget:
             return Ending("budget", f"reached the budget of {self.seconds:g} s")
         return None
 
+    def at_start(self, steps: int, seconds: float) -> Ending | None:
+        """The same before the first step: that of a resumed run may have used more already."""
+        ending = self.ending(steps, seconds)
+        if ending is None or steps == 0:
+            return ending
+        over = "more than" if self._is_over(steps, seconds) else "all of"
+        budget = ending.message.removeprefix("reached ")
+        return Ending(
+            "budget",
+            f"the run had made {steps} steps in {seconds:.3g} s before, {over} {budget}: nothing "
+            "was done, and its results are those of all these steps",
+        )
+
+    def _is_over(self, steps: int, seconds: float) -> bool:
+        pairs = ((steps, self.steps), (seconds, self.seconds))
+        return any(limit is not None and used > limit for used, limit in pairs)
+
     def allowance(self, steps: int, stride: int) -> int:
         """How many steps the next compiled call makes: up to a multiple of `stride`.
 
