@@ -32,12 +32,13 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         import importlib.metadata
 
         typer.echo(f"pinn-ngd {importlib.metadata.version('pinn-ngd')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
