@@ -83,12 +83,12 @@ def load_checkpoint(
     damaged, or belongs to another model, optimizer or dtype, or to a run with another `identity`.
     """
     header, arrays = _read(path)
+    if identity is not None:
+        check_identity(header["identity"], identity, path)
     file = io.BytesIO(arrays)
     answer = _read_tree(file, path, like[0], header["model"], "model")
     model = _read_tree(file, path, like[0], header["model"], "model")
     state = _read_tree(file, path, like[1], header["state"], "state")
-    if identity is not None:
-        check_identity(header["identity"], identity, path)
     names = ("step", "seconds", "key", "compile_seconds", "lines", "solves", "watch", "loss")
     known = {name: header[name] for name in (*names, "identity")}
     return Snapshot(model, state, answer=answer, **known)
