@@ -133,12 +133,13 @@ def compare(
             raise ValueError("nothing to compare: give `--optimizers` names and `--seeds` >= 1.")
         _configure(x32)
         from ..runs import RUNS, compare_optimizers, split_label
+        from ..training.files import safe_name
 
         for name in names:
             check_optimizer(name.partition(":")[0])
             split_label(name)
         problem, _ = prepare(source, None, None, set_ or [], problem_only=True)
-        out = RUNS / f"compare-{problem.name}" if out is None else out
+        out = RUNS / safe_name(f"compare-{problem.name}") if out is None else out
         summary = compare_optimizers(
             problem, names, seeds=range(seeds), out=out, steps=steps, seconds=seconds,
             resume=resume, tell=_tell, progress=True,

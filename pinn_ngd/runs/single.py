@@ -130,7 +130,7 @@ def _trained(
             grow=not problem.fixed_points,
             tolerance=plan.tolerance,
         )
-    except Exception:
+    except BaseException:
         failed = opening.result
         if opening.begun and failed is not None:
             with contextlib.suppress(FolderError):  # what comes first tells more

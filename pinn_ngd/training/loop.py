@@ -118,7 +118,7 @@ class _Loop:
                 ending = self._until_the_end()
         except KeyboardInterrupt:
             ending = self.signals.ending() or INTERRUPTED
-        except Exception as error:
+        except BaseException as error:  # `sys.exit` too
             self._tell_the_end(Ending("failed", f"{type(error).__name__}: {error}"))
             raise
         with patiently(self.signals):
