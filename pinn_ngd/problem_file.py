@@ -1,6 +1,5 @@
 """Problem files: found by name or path, and executed once."""
 
-import ast
 import difflib
 import hashlib
 import importlib.util
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from .training.fingerprint import meaning_of
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,7 @@ class ProblemSource:
     @property
     def meaning(self) -> str:
         """The hash of what Python makes of the text: comments and layout do not count."""
-        try:
-            text = ast.unparse(ast.parse(self.text))
-        except (SyntaxError, ValueError, RecursionError):
-            text = self.text
-        return _sha256(text)
+        return _sha256(meaning_of(self.text))
 
 
 def _sha256(text: str) -> str:
@@ -61,7 +58,7 @@ class ProblemFile:
     def __init__(self, source: str | Path):
         self.name = str(source)
         path = _find(source)
-        self.text = path.read_bytes().decode("utf-8", errors="replace")
+        self.text = _text_of(path)
         with no_exit(self.name):
             self._take(_module_of(path))
 
@@ -159,6 +156,13 @@ def _find(source: str | Path) -> Path:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown problem {name!r}; known are {', '.join(known)}.{hint}")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise ValueError(f"cannot read the problem file {path}: {error.strerror}.") from error
 
 
 def _module_of(path: Path) -> ModuleType:

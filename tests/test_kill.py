@@ -97,8 +97,13 @@ def arrays(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "file", "steps"),
-    [("engd-tr", "tiny", 60), ("adam", "tiny", 3000), ("spring", "tiny", 60), ("tngd", "clouds", 240)],
-)  # fmt: skip
+    [
+        ("engd-tr", "tiny", 60),
+        ("adam", "tiny", 3000),
+        ("spring", "tiny", 60),
+        ("tngd", "clouds", 240),
+    ],
+)
 def test_killed_and_resumed_is_never_cut(work, optimizer, file, steps):
     chance = random.Random(optimizer)
     command = (work / "worker.py", work / f"{file}.py", optimizer, steps)

@@ -38,10 +38,12 @@ class Call(AbstractCallback):
         self.function, self.step = function, step
 
     def on_start(self, run):
+        del run
         if self.step == 0:
             self.function()
 
     def on_step(self, record, model):
+        del model
         if record["step"] == self.step:
             self.function()
 
@@ -101,7 +103,9 @@ def test_another_precision_is_refused(folder):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("budget", [{"steps": 100}, {"steps": 100, "seconds": 1e3, "tolerance": 1.0}])
+@pytest.mark.parametrize(
+    "budget", [{"steps": 100}, {"steps": 100, "seconds": 1e3, "tolerance": 1.0}]
+)
 def test_budgets_may_change(folder, budget):
     result = run_problem(tiny(), resume=True, out=folder, pictures=False, **budget)
     assert result["steps"] == 100 or result["status"] == "converged"
@@ -143,7 +147,7 @@ def test_damaged_files_are_refused_and_nothing_changes(folder, damage):
         flipped = data[:-5] + bytes([data[-5] ^ 4]) + data[-4:]
         path.write_bytes({"flip": flipped, "cut": data[:-5], "foreign": b"PNG"}[damage])
     before = contents(folder)
-    with pytest.raises(ValueError, match="damaged|is not a checkpoint"):
+    with pytest.raises(ValueError, match=r"damaged|is not a checkpoint"):
         run_problem(tiny(), resume=True, out=folder, steps=100, pictures=False)
     assert contents(folder) == before
 
@@ -182,7 +186,7 @@ def test_two_runs_into_one_folder_do_not_mix(tmp_path):
 
 
 def test_a_run_that_cannot_start_leaves_the_old_one(folder):
-    def broken(key):
+    def broken(_):
         raise RuntimeError("no network")
 
     before = contents(folder)
@@ -213,7 +217,10 @@ def test_a_signal_leaves_a_run_that_goes_on(made, tmp_path, number):
 
 
 def test_leftovers_of_killed_writers_are_cleaned(folder):
-    leftovers = [folder / ".config.json.0a.tmp", folder / "checkpoint" / ".latest.eqx.0b.tmp"]
+    leftovers = [
+        folder / ".config.json.0a1b2c3d.tmp",
+        folder / "checkpoint" / ".latest.eqx.0a1b2c3d.tmp",
+    ]
     for path in leftovers:
         path.touch()
     run_problem(tiny(), resume=True, out=folder, **QUICK)
@@ -221,7 +228,7 @@ def test_leftovers_of_killed_writers_are_cleaned(folder):
 
 
 def test_a_picture_that_fails_is_a_warning(tmp_path):
-    def picture(model):
+    def picture(_):
         raise SystemExit("no picture")
 
     with pytest.warns(UserWarning, match="solution could not be drawn .*no picture"):

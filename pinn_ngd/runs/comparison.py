@@ -51,7 +51,7 @@ def compare_optimizers(
         split_label(name)
     with locked(Path(out)):
         _check_comparison(Path(out), problem)
-        clean(Path(out), ("compare.json", "compare.md"))
+        clean(Path(out))
         return _compared(
             problem, names, seeds, Path(out), settings=dict(settings or {}), tell=tell,
             steps=steps, seconds=seconds, resume=resume, progress=progress,

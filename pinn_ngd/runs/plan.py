@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,7 +88,8 @@ def described(plan: Plan, model: PyTree) -> dict[str, Any]:
     """What `config.json` says beside the settings: identity, network, points, problem file."""
     rules = getattr(plan.problem.objective, "rules", ())
     source = plan.problem.source
-    network = {"parameters": _tree.size(model), "text": eqx.tree_pformat(model)}
+    text = re.sub(r" at 0x[0-9a-f]+", "", eqx.tree_pformat(model))  # where it lay in memory
+    network = {"parameters": _tree.size(model), "text": text}
     points = [{"count": getattr(r, "size", None), "rule": fingerprint(r)} for r in rules]
     file = None
     if source is not None:

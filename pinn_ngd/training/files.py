@@ -90,12 +90,11 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def clean(folder: Path, names: tuple[str, ...]) -> None:
-    """Remove the temporary files that writers of these names left when they were killed."""
-    for name in names:
-        for leftover in folder.glob(f".{name}.*{SUFFIX}"):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+def clean(folder: Path) -> None:
+    """Remove the temporary files that `write_bytes` left in a folder when it was killed."""
+    for leftover in folder.glob(f".*.{'[0-9a-f]' * 8}{SUFFIX}"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
 
 
 def read_json(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """What a run is: its parts as plain values, in which two runs can be compared."""
 
+import ast
 import dataclasses
 import functools
 import hashlib
@@ -84,7 +85,15 @@ def _source(value: Any) -> str | None:
         text = textwrap.dedent(inspect.getsource(value))
     except (OSError, TypeError, SyntaxError, IndexError):
         return None
-    return digest("\n".join(line.strip() for line in text.splitlines()))
+    return digest(meaning_of(text))
+
+
+def meaning_of(text: str) -> str:
+    """A program without comments and layout; a part of one, such as a lambda, without spaces."""
+    try:
+        return ast.unparse(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return "".join(text.split())
 
 
 def digest(text: str) -> str:

@@ -51,8 +51,8 @@ class RunFolder:
         Raises FolderError where another process writes, or where nobody may.
         """
         with locked(self.path):
-            clean(self.path, (CONFIG, HISTORY, RESULT))
-            clean(self.checkpoint_path.parent, (self.checkpoint_path.name,))
+            clean(self.path)
+            clean(self.checkpoint_path.parent)
             yield
 
     def holds(self, path: Path) -> bool:

@@ -9,7 +9,12 @@ import pytest
 
 from pinn_ngd import GaussLegendre, Interval, Residual, ResidualObjective, optimizers
 from pinn_ngd.models import MLP
-from pinn_ngd.training.fingerprint import fingerprint, first_difference, moments
+from pinn_ngd.training.fingerprint import (
+    fingerprint,
+    first_difference,
+    meaning_of,
+    moments,
+)
 
 from .helpers import Descent, Linear
 
@@ -69,6 +74,13 @@ def test_last_digits_do_not_count_and_other_values_do():
         assert moments(array) != moments(other)
     assert len(moments(np.asarray([1.0 + 2.0j]))) == 7
     assert moments(np.zeros(3)) == moments(-np.zeros(3))
+
+
+def test_comments_and_layout_do_not_count():
+    texts = ("def f(x):\n    # why\n    return x+1\n", "def f(x):\n\n    return (x + 1)")
+    assert meaning_of(texts[0]) == meaning_of(texts[1])
+    assert meaning_of("a, lambda x: x +1),") == meaning_of("a, lambda x: x + 1),")
+    assert meaning_of("a, lambda x: x + 1),") != meaning_of("a, lambda x: x + 2),")
 
 
 def test_cyclic_and_unknown_objects_have_an_end():

@@ -40,7 +40,7 @@ def test_every_flipped_bit_is_refused(path):
         flipped = bytearray(data)
         flipped[place // 8] ^= 1 << place % 8
         path.write_bytes(flipped)
-        with pytest.raises(ValueError, match="is damaged|is not a checkpoint") as caught:
+        with pytest.raises(ValueError, match=r"is damaged|is not a checkpoint") as caught:
             load(path)
         assert "\n" not in str(caught.value)
         assert str(caught.value).endswith("without `resume`.")
@@ -50,7 +50,7 @@ def test_every_cut_is_refused(path):
     data = path.read_bytes()
     for length in [0, 1, 20, 90, *range(100, len(data), 97), len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(ValueError, match="is damaged|is not a checkpoint"):
+        with pytest.raises(ValueError, match=r"is damaged|is not a checkpoint"):
             load(path)
 
 
@@ -104,14 +104,14 @@ def test_an_ill_typed_field_is_named(path, name, value):
 )
 def test_a_header_of_another_kind_is_one_sentence(path, change):
     rewritten(path, change)
-    with pytest.raises(ValueError, match="the header of the checkpoint .* which no run writes"):
+    with pytest.raises(ValueError, match=r"the header of the checkpoint .* which no run writes"):
         load(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"PNG\n", b"{}", FORMAT.encode(), b"\x00" * 100])
 def test_foreign_files_are_one_sentence(path, data):
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="is not a checkpoint of this version|is damaged"):
+    with pytest.raises(ValueError, match=r"is not a checkpoint of this version|is damaged"):
         load(path)
 
 

@@ -24,13 +24,16 @@ class Send(AbstractCallback):
             os.kill(os.getpid(), number)
 
     def on_start(self, run):
+        del run
         self.send("start")
 
     def on_step(self, record, model):
+        del model
         if record["step"] == self.step:
             self.send("step")
 
     def on_end(self, result):
+        del result
         self.send("end")
 
 
