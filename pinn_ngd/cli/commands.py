@@ -48,7 +48,7 @@ def main(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Train neural networks for PDEs by natural gradients, to the last digits of float64."""
+    """Options of the program itself."""
     del version
 
 
