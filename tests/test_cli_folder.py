@@ -97,6 +97,15 @@ def test_a_shipped_problem_and_one_of_no_file_are_loaded(tmp_path):
     assert load_run(tmp_path / "own", problem=tiny()).model is not None
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_run_in_single_precision_says_how_it_is_loaded(file, tmp_path):
+    assert _run("solve", file, "--x32", "--steps", 0, "--out", tmp_path / "x32").exit_code == 0
+    assert load_run(tmp_path / "x32").model.layers[0].weight.dtype == "float32"
+    jax.config.update("jax_enable_x64", True)
+    with pytest.raises(ValueError, match=r"is float32.* in the file.*float64 switched on or off"):
+        load_run(tmp_path / "x32")
+
+
 def test_what_is_no_run_is_named(tmp_path, made):
     with pytest.raises(FileNotFoundError, match=r"no `config\.json`"):
         load_run(tmp_path / "none")

@@ -32,7 +32,8 @@ def problem():
     )
 '''
 WORKER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 import jax
 jax.config.update("jax_enable_x64", True)
 from pinn_ngd import load_problem

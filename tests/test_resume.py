@@ -31,6 +31,14 @@ def folder(made, tmp_path):
     return shutil.copytree(made[1], tmp_path / "run")
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """Ctrl-C as in the foreground: shells let jobs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Call(AbstractCallback):
     """Calls a function once, at the start or after a step."""
 
@@ -203,6 +211,17 @@ def test_a_run_that_is_interrupted_before_it_began_leaves_the_old_one(folder):
     before = contents(folder)
     with pytest.raises(KeyboardInterrupt):
         run_problem(tiny(model=interrupted), out=folder, **QUICK)
+    assert contents(folder) == before
+
+
+def test_a_run_that_is_interrupted_when_it_takes_the_folder_leaves_the_old_one(folder, monkeypatch):
+    def interrupted(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = contents(folder)
+    monkeypatch.setattr(os, "fsync", interrupted)  # while it writes its first file
+    result = run_problem(tiny(), out=folder, seed=1, **QUICK)
+    assert (result["status"], result["steps"]) == ("interrupted", 0)
     assert contents(folder) == before
 
 

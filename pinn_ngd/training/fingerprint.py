@@ -60,7 +60,7 @@ def fingerprint(
         return _function(value, inner)
     if inspect.ismethod(value):
         return {"method": value.__name__, "of": inner(value.__self__)}
-    return getattr(value, "__name__", type(value).__name__)
+    return str(getattr(value, "__name__", type(value).__name__))
 
 
 def _function(value: Any, inner: Any) -> Any:

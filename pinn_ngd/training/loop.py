@@ -135,10 +135,10 @@ class _Loop:
         self.carry = Carry(model, model, state)
         if resume and self.saver is not None:
             self._restore(self.saver.load((model, state)))
-        self.ready = True
         self._tell_the_start(resume)
         if self.saver is not None and not resume:
             self.saver.forget()
+        self.ready = True
         self.watch.start(self.carry.model)
         self.compile_seconds += time.perf_counter() - begun
 

@@ -39,9 +39,12 @@ class Send(AbstractCallback):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    """Those of a program in the foreground (shells let jobs in the background ignore Ctrl-C)."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    after = {number: signal.signal(number, handler) for number, handler in before.items()}
+    assert after == usual
 
 
 @pytest.mark.parametrize(
