@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .training.fingerprint import meaning_of
+from .training.fingerprint import digest, meaning_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ProblemSource:
     @property
     def meaning(self) -> str:
         """The hash of what Python makes of the text: comments and layout do not count."""
-        return _sha256(meaning_of(self.text))
+        return digest(meaning_of(self.text))
 
 
 def _sha256(text: str) -> str:

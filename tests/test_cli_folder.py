@@ -95,6 +95,8 @@ def test_a_shipped_problem_and_one_of_no_file_are_loaded(tmp_path):
     with pytest.raises(pinn_ngd.FolderError, match=r"load_run\(folder, problem=...\)"):
         load_run(tmp_path / "own")
     assert load_run(tmp_path / "own", problem=tiny()).model is not None
+    with pytest.warns(UserWarning, match=r"another problem \(`terms\."):
+        load_run(tmp_path / "own", problem=tiny(points=9))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -154,7 +156,7 @@ def test_comments_of_a_problem_file_may_change_and_equations_may_not(tmp_path):
     before = contents(out)
     result = _run("solve", path, "--steps", 150, "--out", out, "--resume")
     assert result.exit_code == 2
-    assert "`problem_file` is" in result.stderr
+    assert "`hash_of_the_problem_file` is" in result.stderr
     assert contents(out) == before
 
 

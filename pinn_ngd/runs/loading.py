@@ -1,6 +1,7 @@
 """A run as it was left, for who wants to go on with its model."""
 
 import dataclasses
+import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -13,7 +14,11 @@ from jaxtyping import PyTree
 from ..problem import Problem, built
 from ..problem_file import ProblemFile
 from ..training import FolderError, RunFolder, load_model, read_config, read_history, read_result
-from ..training.files import shown
+from ..training.checkpoint import read_identity
+from ..training.files import shown, to_json
+from ..training.fingerprint import first_difference, identity_of
+
+PARTS = ("terms", "network")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +49,7 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
 
     Raises FileNotFoundError where there is no run or no checkpoint yet, FolderError (a ValueError)
     for damaged files, and ValueError where the model does not fit, such as in single precision.
+    Warns where the problem is not the one of the run.
     """
     paths = RunFolder(folder)
     config = read_config(folder)
@@ -56,6 +62,7 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
         raise FolderError(f"`{shown(paths.config_path)}` has no seed: give another folder.")
     start = problem.model(jax.random.key(seed))
     model = load_model(paths.checkpoint_path, like=start)
+    _warn_of_another(problem, start, paths)
     history = read_history(folder) if paths.history_path.is_file() else []
     result = read_result(folder) if paths.result_path.is_file() else None
     return LoadedRun(model, problem, history, result, config)
@@ -71,6 +78,19 @@ def _problem_of(config: Mapping[str, Any], paths: RunFolder) -> Problem:
     arguments = record.get("arguments")
     file = _file_of(record)
     return built(file, arguments if isinstance(arguments, dict) else {})
+
+
+def _warn_of_another(problem: Problem, start: PyTree, paths: RunFolder) -> None:
+    there = read_identity(paths.checkpoint_path)
+    here = json.loads(to_json(identity_of(problem.objective, start, None)))
+    difference = first_difference(*({n: x.get(n) for n in PARTS} for x in (there, here)))
+    if difference is not None:
+        warnings.warn(
+            f"the run in `{shown(paths.path)}` was made with another problem ({difference}): if it "
+            "was changed in Python, give it as `load_run(folder, problem=...)`.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _file_of(record: Mapping[str, Any]) -> ProblemFile:

@@ -78,7 +78,9 @@ def planned(
     }
     budgets = {"steps": steps, "seconds": seconds, "tolerance": tolerance}
     record = {**identity, **budgets, "resolved_optimizer": optimizer}
-    identity["problem_file"] = None if problem.source is None else problem.source.meaning
+    identity["hash_of_the_problem_file"] = (
+        None if problem.source is None else problem.source.meaning
+    )
     identity = json.loads(to_json(plain(identity)))
     label = safe_name(f"{problem.name}-{name}-{seed}")
     return Plan(problem, optimizer, label, seed, budget, tolerance, record, identity)

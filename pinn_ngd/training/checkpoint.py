@@ -100,6 +100,11 @@ def load_model(path: str | os.PathLike, *, like: PyTree) -> PyTree:
     return _read_tree(io.BytesIO(arrays), path, like, header["model"], "model")
 
 
+def read_identity(path: str | os.PathLike) -> dict[str, Any]:
+    """What the run was that wrote a checkpoint; raises as `load_checkpoint`."""
+    return _read(path)[0]["identity"]
+
+
 def check_identity(
     there: Mapping[str, Any], here: Mapping[str, Any], path: str | os.PathLike
 ) -> None:
@@ -108,8 +113,8 @@ def check_identity(
     if difference is None:
         return
     raise FolderError(
-        f"`{shown(path)}` belongs to another run: {difference}. To go on with it only budgets "
-        "(steps, seconds, tolerance) may change: take its settings, or another folder."
+        f"`{shown(path)}` belongs to another run ({difference}), and only budgets (steps, seconds, "
+        "tolerance) may change where a run goes on: take its settings, or another folder."
     )
 
 
