@@ -315,6 +315,7 @@ class _Loop:
         self.saver.save(snapshot)
 
     def _finish(self, ending: Ending) -> TrainResult:
+        ending = self.signals.over(ending)
         if self.evaluated is not self.carry.model:
             self._evaluate()
         if self.ready and self.watch.estimate is None and ending.status not in CUT:
@@ -322,7 +323,7 @@ class _Loop:
         self._save()
         fitted = self.objective, self.carry.model, self.batch
         ending = judged(ending, self.history, self.watch, fitted)
-        return self._tell_the_end(ending)
+        return self._tell_the_end(self.signals.over(ending))
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(

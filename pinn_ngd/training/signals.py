@@ -31,6 +31,10 @@ class Signals:
         words = WORDS[signal.Signals(self.number)]
         return Ending("interrupted", f"{words}; the results so far are kept")
 
+    def over(self, ending: Ending) -> Ending:
+        """The same end, or that of a signal which came meanwhile; a failure stays what it is."""
+        return ending if ending.status == "failed" else self.ending() or ending
+
     def hear(self, number: int, frame: FrameType | None) -> None:
         """The handler."""
         del frame

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import pytest
 
 from pinn_ngd.training import AbstractCallback, Checkpoint
-from pinn_ngd.training.signals import heard, patiently
+from pinn_ngd.training.result import Ending
+from pinn_ngd.training.signals import Signals, heard, patiently
 
 from .helpers import Descent, Listener, solve
 
@@ -59,6 +60,26 @@ def test_a_signal_ends_a_run_after_the_call(tmp_path, number, words):
     assert listener.results == [cut]
     rest = solve(steps=9, checkpoint=checkpoint, resume=True)
     assert jnp.array_equal(rest.model.weight, solve(steps=9).model.weight)
+
+
+@pytest.mark.parametrize("when", ["last-step", "evaluation"])
+def test_a_signal_at_the_end_is_heard_and_loses_nothing(when):
+    def evaluate(model):
+        if when == "evaluation":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return {"w": model.weight[0]}
+
+    callbacks = [Send(signal.SIGTERM, step=9)] if when == "last-step" else []
+    result = solve(steps=9, callbacks=callbacks, evaluate=evaluate, evaluate_every=100)
+    assert result.status == "interrupted"
+    assert when == "evaluation" or result.steps == 9
+    assert result.metrics["w"] == float(result.model.weight[0])
+
+
+def test_a_failure_stays_a_failure():
+    with pytest.raises(KeyboardInterrupt):
+        solve(Descent(rate=1e200), steps=9, callbacks=[Send(signal.SIGINT, when="end")])
+    assert Signals().over(Ending("failed", "")).status == "failed"
 
 
 def test_a_signal_before_the_first_step_ends_the_run_at_once(tmp_path):
