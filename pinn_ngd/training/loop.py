@@ -66,12 +66,14 @@ def train(
     the run.
 
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
-    the last finite model returned. Any other exception of the step, of `evaluate` or of a callback
-    is raised, after every callback was told.
+    the last finite model returned. Ctrl-C and SIGTERM (in the main thread) end the run after the
+    call in progress, a second one at once. Any other exception of the step, of `evaluate` or of a
+    callback is raised, after every callback was told.
 
     Raises ValueError without a budget, for data that `objective.check` refuses, for a `stride`
     below 1 and for `resume` without `checkpoint`; FileNotFoundError and ValueError where the
-    checkpoint cannot be read; TypeError where a step changes the shapes of its state.
+    checkpoint cannot be read or belongs to another objective, network or optimizer; TypeError
+    where a step changes the shapes of its state.
     """
     budget = Budget(steps, seconds)
     if resume and checkpoint is None:

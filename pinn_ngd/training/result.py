@@ -94,7 +94,7 @@ class TrainResult:
     `status` is "converged" (rounding error on training and held-out points, or the tolerance was
     reached), "overfitted" (the model fits its points and not the equation between them), "stalled"
     (no step helps, and a residual is left), "budget" (used up), "stopped" (by a callback), "failed"
-    (a number was not finite, or the code raised) or "interrupted" (from the keyboard); `message`
+    (a number was not finite, or the code raised) or "interrupted" (by Ctrl-C or SIGTERM); `message`
     says why in words, and how wrong the model is where that can be estimated. `steps`, `seconds`
     and `compile_seconds` are totals, including the part of the run before a resumed checkpoint;
     `seconds` is training only: neither compilation nor evaluation, callbacks and checkpoints.
