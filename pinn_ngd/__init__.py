@@ -48,7 +48,10 @@ from .quadrature import MonteCarlo as MonteCarlo
 from .quadrature import Quadrature as Quadrature
 from .quadrature import Sobol as Sobol
 from .quadrature import Trapezoid as Trapezoid
+from .runs import LoadedRun as LoadedRun
+from .runs import load_run as load_run
 from .scores import classifier_scores as classifier_scores
+from .training import FolderError as FolderError
 from .training import TrainResult as TrainResult
 from .training import train as train
 from .validation import ErrorEstimate as ErrorEstimate

@@ -1,12 +1,8 @@
 """Problems: what is solved, on what network and points, with what budget, defined in a file."""
 
-import difflib
-import importlib.util
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from jaxtyping import Array
@@ -16,6 +12,9 @@ from .domains import Box, Interval, SpaceTime
 from .evaluation import evaluator
 from .host_function import HostFunction, traceable
 from .objectives import AbstractObjective, explained
+from .problem_file import ProblemFile, ProblemSource
+from .problem_file import list_problems as list_problems
+from .problem_file import problems_folder as problems_folder
 from .quadrature import Quadrature
 
 
@@ -29,7 +28,7 @@ class Problem:
     the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. `settings` records the arguments that the problem file was called
-    with. `picture(model)` makes
+    with, `source` the file itself: `load_problem` adds both. `picture(model)` makes
     the figure of a run where the model is no function of a point.
 
     A problem of data has no domain and no exact solution. Its `scores(model)` returns named
@@ -53,6 +52,7 @@ class Problem:
     picture: Callable[[Any], Any] | None = None
     scores: Callable[[Any], dict[str, float]] | None = None
     compared: str | None = None
+    source: ProblemSource | None = None
 
     def __post_init__(self):
         if not callable(self.model) or _tree.size(self.model):
@@ -89,99 +89,28 @@ class Problem:
         return evaluator(self.exact, self.evaluation, h1=h1)
 
 
-def problems_folder() -> Path:
-    """The folder of the shipped problems: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "_problems"
-    return installed if installed.is_dir() else package.parent / "problems"
-
-
-def list_problems() -> dict[str, str]:
-    """Names of the shipped problems, each with the first line of its file's docstring."""
-    files = sorted(problems_folder().glob("[!_]*.py"))
-    return {file.stem.replace("_", "-"): _first_line(file) for file in files}
-
-
 def load_problem(source: str | Path, **settings: Any) -> Problem:
     """The shipped problem of that name, or the one that the file at that path defines.
 
     A problem file defines `problem`: a `Problem`, or a function of keyword settings that returns
     one. Raises ValueError for an unknown name, a file without `problem`, or an unknown setting.
     """
-    entry = _entry(_find(source), source)
-    if isinstance(entry, Problem):
-        if settings:
-            msg = f"{source} defines a fixed `problem`; make it a function to take settings."
-            raise ValueError(msg)
-        return entry
-    known = settings_of(source)
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        msg = (
-            f"problem {str(source)!r} has no setting {', '.join(unknown)}; "
-            f"it has {', '.join(known) or 'none'}."
-        )
-        raise ValueError(msg)
-    problem = entry(**settings)
+    return built(ProblemFile(source), settings)
+
+
+def built(file: ProblemFile, settings: Mapping[str, Any]) -> Problem:
+    """The problem of a file that has been loaded, with its source and all its arguments."""
+    problem, source = file.call(settings)
     if not isinstance(problem, Problem):
-        msg = f"`problem` in {source} returned {type(problem).__name__}, not a `pinn_ngd.Problem`."
-        raise ValueError(msg)
-    return problem
+        kind = type(problem).__name__
+        found = f"returned {kind}" if callable(file.entry) else f"is a {kind}"
+        raise ValueError(
+            f"`problem` in {file.name} {found}: make it a Problem or a function returning one."
+        )
+    arguments = {**problem.settings, **source.arguments}
+    return replace(problem, settings=arguments, source=source)
 
 
 def settings_of(source: str | Path) -> dict[str, Any]:
     """Settings of a problem file and their defaults."""
-    entry = _entry(_find(source), source)
-    if isinstance(entry, Problem):
-        return {}
-    return {name: p.default for name, p in inspect.signature(entry).parameters.items()}
-
-
-def _find(source: str | Path) -> Path:
-    path = Path(source)
-    if path.suffix == ".py":
-        if path.is_file():
-            return path
-        msg = f"there is no file {path}; give a problem file or a name from `pinn-ngd list`."
-        raise ValueError(msg)
-    shipped = problems_folder() / f"{str(source).replace('-', '_')}.py"
-    if shipped.is_file():
-        return shipped
-    known = list(list_problems())
-    near = difflib.get_close_matches(str(source), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    msg = f"unknown problem {str(source)!r}; known are {', '.join(known)}.{hint}"
-    raise ValueError(msg)
-
-
-def _entry(path: Path, source: str | Path) -> Any:
-    module = _load(path)
-    if not hasattr(module, "problem"):
-        msg = f"{source} does not define `problem`, a Problem or a function that returns one."
-        raise ValueError(msg)
-    if not (isinstance(module.problem, Problem) or callable(module.problem)):
-        kind = type(module.problem).__name__
-        msg = f"`problem` in {source} is a {kind}: make it a Problem or a function returning one."
-        raise ValueError(msg)
-    return module.problem
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"_pinn_ngd_problem_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except SystemExit as error:  # it would end the command, with the exit code of success
-        msg = (
-            f"{path} leaves Python, sys.exit({error.code!r}), while it is loaded: remove the call."
-        )
-        raise ValueError(msg) from error
-    return module
-
-
-def _first_line(path: Path) -> str:
-    text = path.read_text(encoding="utf-8")
-    docstring = text.split('"""')[1] if text.count('"""') >= 2 else ""
-    return docstring.strip().splitlines()[0] if docstring.strip() else ""
+    return ProblemFile(source).settings

@@ -80,7 +80,7 @@ def test_solve_prints_a_summary_and_leaves_files(solved):
     for name in ("solution.png", "solution.pdf", "history.png", "history.pdf"):
         assert (out / name).stat().st_size > 5000
     config = json.loads((out / "config.json").read_text())
-    assert config["settings"]["problem_settings"] == {"width": 4}
+    assert config["settings"]["problem_settings"] == {"width": 4, "rate": 1.0}
     assert config["settings"]["default_dtype"] == "float64"
 
 

@@ -18,6 +18,7 @@ LAYERS = [
         "evaluation",
         "host_function",
         "problem",
+        "problem_file",
         "verification",
         "data",
         "scores",

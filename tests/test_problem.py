@@ -121,7 +121,7 @@ def test_a_file_without_problem_is_explained(tmp_path):
     ("text", "message"),
     [
         ("problem = 3", "is a int: make it a Problem or a function"),
-        ("import sys\nsys.exit()", r"leaves Python, sys\.exit\(None\)"),
+        ("import sys\nsys.exit()", r"ended the program by `sys\.exit\(None\)`"),
     ],
 )
 def test_files_that_define_something_else_are_explained(tmp_path, text, message):

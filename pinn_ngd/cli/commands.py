@@ -31,6 +31,27 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _show_version(wanted: bool) -> bool:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"pinn-ngd {importlib.metadata.version('pinn-ngd')}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+    del version
+
+
 Source = Annotated[
     str, typer.Argument(metavar="PROBLEM|FILE.py", help="A name from `list`, or your own file.")
 ]
@@ -112,12 +133,13 @@ def compare(
             raise ValueError("nothing to compare: give `--optimizers` names and `--seeds` >= 1.")
         _configure(x32)
         from ..runs import RUNS, compare_optimizers, split_label
+        from ..training.files import safe_name
 
         for name in names:
             check_optimizer(name.partition(":")[0])
             split_label(name)
         problem, _ = prepare(source, None, None, set_ or [], problem_only=True)
-        out = RUNS / f"compare-{problem.name}" if out is None else out
+        out = RUNS / safe_name(f"compare-{problem.name}") if out is None else out
         summary = compare_optimizers(
             problem, names, seeds=range(seeds), out=out, steps=steps, seconds=seconds,
             resume=resume, tell=_tell, progress=True,

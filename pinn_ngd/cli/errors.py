@@ -21,6 +21,9 @@ def honest(source: str | None = None) -> Iterator[None]:
             yield
     except (typer.Exit, typer.Abort):
         raise
+    except SystemExit as error:  # with exit code 0, what did nothing would look like a success
+        where = f" in {source}" if source else ""
+        _complain(f"error: `sys.exit({error.code!r})` was called{where}: remove the call.", error)
     except Exception as error:
         blame = _users_line(error, source)
         if blame is not None:
@@ -63,7 +66,7 @@ def _is_ours(error: Exception) -> bool:
     return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(package)
 
 
-def _complain(message: str, error: Exception) -> NoReturn:
+def _complain(message: str, error: BaseException) -> NoReturn:
     typer.echo(message, err=True)
     raise typer.Exit(USAGE) from error
 

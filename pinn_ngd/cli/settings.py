@@ -17,18 +17,31 @@ def prepare(
 ) -> tuple[Any, dict[str, Any]]:
     """The problem and the optimizer's settings, with `--set` sent to the one that knows the key."""
     from .. import optimizers
-    from ..problem import load_problem, settings_of
+    from ..problem import built
+    from ..problem_file import ProblemFile
 
-    known = {"problem": settings_of(source)}
-    if not problem_only:
-        name = load_problem(source).optimizer if optimizer is None else optimizer
-        check_optimizer(name)
-        known["optimizer"] = optimizers.settings(name)
-        _check_solver(solver, name, known["optimizer"])
-        _check_metric(metric, name, known["optimizer"])
+    file = ProblemFile(source)  # is executed here, and nowhere else
+    known = {"problem": file.settings}
+    if problem_only:
+        return built(file, assign(pairs, known)["problem"]), {}
+    problem = None
+    if optimizer is None:  # the problem says which, so it has to be built with its own part first
+        problem = built(file, assign(_own(pairs, known["problem"]), known)["problem"])
+    name = problem.optimizer if problem is not None else str(optimizer)
+    check_optimizer(name)
+    known["optimizer"] = optimizers.settings(name)
+    _check_solver(solver, name, known["optimizer"])
+    _check_metric(metric, name, known["optimizer"])
     chosen = assign(pairs, known)
     named = {} if metric is None else {"metric": metric}
-    return load_problem(source, **chosen["problem"]), chosen.get("optimizer", {}) | named
+    problem = built(file, chosen["problem"]) if problem is None else problem
+    return problem, chosen["optimizer"] | named
+
+
+def _own(pairs: list[str], known: Mapping[str, Any]) -> list[str]:
+    """The pairs that name a setting of the problem."""
+    names = {pair: pair.partition("=")[0].strip().removeprefix("problem.") for pair in pairs}
+    return [pair for pair, name in names.items() if name in known]
 
 
 def assign(pairs: list[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

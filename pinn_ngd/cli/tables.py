@@ -55,7 +55,7 @@ def _where(worst: Mapping[str, Any]) -> str:
 
 def two_columns(lines: Mapping[str, str], title: str) -> Table:
     """Names on the left, what they are on the right."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in lines.items():
@@ -68,15 +68,15 @@ def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
     from ..runs import HEADINGS, table_cells
 
     title = f"{summary['problem']}: final {summary['metric']} over the seeds"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in HEADINGS:
         side = "left" if heading == "optimizer" else "right"
         table.add_column(heading, justify=side, no_wrap=True)
     for row in summary["rows"]:
-        table.add_row(*table_cells(row))
+        table.add_row(*map(Text, table_cells(row)))
     console = Console()
     console.print(table)
-    console.print(f"files: {out}/", highlight=False, soft_wrap=True)
+    console.print(Text(f"files: {out}/"), highlight=False, soft_wrap=True)
 
 
 def checks_table(checks: Sequence[Any]) -> Table:

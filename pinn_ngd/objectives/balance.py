@@ -1,4 +1,4 @@
-"""Terms of one size: what every term of a loss feels of the parameters, and weights that even it."""
+"""Terms of one size: what every term feels of the parameters, and weights that even it."""
 
 import dataclasses
 

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..training.files import write_bytes
+
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
@@ -75,15 +77,16 @@ def new_figure(width: float, height: float) -> "matplotlib.figure.Figure":
 def save(figure: "matplotlib.figure.Figure", path: str | os.PathLike) -> list[Path]:
     """Write the figure as PNG (200 dpi) and PDF beside each other; `path` needs no suffix.
 
-    Returns the two paths. Nothing in the files depends on the time of day.
+    Returns the two paths; each file is written whole or not at all. Nothing in them
+    depends on the time of day.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     base = path.with_suffix("") if path.suffix in (".png", ".pdf") else path
     written = [base.with_name(f"{base.name}.{kind}") for kind in ("png", "pdf")]
     with style():
-        figure.savefig(written[0])
-        figure.savefig(written[1], metadata={"CreationDate": None})
+        write_bytes(written[0], lambda file: figure.savefig(file, format="png"))
+        metadata = {"CreationDate": None}
+        write_bytes(written[1], lambda file: figure.savefig(file, format="pdf", metadata=metadata))
     return written
 
 

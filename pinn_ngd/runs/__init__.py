@@ -11,6 +11,8 @@ from .comparison import compare_optimizers as compare_optimizers
 from .comparison import split_label as split_label
 from .comparison import summarize as summarize
 from .comparison import table_cells as table_cells
+from .loading import LoadedRun as LoadedRun
+from .loading import load_run as load_run
+from .pictures import draw as draw
 from .single import RUNS as RUNS
-from .single import draw as draw
 from .single import run_problem as run_problem

@@ -10,9 +10,11 @@ import numpy as np
 
 from .. import optimizers, plotting
 from ..problem import Problem
-from ..training import read_history
-from ..training.callbacks import to_json
+from ..training import FolderError, read_history
+from ..training.files import clean, read_json, safe_name, shown, to_json, write_text
+from ..training.lock import locked
 from .executables import forget_executables
+from .pictures import drawn_or_warned
 from .single import run_problem
 
 AGAINST = {"seconds": "error-vs-seconds", "step": "error-vs-steps", "solves": "error-vs-solves"}
@@ -47,14 +49,32 @@ def compare_optimizers(
     """
     for name in names:
         split_label(name)
-    out, results = Path(out), []
+    with locked(Path(out)):
+        _check_comparison(Path(out), problem)
+        clean(Path(out))
+        return _compared(
+            problem, names, seeds, Path(out), settings=dict(settings or {}), tell=tell,
+            steps=steps, seconds=seconds, resume=resume, progress=progress,
+        )  # fmt: skip
+
+
+def _compared(
+    problem: Problem,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    settings: dict[str, Any],
+    tell: Callable[[str], None],
+    **arguments: Any,
+) -> dict[str, Any]:
+    results: list[dict[str, Any]] = []
     total = len(names) * len(seeds)
     for number, (name, seed) in enumerate(((n, s) for n in names for s in seeds), start=1):
         tell(f"[{number}/{total}] {name}, seed {seed}")
         result = _one_of_many(
-            problem, name, dict(settings or {}), seed=seed, steps=steps, seconds=seconds,
-            resume=resume, out=out / f"{_folder_name(name)}-{seed}", progress=progress,
-            pictures=False,
+            problem, name, settings, seed=seed, pictures=False,
+            out=out / f"{_folder_name(name)}-{seed}", **arguments,
         )  # fmt: skip
         results.append(result)
         forget_executables()
@@ -65,6 +85,16 @@ def compare_optimizers(
             break
     _draw_comparison(summary, out, problem.measure)
     return summary
+
+
+def _check_comparison(out: Path, problem: Problem) -> None:
+    there = read_json(out / "compare.json")
+    name = there.get("problem") if isinstance(there, dict) else None
+    if name not in (None, problem.name):
+        raise FolderError(
+            f"the folder `{shown(out)}` holds a comparison on the problem {name!r}, not on "
+            f"{problem.name!r}: give another folder (`--out`), or delete this one."
+        )
 
 
 def split_label(label: str) -> tuple[str, dict[str, Any]]:
@@ -89,7 +119,7 @@ def _literal(text: str) -> Any:
 
 
 def _folder_name(label: str) -> str:
-    return label.replace(":", "-").replace("=", "-")
+    return safe_name(label.replace(":", "-").replace("=", "-"))
 
 
 def _one_of_many(
@@ -101,6 +131,8 @@ def _one_of_many(
     try:
         result = run_problem(problem, name, settings=settings, **arguments)
         return result | {"optimizer": label}
+    except FolderError:
+        raise
     except ValueError as error:
         empty = dict.fromkeys(("loss", "relative_l2", "relative_h1"), float("nan"))
         counts = {"steps": 0, "seconds": 0.0, "compile_seconds": 0.0}
@@ -122,9 +154,8 @@ def _write_comparison(
         "rows": [row for row in rows if row is not None],
         "runs": runs,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "compare.json").write_text(to_json(summary, indent=2) + "\n", encoding="utf-8")
-    (out / "compare.md").write_text(as_markdown(summary), encoding="utf-8")
+    write_text(out / "compare.json", to_json(summary, indent=2) + "\n")
+    write_text(out / "compare.md", as_markdown(summary))
     return summary
 
 
@@ -183,11 +214,17 @@ def _draw_comparison(summary: Mapping[str, Any], out: Path, metric: str) -> None
         if path.is_file():
             histories.setdefault(run["optimizer"], []).append(read_history(path))
     for x, name in AGAINST.items():
-        try:
-            figure = plotting.plot_comparison(histories, x, y=metric)
-        except ValueError:  # no run got far enough to have an error, or none counts its solves
-            continue
-        plotting.save(figure, out / name)
+        drawn_or_warned(
+            lambda x=x, name=name: _draw_against(histories, x, metric, out / name), name
+        )
+
+
+def _draw_against(histories: Any, x: str, metric: str, path: Path) -> None:
+    try:
+        figure = plotting.plot_comparison(histories, x, y=metric)
+    except ValueError:  # no run got far enough to have an error, or none counts its solves
+        return
+    plotting.save(figure, path)
 
 
 def _error(result: Mapping[str, Any], measure: str | None = None) -> float:

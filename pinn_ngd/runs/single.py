@@ -1,42 +1,32 @@
 """One function that runs a problem into a folder."""
 
+import contextlib
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from .. import _tree, optimizers, plotting
+from .. import _tree
 from ..problem import Problem
 from ..training import (
     AbstractCallback,
+    FolderError,
     ProgressBar,
     RunFolder,
     TrainResult,
-    read_history,
-    read_result,
     train,
 )
-from ..training.callbacks import to_json
-from ..training.result import Budget
-from ..training.run_folder import plain
-from ..validation import ErrorEstimate
-from .state_metrics import with_state
+from ..training.result import Run
+from ..training.signals import heard, patiently
+from .pictures import draw as draw
+from .pictures import draw_or_warn
+from .plan import Plan, check_folder, described, ended, planned
 
 RUNS = Path("runs")
-DONE = (
-    "converged",
-    "overfitted",
-    "stalled",
-    "budget",
-    "stopped",
-    "failed",
-)  # an interrupted run is not: it can be resumed
 
 
 def run_problem(
@@ -68,104 +58,60 @@ def run_problem(
     `fixed_points` (by default the problem's own word) keeps those of the problem file.
 
     With `resume` a run that was cut or got a larger budget goes on from its checkpoint, and one
-    that ended under these very settings is not repeated.
+    that ended under these very settings, or used more than this budget, is not repeated. Budgets
+    are all that may differ: steps, seconds and tolerance.
+
+    Ctrl-C and SIGTERM end the run between two steps, with all its files. Nothing in the folder
+    changes before everything that can be tested was: a folder that holds a run of another problem,
+    that another process writes to, or with `resume` another run, is refused.
 
     Returns what `result.json` holds, and `folder`. Raises ValueError for unknown names and
-    settings; whatever the problem's own code raises passes through, after `result.json` has been
-    written with status "failed".
+    settings, FolderError (a ValueError) for a folder that cannot be used; whatever the problem's
+    own code raises passes through, after `result.json` has been written with status "failed". A
+    picture that cannot be drawn is a warning.
     """
     if fixed_points is not None:
         problem = dataclasses.replace(problem, fixed_points=fixed_points)
-    plan = _plan(problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance)
+    plan = planned(problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance)
     folder = RunFolder(RUNS / plan.name if out is None else out)
-    if resume and (ended := _ended(folder, plan)) is not None:
-        return ended | {"folder": str(folder.path)}
-    resume = resume and folder.checkpoint_path.is_file()
-    folder.write_config(plan.record)
     bars = (ProgressBar(),) if progress else ()
-    result = _trained(plan, folder, (folder.writer(), *bars, *callbacks), resume=resume)
-    values = _written(plan, folder, result)
-    if pictures:
-        draw(problem, result.model, folder, result.estimate)
+    with folder.lock():
+        goes_on = check_folder(folder, plan, resume=resume)
+        if resume and (found := ended(folder, plan)) is not None:
+            return found | {"folder": str(folder.path)}
+        opening = _Opening(plan, folder)
+        with heard() as signals:
+            result = _trained(plan, opening, (folder.writer(), *bars, *callbacks), resume=goes_on)
+            with patiently(signals):
+                values = _written(plan, folder, result, begun=opening.begun)
+        if pictures and opening.begun:
+            draw_or_warn(problem, result.model, folder, result.estimate)
     return values | {"folder": str(folder.path)}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """A run with everything resolved; `record` is what `config.json` says about it."""
+class _Opening(AbstractCallback):
+    """Takes the folder over when everything has been tested and the run begins.
 
-    problem: Problem
-    optimizer: Any
-    name: str
-    seed: int
-    steps: int | None
-    seconds: float | None
-    tolerance: float | None
-    record: dict[str, Any]
+    Keeps the result of a run that raises, which `train` cannot return.
+    """
 
+    def __init__(self, plan: Plan, folder: RunFolder):
+        self.plan, self.folder, self.begun = plan, folder, False
+        self.result: TrainResult | None = None
 
-def _plan(
-    problem: Problem,
-    name: str | None,
-    settings: Mapping[str, Any] | None,
-    solver_name: str | None,
-    seed: int,
-    steps: int | None,
-    seconds: float | None,
-    tolerance: float | None,
-) -> _Plan:
-    name = problem.optimizer if name is None else name
-    own = problem.optimizer_settings if name == problem.optimizer else {}
-    chosen = {**own, **(settings or {})}
-    if solver_name is not None:
-        chosen["solver"] = solver_name
-    optimizer = optimizers.get(name, **with_state(name, chosen, problem))
-    if steps is None and seconds is None:
-        steps, seconds = problem.steps, problem.seconds
-    Budget(steps, seconds)  # refuses before anything in the folder is touched
-    record = {
-        "problem": problem.name,
-        "problem_settings": dict(problem.settings),
-        "optimizer": name,
-        "optimizer_settings": {**optimizers.settings(name), **chosen},
-        "seed": seed,
-        "steps": steps,
-        "seconds": seconds,
-        "tolerance": tolerance,
-        "fixed_points": problem.fixed_points,
-        "default_dtype": str(jnp.result_type(float)),
-        "resolved_optimizer": optimizer,
-    }
-    label = f"{problem.name}-{name}-{seed}"
-    return _Plan(problem, optimizer, label, seed, steps, seconds, tolerance, record)
-
-
-def _ended(folder: RunFolder, plan: _Plan) -> dict[str, Any] | None:
-    """The result of a run in the folder that ended under the same settings, if there is one."""
-    if not (folder.result_path.is_file() and folder.config_path.is_file()):
-        return None
-    try:
-        there = json.loads(folder.config_path.read_text(encoding="utf-8"))["settings"]
-        result = read_result(folder.path)
-    except (ValueError, KeyError):
-        return None
-    same = there == json.loads(to_json(plain(plan.record)))
-    return result if same and result.get("status") in DONE else None
-
-
-class _Keep(AbstractCallback):
-    """Keeps the result of a run that raises, which `train` cannot return."""
-
-    result: TrainResult | None = None
+    def on_start(self, run: Run) -> None:
+        more = described(self.plan, run.model)
+        self.folder.write_config(self.plan.record, more=more, fresh=not run.resumed)
+        self.begun = True
 
     def on_end(self, result: TrainResult) -> None:
         self.result = result
 
 
 def _trained(
-    plan: _Plan, folder: RunFolder, callbacks: tuple[AbstractCallback, ...], *, resume: bool
+    plan: Plan, opening: _Opening, callbacks: tuple[AbstractCallback, ...], *, resume: bool
 ) -> TrainResult:
-    problem, keep = plan.problem, _Keep()
+    problem, folder = plan.problem, opening.folder
     key = jax.random.key(plan.seed)
     model = problem.model(key)
     evaluate = problem.evaluator() if problem.is_measured else None
@@ -174,27 +120,32 @@ def _trained(
             problem.objective,
             model,
             plan.optimizer,
-            steps=plan.steps,
-            seconds=plan.seconds,
+            steps=plan.budget.steps,
+            seconds=plan.budget.seconds,
             key=jax.random.fold_in(key, 1),
-            callbacks=(keep, *callbacks),
+            callbacks=(opening, *callbacks),
             evaluate=evaluate,
-            checkpoint=folder.checkpoint(),
+            checkpoint=folder.checkpoint(identity=plan.identity),
             resume=resume,
             grow=not problem.fixed_points,
             tolerance=plan.tolerance,
         )
-    except Exception:
-        if keep.result is not None:
-            folder.write_result(keep.result, **_description(plan, keep.result.model))
+    except BaseException:
+        failed = opening.result
+        if opening.begun and failed is not None:
+            with contextlib.suppress(FolderError):  # what comes first tells more
+                folder.write_result(failed, **_description(plan, failed.model))
         raise
 
 
-def _written(plan: _Plan, folder: RunFolder, result: TrainResult) -> dict[str, Any]:
-    """`result.json`, first without the H1 error: whoever interrupts that keeps the rest."""
+def _written(plan: Plan, folder: RunFolder, result: TrainResult, *, begun: bool) -> dict[str, Any]:
+    """`result.json`, first without the H1 error: whoever interrupts that keeps the rest.
+
+    A run that was interrupted before it had begun leaves the folder as it was.
+    """
     description = _description(plan, result.model)
-    if not result.history and folder.history_path.is_file():  # a resumed run without a new step
-        description["loss"] = (read_history(folder.path) or [{}])[-1].get("loss", result.loss)
+    if not begun:
+        return folder.values_of(result, **description)
     values = folder.write_result(result, **description)
     problem = plan.problem
     if problem.exact is None or result.status == "interrupted":
@@ -206,7 +157,7 @@ def _written(plan: _Plan, folder: RunFolder, result: TrainResult) -> dict[str, A
     return folder.write_result(result, **description, **errors)
 
 
-def _description(plan: _Plan, model: PyTree) -> dict[str, Any]:
+def _description(plan: Plan, model: PyTree) -> dict[str, Any]:
     solver = getattr(plan.optimizer, "solver", None)
     chosen = plan.record["optimizer_settings"].get("solver")
     return {
@@ -226,23 +177,3 @@ def _solver_name(solver: Any) -> str:
         return _solver_name(inner)
     base, method = type(solver).__name__.lower(), getattr(solver, "method", "auto")
     return base if method == "auto" else f"{base}-{method}"
-
-
-def draw(
-    problem: Problem, model: PyTree, folder: RunFolder, estimate: ErrorEstimate | None = None
-) -> list[Path]:
-    """The pictures of a run: solution, error and its estimate, and its history if there is one."""
-    if problem.picture is not None:
-        figure = problem.picture(model)
-    elif callable(model) and problem.domain is not None:
-        error = None if estimate is None else estimate.error
-        figure = plotting.plot_solution(model, problem.exact, problem.domain, estimated_error=error)
-    else:  # a state of parameters without a picture of their own
-        figure = None
-    written = [] if figure is None else plotting.save(figure, folder.path / "solution")
-    history = read_history(folder.path) if folder.history_path.is_file() else []
-    if history:
-        learned = any("test_accuracy" in record for record in history)
-        figure = (plotting.plot_learning if learned else plotting.plot_history)(history)
-        written += plotting.save(figure, folder.path / "history")
-    return written

@@ -1,13 +1,13 @@
 """What looks on while a model trains: stop, write, show."""
 
-import json
-import math
 import os
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO
 
 from jaxtyping import PyTree
 
+from .files import from_json, in_words, write_bytes
+from .files import to_json as to_json
 from .result import Record, Run, TrainResult
 
 
@@ -58,20 +58,24 @@ class JSONLWriter(AbstractCallback):
 
     With `fresh` the file belongs to one run: it is emptied when a run starts from scratch, and a
     resumed run drops the lines after its checkpoint and continues. Numbers that are not finite
-    become null, since JSON has no other word for them.
+    become null, since JSON has no other word for them. Raises FolderError where the file cannot be
+    written.
     """
 
     def __init__(self, path: str | os.PathLike, *, fresh: bool = False):
         self.path, self.fresh = Path(path), fresh
         self.file: TextIO | None = None
         self.last_step: int | None = None
-        self.last_start = 0
+        self.last_start, self.last_text = 0, ""
 
     def on_start(self, run: Run) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.fresh:
-            keep_lines(self.path, until=run.start if run.resumed else 0)
-        self.file = self.path.open("a", encoding="utf-8")
+        with in_words(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.fresh:
+                keep_lines(self.path, until=run.start if run.resumed else 0)
+            self.file = self.path.open("a", encoding="utf-8")
+            if _is_cut(self.path):
+                self.file.write("\n")
         self.last_step = None
 
     def on_step(self, record: Record, model: PyTree) -> None:
@@ -82,47 +86,44 @@ class JSONLWriter(AbstractCallback):
         """Complete the last line: the final evaluation can come after it was written."""
         if self.file is None:
             return
-        if result.history:
-            last = result.history[-1]
-            if last["step"] == self.last_step:
-                self.file.truncate(self.last_start)
-            self._write(last)
-        self.file.close()
-        self.file = None
+        file, last = self.file, result.history[-1] if result.history else None
+        try:
+            if last is not None and to_json(last) != self.last_text:
+                if last["step"] == self.last_step:
+                    file.truncate(self.last_start)
+                self._write(last)
+        finally:
+            self.file = None
+            with in_words(self.path):
+                file.close()
 
     def _write(self, record: Record) -> None:
         if self.file is None:
             raise ValueError("`on_step` came before `on_start`: pass the writer to `train`.")
-        self.last_step, self.last_start = record["step"], self.file.seek(0, os.SEEK_END)
-        self.file.write(to_json(record) + "\n")
-        self.file.flush()
-
-
-def to_json(value: Any, **settings: Any) -> str:
-    """Strict JSON of plain Python values: infinities and NaN become null."""
-    return json.dumps(_finite(value), allow_nan=False, **settings)
+        with in_words(self.path):
+            self.last_step, self.last_start = record["step"], self.file.seek(0, os.SEEK_END)
+            self.last_text = to_json(record)
+            self.file.write(self.last_text + "\n")
+            self.file.flush()
 
 
 def keep_lines(path: Path, *, until: int) -> None:
-    """Keep the lines of a history file up to a step, and drop the rest."""
+    """Keep the lines of a history file up to a step, and drop the rest and what is no line."""
     if not path.is_file():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().splitlines()
     kept = [line for line in lines if 0 < _step_of(line) <= until]
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    write_bytes(path, lambda file: file.write(b"".join(line + b"\n" for line in kept)))
 
 
-def _step_of(line: str) -> int:
+def _step_of(line: bytes) -> int:
     """The step of a line; 0 for a line that a dying run left unfinished."""
-    try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
-        return 0
+    record = from_json(line)
+    step = record.get("step") if isinstance(record, dict) else None
+    return step if isinstance(step, int) else 0
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _is_cut(path: Path) -> bool:
+    """Whether the last line of a file has no end."""
+    data = path.read_bytes()
+    return bool(data) and not data.endswith(b"\n")

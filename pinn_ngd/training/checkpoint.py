@@ -1,32 +1,37 @@
 """Exact checkpoints: one file with a JSON header, written all or nothing."""
 
 import dataclasses
+import io
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-FORMAT = "pinn_ngd checkpoint 3"
+from .files import FolderError, shown, to_json, write_bytes
+from .fingerprint import first_difference
+from .header import header_line, read_header, verified_body, with_checksum
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """Where `train` writes its checkpoint, and how often (seconds by the clock on the wall).
 
-    It is written at the end of a run too. A run that starts from scratch first removes an older
-    file, so that nobody resumes one run with the checkpoint of another.
+    It is written every two seconds, more rarely where that costs more than a fiftieth of the time,
+    and every `every_seconds` at the latest; at the end of a run too. A run that starts from
+    scratch first removes an older file, so that nobody resumes one run with the checkpoint of
+    another. `identity` is what tells this run from others, plain JSON: a checkpoint with another
+    one is refused. `train` adds a fingerprint of objective, model and optimizer to it.
     """
 
     path: str | os.PathLike
     every_seconds: float = 30.0
+    identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Snapshot:
     `key` is the typed key of the whole run (keys of steps are folded from it), `lines` how many
     history lines were written before the snapshot, `solves` the totals of solves. `answer` is what
     `load_model` returns, the model itself unless the optimizer made something better of its steps.
-    `watch` is the state of `pinn_ngd.validation.Watch`: where points were added, and why.
+    `watch` is the state of `pinn_ngd.validation.Watch`: where points were added, and why. `loss` is
+    that of the last step, `identity` what the run is (see `Checkpoint`).
     """
 
     model: PyTree
@@ -49,104 +55,104 @@ class Snapshot:
     solves: Mapping[str, int] = dataclasses.field(default_factory=dict)
     answer: PyTree = None
     watch: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    loss: float = float("nan")
+    identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def save_checkpoint(path: str | os.PathLike, snapshot: Snapshot) -> None:
-    """Write a snapshot: first a temporary file in the same folder, then one atomic rename.
+    """Write a snapshot behind its checksum: a temporary file first, then one atomic rename.
 
     A crash at any moment leaves either the old checkpoint or the new one, never half of one.
+    Raises FolderError, a ValueError, where the file system refuses.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write(file, snapshot)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    body = io.BytesIO()
+    _write(body, snapshot)
+    data = with_checksum(body.getvalue())
+    write_bytes(path, lambda file: file.write(data))
 
 
-def load_checkpoint(path: str | os.PathLike, *, like: tuple[PyTree, PyTree]) -> Snapshot:
+def load_checkpoint(
+    path: str | os.PathLike,
+    *,
+    like: tuple[PyTree, PyTree],
+    identity: Mapping[str, Any] | None = None,
+) -> Snapshot:
     """Read a snapshot into the structure of `like` = (model, state).
 
     Raises FileNotFoundError where there is no file, and ValueError where it is no checkpoint, is
-    damaged, or belongs to another model, optimizer or dtype.
+    damaged, or belongs to another model, optimizer or dtype, or to a run with another `identity`.
     """
-    with _open(path) as file:
-        header = _read_header(file, path)
-        answer = _read_tree(file, path, like[0], header["model"], "model")
-        model = _read_tree(file, path, like[0], header["model"], "model")
-        state = _read_tree(file, path, like[1], header["state"], "state")
-    data = jnp.asarray(np.asarray(header["key_data"], dtype=np.uint32))
-    return Snapshot(
-        model,
-        state,
-        step=header["step"],
-        seconds=header["seconds"],
-        key=jax.random.wrap_key_data(data, impl=header["key_impl"]),
-        compile_seconds=header["compile_seconds"],
-        lines=header["lines"],
-        solves=header.get("solves", {}),
-        answer=answer,
-        watch=header["watch"],
-    )
+    header, arrays = _read(path)
+    if identity is not None:
+        check_identity(header["identity"], identity, path)
+    file = io.BytesIO(arrays)
+    answer = _read_tree(file, path, like[0], header["model"], "model")
+    model = _read_tree(file, path, like[0], header["model"], "model")
+    state = _read_tree(file, path, like[1], header["state"], "state")
+    names = ("step", "seconds", "key", "compile_seconds", "lines", "solves", "watch", "loss")
+    known = {name: header[name] for name in (*names, "identity")}
+    return Snapshot(model, state, answer=answer, **known)
 
 
 def load_model(path: str | os.PathLike, *, like: PyTree) -> PyTree:
     """Read only the answer of a checkpoint, into the structure of `like`; raises as above."""
-    with _open(path) as file:
-        header = _read_header(file, path)
-        return _read_tree(file, path, like, header["model"], "model")
+    header, arrays = _read(path)
+    return _read_tree(io.BytesIO(arrays), path, like, header["model"], "model")
 
 
-def _write(file: BinaryIO, snapshot: Snapshot) -> None:
-    header = {
-        "format": FORMAT,
+def read_identity(path: str | os.PathLike) -> dict[str, Any]:
+    """What the run was that wrote a checkpoint; raises as `load_checkpoint`."""
+    return _read(path)[0]["identity"]
+
+
+def check_identity(
+    there: Mapping[str, Any], here: Mapping[str, Any], path: str | os.PathLike
+) -> None:
+    """Raises FolderError where the run that wrote `path` is not the one that goes on here."""
+    difference = first_difference(dict(there), json.loads(to_json(dict(here))))
+    if difference is None:
+        return
+    raise FolderError(
+        f"`{shown(path)}` belongs to another run ({difference}), and only budgets (steps, seconds, "
+        "tolerance) may change where a run goes on: take its settings, or another folder."
+    )
+
+
+def _write(file: io.BytesIO, snapshot: Snapshot) -> None:
+    fields = {
         "step": snapshot.step,
         "seconds": snapshot.seconds,
         "compile_seconds": snapshot.compile_seconds,
         "lines": snapshot.lines,
+        "loss": float(snapshot.loss),
         "solves": dict(snapshot.solves),
         "watch": dict(snapshot.watch),
-        "key_data": np.asarray(jax.random.key_data(snapshot.key)).tolist(),
-        "key_impl": str(jax.random.key_impl(snapshot.key)),
+        "identity": json.loads(to_json(dict(snapshot.identity))),
         "model": _describe(snapshot.model),
         "state": _describe(snapshot.state),
     }
-    file.write(json.dumps(header).encode() + b"\n")
+    file.write(header_line(fields, snapshot.key))
     answer = snapshot.model if snapshot.answer is None else snapshot.answer
     for model in (answer, snapshot.model):
         eqx.tree_serialise_leaves(file, _without_keys(model))
     eqx.tree_serialise_leaves(file, _without_keys(snapshot.state))
-    file.flush()
-    os.fsync(file.fileno())
 
 
-def _open(path: str | os.PathLike) -> BinaryIO:
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"there is no checkpoint at `{path}`: start without `resume`, or check the path."
-        )
-    return open(path, "rb")
-
-
-def _read_header(file: BinaryIO, path: str | os.PathLike) -> dict[str, Any]:
+def _read(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
+    """The header of a checkpoint and the bytes of its arrays."""
     try:
-        header = json.loads(file.readline())
-        if header["format"] == FORMAT:
-            return header
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise ValueError(
-        f"`{path}` is not a checkpoint of this version of pinn_ngd: pass a file that "
-        "`save_checkpoint` or `train(checkpoint=...)` wrote, or start without `resume`."
-    )
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            raise FolderError(f"cannot read the checkpoint `{shown(path)}`: {error}.") from error
+        raise FileNotFoundError(
+            f"there is no checkpoint at `{shown(path)}`: start without `resume`, or check the path."
+        ) from error
+    return read_header(verified_body(data, path), path)
 
 
 def _read_tree(
-    file: BinaryIO, path: str | os.PathLike, like: PyTree, written: list, what: str
+    file: io.BytesIO, path: str | os.PathLike, like: PyTree, written: list, what: str
 ) -> PyTree:
     _check_fit(_describe(like), written, what, path)
     try:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -13,11 +12,13 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ..validation import Watch
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors
 from .callbacks import AbstractCallback
-from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, Snapshot
 from .clock import Evaluate, EvaluationClock
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
+from .saver import Saver
 from .setup import batch_of, check_start, loss_of, stride_of, typed_key, warn_about_precision
+from .signals import Signals, heard, patiently
 from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
 
 ROUNDING_TOLERANCE = 1e-13
@@ -65,23 +66,26 @@ def train(
     the run.
 
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
-    the last finite model returned. Any other exception of the step, of `evaluate` or of a callback
-    is raised, after every callback was told.
+    the last finite model returned. Ctrl-C and SIGTERM (in the main thread) end the run after the
+    call in progress, a second one at once. Any other exception of the step, of `evaluate` or of a
+    callback is raised, after every callback was told.
 
     Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
     (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
-    FileNotFoundError and ValueError where the checkpoint cannot be read; TypeError where a step
-    changes the shapes of its state.
+    FileNotFoundError and ValueError where the checkpoint cannot be read or belongs to another
+    objective, network or optimizer; TypeError where a step changes the shapes of its state.
     """
     budget = Budget(steps, seconds)
     if resume and checkpoint is None:
         raise ValueError("`resume` needs `checkpoint`: pass `checkpoint=Checkpoint(path)`.")
     warn_about_precision(model, optimizer)
     loop = _Loop(objective, optimizer, budget, stride_of(optimizer, objective, stride))
-    loop.callbacks, loop.checkpoint = tuple(callbacks), checkpoint
+    loop.callbacks = tuple(callbacks)
+    loop.saver = Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=loop.stride)
     loop.evaluation = EvaluationClock(evaluate, evaluate_every)
     loop.watch_over(Watch(objective, grow=grow), tolerance)
-    return loop.run(model, key, resume=resume)
+    with heard() as loop.signals:
+        return loop.run(model, key, resume=resume)
 
 
 class _Loop:
@@ -92,14 +96,14 @@ class _Loop:
         self.budget, self.stride = budget, stride
         self.callbacks: tuple[AbstractCallback, ...] = ()
         self.started: list[AbstractCallback] = []
-        self.checkpoint: Checkpoint | None = None
+        self.saver: Saver | None = None
+        self.signals = Signals()
         self.evaluation, self.evaluated = EvaluationClock(None), None
         self.history: list[Record] = []
         self.step, self.lines = 0, 0
-        self.seconds, self.compile_seconds = 0.0, 0.0
+        self.seconds, self.compile_seconds, self.loss = 0.0, 0.0, float("nan")
         self.solves: dict[str, int] = {}
-        self.saved_at = time.monotonic()
-        self.ready = False
+        self.ready = False  # to be saved: neither before the start nor in the middle of a call
 
     def watch_over(self, watch: Watch, tolerance: float | None) -> None:
         self.watch, self.objective = watch, watch.objective
@@ -112,13 +116,15 @@ class _Loop:
         self.carry = Carry(as_arrays(model), as_arrays(model), None)
         try:
             self._start(key, resume)
-            ending = self._until_the_end()
+            with patiently(self.signals):
+                ending = self._until_the_end()
         except KeyboardInterrupt:
-            ending = INTERRUPTED
-        except Exception as error:
+            ending = self.signals.ending() or INTERRUPTED
+        except BaseException as error:  # `sys.exit` too
             self._tell_the_end(Ending("failed", f"{type(error).__name__}: {error}"))
             raise
-        return self._finish(ending)
+        with patiently(self.signals):
+            return self._finish(ending)
 
     def _start(self, key: PRNGKeyArray, resume: bool) -> None:
         begun = time.perf_counter()
@@ -128,12 +134,12 @@ class _Loop:
         check_start(self.objective, model, self.batch, self.evaluation.evaluate)
         state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
         self.carry = Carry(model, model, state)
-        if resume and self.checkpoint is not None:
-            self._restore(load_checkpoint(self.checkpoint.path, like=(model, state)))
-        elif self.checkpoint is not None:
-            Path(self.checkpoint.path).unlink(missing_ok=True)
-        self.ready = True
+        if resume and self.saver is not None:
+            self._restore(self.saver.load((model, state)))
         self._tell_the_start(resume)
+        if self.saver is not None and not resume:
+            self.saver.forget()
+        self.ready = True
         self.watch.start(self.carry.model)
         self.compile_seconds += time.perf_counter() - begun
 
@@ -148,7 +154,7 @@ class _Loop:
         self._set_key(snapshot.key)
         self.step, self.lines = snapshot.step, snapshot.lines
         self.seconds, self.compile_seconds = snapshot.seconds, snapshot.compile_seconds
-        self.solves = dict(snapshot.solves)
+        self.solves, self.loss = dict(snapshot.solves), snapshot.loss
         self.carry = Carry(snapshot.model, snapshot.model, snapshot.state)
         self.watch.restore(dict(snapshot.watch))
         self.objective = self.watch.objective
@@ -158,26 +164,20 @@ class _Loop:
 
     def _tell_the_start(self, resumed: bool) -> None:
         run = Run(
-            steps=self.budget.steps,
-            seconds=self.budget.seconds,
-            start=self.step,
-            start_seconds=self.seconds,
-            resumed=resumed,
-            stride=self.stride,
-            objective=self.objective,
-            optimizer=self.optimizer,
-            model=self._answer(),
-        )
+            steps=self.budget.steps, seconds=self.budget.seconds, start=self.step,
+            start_seconds=self.seconds, resumed=resumed, stride=self.stride,
+            objective=self.objective, optimizer=self.optimizer, model=self._answer(),
+        )  # fmt: skip
         for callback in self.callbacks:
             self.started.append(callback)
             callback.on_start(run)
 
     def _until_the_end(self) -> Ending:
-        ending = self.budget.ending(self.step, self.seconds)
+        ending = self.budget.at_start(self.step, self.seconds)
         if ending is None:
             self._compile()
         while ending is None:
-            ending = self._one_call()
+            ending = self._one_call() or self.signals.ending()
         return ending
 
     def _compile(self) -> None:
@@ -196,6 +196,7 @@ class _Loop:
 
     def _one_call(self) -> Ending | None:
         """One call: steps, evaluation, history, callbacks, checkpoint. Returns the end, if any."""
+        self.ready = False
         progress, infos = self._advance()
         ending = self._ending(progress, infos)
         told = None
@@ -203,11 +204,13 @@ class _Loop:
             add_solves(self.solves, infos, int(progress.count))
             numbers = record_of(infos, int(progress.count) - 1) | self.solves
             numbers |= self._look(numbers["loss"], ending)
+            self.ready = True
             told = self._note(numbers, last=ending is not None)
+            self.ready = False
             if not progress.failed and self._grown(told or ending):
                 ending = self.budget.ending(self.step, self.seconds)
-        waited, target = time.monotonic() - self.saved_at, self.checkpoint
-        if ending is None and target is not None and waited >= target.every_seconds:
+        self.ready = True
+        if ending is None and self.saver is not None and self.saver.due():
             self._save()
         return ending if progress.failed else told or ending
 
@@ -280,6 +283,7 @@ class _Loop:
         """Write the history line of a call and ask the callbacks whether to go on."""
         record = {"step": self.step, "seconds": self.seconds, **numbers}
         self.history.append(record)
+        self.loss = record["loss"]
         if last or self.evaluation.due(self.step, self.seconds):
             self._evaluate()
         ending = None
@@ -302,24 +306,17 @@ class _Loop:
         return model if answer is None or state is None else answer(model, state)
 
     def _save(self) -> None:
-        if self.checkpoint is None or not self.ready:
+        if self.saver is None or not self.ready:
             return
         snapshot = Snapshot(
-            self.carry.model,
-            self.carry.state,
-            step=self.step,
-            seconds=self.seconds,
-            key=self.key,
-            compile_seconds=self.compile_seconds,
-            lines=self.lines + len(self.history),
-            solves=self.solves,
-            answer=self._answer(),
-            watch=self.watch.state,
-        )
-        save_checkpoint(self.checkpoint.path, snapshot)
-        self.saved_at = time.monotonic()
+            self.carry.model, self.carry.state, step=self.step, seconds=self.seconds, key=self.key,
+            compile_seconds=self.compile_seconds, lines=self.lines + len(self.history),
+            loss=self.loss, solves=self.solves, answer=self._answer(), watch=self.watch.state,
+        )  # fmt: skip
+        self.saver.save(snapshot)
 
     def _finish(self, ending: Ending) -> TrainResult:
+        ending = self.signals.over(ending)
         if self.evaluated is not self.carry.model:
             self._evaluate()
         if self.ready and self.watch.estimate is None and ending.status not in CUT:
@@ -327,7 +324,7 @@ class _Loop:
         self._save()
         fitted = self.objective, self.carry.model, self.batch
         ending = judged(ending, self.history, self.watch, fitted)
-        return self._tell_the_end(ending)
+        return self._tell_the_end(self.signals.over(ending))
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(
@@ -339,7 +336,7 @@ class _Loop:
             steps=self.step,
             seconds=self.seconds,
             compile_seconds=self.compile_seconds,
-            loss=self.history[-1]["loss"] if self.history else float("nan"),
+            loss=self.loss,
             metrics=self.evaluation.latest | self.estimation.latest,
             solves=self.solves,
             estimate=self.watch.estimate,

@@ -36,7 +36,7 @@ class ProgressBar(AbstractCallback):
         self.run, self.shown_at = run, time.monotonic()
         self.measured: Record = {}
         if self.enabled and self.console.is_terminal:
-            columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"))
+            columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}", markup=False))
             bar = Progress(*columns, console=self.console)
             self.task = bar.add_task("compiling", total=1.0)
             bar.start()
@@ -63,7 +63,7 @@ class ProgressBar(AbstractCallback):
     def _show(self, record: Record) -> None:
         text = describe(record, self.measured)
         if self.bar is None:
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
         else:
             self.bar.update(self.task, description=text, completed=fraction(self.run, record))
 

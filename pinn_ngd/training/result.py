@@ -45,6 +45,23 @@ class Budget:
             return Ending("budget", f"reached the budget of {self.seconds:g} s")
         return None
 
+    def at_start(self, steps: int, seconds: float) -> Ending | None:
+        """The same before the first step: that of a resumed run may have used more already."""
+        ending = self.ending(steps, seconds)
+        if ending is None or steps == 0:
+            return ending
+        over = "more than" if self._is_over(steps, seconds) else "all of"
+        budget = ending.message.removeprefix("reached ")
+        return Ending(
+            "budget",
+            f"the run had made {steps} steps in {seconds:.3g} s before, {over} {budget}: nothing "
+            "was done, and its results are those of all these steps",
+        )
+
+    def _is_over(self, steps: int, seconds: float) -> bool:
+        pairs = ((steps, self.steps), (seconds, self.seconds))
+        return any(limit is not None and used > limit for used, limit in pairs)
+
     def allowance(self, steps: int, stride: int) -> int:
         """How many steps the next compiled call makes: up to a multiple of `stride`.
 
@@ -77,7 +94,7 @@ class TrainResult:
     `status` is "converged" (rounding error on training and held-out points, or the tolerance was
     reached), "overfitted" (the model fits its points and not the equation between them), "stalled"
     (no step helps, and a residual is left), "budget" (used up), "stopped" (by a callback), "failed"
-    (a number was not finite, or the code raised) or "interrupted" (from the keyboard); `message`
+    (a number was not finite, or the code raised) or "interrupted" (by Ctrl-C or SIGTERM); `message`
     says why in words, and how wrong the model is where that can be estimated. `steps`, `seconds`
     and `compile_seconds` are totals, including the part of the run before a resumed checkpoint;
     `seconds` is training only: neither compilation nor evaluation, callbacks and checkpoints.

@@ -141,8 +141,9 @@ def test_a_resumed_run_whose_budget_is_used_up_changes_nothing(tmp_path):
 def test_checkpoints_are_written_on_a_clock_and_at_the_end(tmp_path, monkeypatch, every, writes):
     steps = []
     monkeypatch.setattr(
-        "pinn_ngd.training.loop.save_checkpoint", lambda _, saved: steps.append(saved.step)
+        "pinn_ngd.training.saver.save_checkpoint", lambda _, saved: steps.append(saved.step)
     )
+    monkeypatch.setattr("pinn_ngd.training.saver.time.monotonic", lambda: 0.0)
     solve(steps=4, checkpoint=Checkpoint(tmp_path / "latest.eqx", every))
     assert len(steps) == writes
     assert steps[-1] == 4

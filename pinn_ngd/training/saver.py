@@ -1,0 +1,70 @@
+"""When a run writes its checkpoint, and whose it is."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import PyTree
+
+from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
+from .files import remove
+from .fingerprint import identity_of
+
+FIRST_SECONDS = 2.0
+COST_RATIO = 50.0  # seconds between two checkpoints per second of writing one
+
+
+class Saver:
+    """Writes and reads the checkpoint of one run, and knows when the next one is due.
+
+    The first one is written after two seconds. What a write costs says when the next is due, so
+    that a small network loses two seconds to a power cut, and a large one spends a fiftieth of its
+    time on the disk, until it reaches the checkpoint's own `every_seconds`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.checkpoint = checkpoint
+        self.wait = min(FIRST_SECONDS, checkpoint.every_seconds)
+        self.saved_at = time.monotonic()
+
+    @classmethod
+    def of(
+        cls,
+        checkpoint: Checkpoint | None,
+        objective: Any,
+        model: PyTree,
+        optimizer: Any,
+        **settings: Any,
+    ) -> "Saver | None":
+        """A saver whose identity has these settings and the fingerprint of these parts."""
+        if checkpoint is None:
+            return None
+        identity = {
+            **checkpoint.identity,
+            **settings,
+            **identity_of(objective, model, optimizer),
+        }
+        return cls(dataclasses.replace(checkpoint, identity=identity))
+
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return time.monotonic() - self.saved_at >= self.wait
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write now."""
+        begun = time.monotonic()
+        signed = dataclasses.replace(snapshot, identity=self.checkpoint.identity)
+        save_checkpoint(self.checkpoint.path, signed)
+        self.saved_at = time.monotonic()
+        wait = max(FIRST_SECONDS, COST_RATIO * (self.saved_at - begun))
+        self.wait = min(wait, self.checkpoint.every_seconds)
+
+    def load(self, like: tuple[PyTree, PyTree]) -> Snapshot:
+        """Read; raises as `load_checkpoint` does, also for the checkpoint of another run."""
+        target = self.checkpoint
+        return load_checkpoint(target.path, like=like, identity=target.identity)
+
+    def forget(self) -> None:
+        """Remove the checkpoint of an older run."""
+        remove(Path(self.checkpoint.path))

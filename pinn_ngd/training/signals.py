@@ -1,0 +1,85 @@
+"""Ctrl-C and SIGTERM, which wait until a run can be cut without a loss."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from .result import Ending
+
+WORDS = {
+    signal.SIGINT: "interrupted from the keyboard",
+    signal.SIGTERM: "ended by the system (SIGTERM)",
+}
+OURS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
+
+class Signals:
+    """What came while it listened. The first signal waits if `patient`, the second never does."""
+
+    def __init__(self):
+        self.number: int | None = None
+        self.patient = False
+        self.told = False
+
+    def ending(self) -> Ending | None:
+        """The end that a signal sets, if one came."""
+        if self.number is None:
+            return None
+        self.told = True
+        words = WORDS[signal.Signals(self.number)]
+        return Ending("interrupted", f"{words}; the results so far are kept")
+
+    def over(self, ending: Ending) -> Ending:
+        """The same end, or that of a signal which came meanwhile; a failure stays what it is."""
+        return ending if ending.status == "failed" else self.ending() or ending
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """The handler."""
+        del frame
+        is_first, self.number = self.number is None, number
+        if not (is_first and self.patient):
+            raise KeyboardInterrupt
+
+
+_listening: list[Signals] = []
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[Signals]:
+    """Listen to Ctrl-C and SIGTERM while the block runs, and put the old handlers back after it.
+
+    Python lets only the main thread listen: elsewhere nothing is heard. A handler that somebody
+    else has set stays. Inside another such block its signals are shared. A signal that came too
+    late for anybody to end by is sent again when the handlers are back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield Signals()
+        return
+    if _listening:
+        yield _listening[-1]
+        return
+    signals = Signals()
+    taken = [number for number, handler in OURS.items() if signal.getsignal(number) == handler]
+    _listening.append(signals)
+    try:
+        for number in taken:
+            signal.signal(number, signals.hear)
+        yield signals
+    finally:
+        for number in taken:
+            signal.signal(number, OURS[number])
+        _listening.remove(signals)
+    if signals.number is not None and not signals.told:
+        signal.raise_signal(signals.number)
+
+
+@contextlib.contextmanager
+def patiently(signals: Signals) -> Iterator[None]:
+    """Let the first signal wait while the block runs."""
+    before, signals.patient = signals.patient, True
+    try:
+        yield
+    finally:
+        signals.patient = before
