@@ -5,6 +5,8 @@ from typing import Any
 
 import optax
 
+from .._names import choose
+
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {
     "constant": lambda rate, _: optax.constant_schedule(rate),
     "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps),
@@ -18,10 +20,8 @@ def schedule(name: str, rate: float, decay_steps: int) -> Any:
     "constant"; "cosine", rate (1 + cos(pi k / decay_steps)) / 2 and then 0; or "exponential", rate
     0.01^(k / decay_steps). Raises ValueError for another name or `decay_steps` below 1.
     """
-    if name not in SCHEDULES:
-        msg = f"`schedule` is {name!r}; it must be one of {', '.join(SCHEDULES)}."
-        raise ValueError(msg)
+    chosen = choose(name, SCHEDULES, "`schedule`")
     if decay_steps < 1:
         msg = f"`decay_steps` is {decay_steps}; a schedule lasts 1 step or more."
         raise ValueError(msg)
-    return SCHEDULES[name](rate, decay_steps)
+    return chosen(rate, decay_steps)
