@@ -1,7 +1,8 @@
 """The training loop: one for every optimizer."""
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ..validation import Watch
-from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors
+from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_of
+from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
 from .clock import Evaluate, EvaluationClock
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
-from .setup import batch_of, loss_of, stride_of, typed_key, warn_about_precision
+from .setup import batch_of, loss_of, stride_of, warn_about_precision
+from .threads import blas_threads as limited_blas
 from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
 
 ROUNDING_TOLERANCE = 1e-13
@@ -29,19 +32,25 @@ def train(
     model: PyTree,
     optimizer: Any,
     *,
-    steps: int | None = None,
-    seconds: float | None = None,
-    key: PRNGKeyArray,
-    callbacks: Iterable[AbstractCallback] = (),
+    steps: int | float | None = None,
+    seconds: int | float | None = None,
+    key: PRNGKeyArray | int,
+    callbacks: Iterable[Any] | AbstractCallback | Callable = (),
     evaluate: Evaluate | None = None,
     evaluate_every: int | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | str | os.PathLike | None = None,
     resume: bool = False,
     stride: int | None = None,
     grow: bool = True,
     tolerance: float | None = None,
+    blas_threads: int | None = 1,
 ) -> TrainResult:
     """Minimize `objective` over the parameters of `model`, until a budget is used up.
+
+    `optimizer` is one of `pinn_ngd.optimizers`, its name, or an Optax transformation; `key` a key
+    or a seed; `callbacks` are callbacks or plain functions of (record) or (record, model), one or
+    several; `checkpoint` is a `Checkpoint` or its path. BLAS runs on `blas_threads` threads, one by
+    default, which is fastest at a few hundred rows or columns; None leaves it alone.
 
     One compiled call makes `stride` steps (the optimizer's own number by default) with one batch
     of points; where the objective resamples, every call gets a fresh batch, drawn outside
@@ -72,15 +81,17 @@ def train(
     below 1 and for `resume` without `checkpoint`; FileNotFoundError and ValueError where the
     checkpoint cannot be read; TypeError where a step changes the shapes of its state.
     """
-    budget = Budget(steps, seconds)
+    budget, optimizer, key = budget_of(steps, seconds), optimizer_of(optimizer), key_of(key)
+    checkpoint = checkpoint_of(checkpoint)
     if resume and checkpoint is None:
         raise ValueError("`resume` needs `checkpoint`: pass `checkpoint=Checkpoint(path)`.")
     warn_about_precision(model, optimizer)
     loop = _Loop(objective, optimizer, budget, stride_of(optimizer, objective, stride))
-    loop.callbacks, loop.checkpoint = tuple(callbacks), checkpoint
+    loop.callbacks, loop.checkpoint = callbacks_of(callbacks), checkpoint
     loop.evaluation = EvaluationClock(evaluate, evaluate_every)
     loop.watch_over(Watch(objective, grow=grow), tolerance)
-    return loop.run(model, key, resume=resume)
+    with limited_blas(blas_threads):
+        return loop.run(model, key, resume=resume)
 
 
 class _Loop:
@@ -138,7 +149,7 @@ class _Loop:
         self.compile_seconds += time.perf_counter() - begun
 
     def _set_key(self, key: PRNGKeyArray) -> None:
-        self.key = typed_key(key)
+        self.key = key
         self.batch_key, self.step_key = jax.random.split(self.key)
 
     def _draw(self, number: int) -> PyTree:
@@ -158,16 +169,10 @@ class _Loop:
 
     def _tell_the_start(self, resumed: bool) -> None:
         run = Run(
-            steps=self.budget.steps,
-            seconds=self.budget.seconds,
-            start=self.step,
-            start_seconds=self.seconds,
-            resumed=resumed,
-            stride=self.stride,
-            objective=self.objective,
-            optimizer=self.optimizer,
-            model=self._answer(),
-        )
+            steps=self.budget.steps, seconds=self.budget.seconds, start=self.step,
+            start_seconds=self.seconds, resumed=resumed, stride=self.stride,
+            objective=self.objective, optimizer=self.optimizer, model=self._answer(),
+        )  # fmt: skip
         for callback in self.callbacks:
             self.started.append(callback)
             callback.on_start(run)
@@ -196,7 +201,10 @@ class _Loop:
 
     def _one_call(self) -> Ending | None:
         """One call: steps, evaluation, history, callbacks, checkpoint. Returns the end, if any."""
-        progress, infos = self._advance()
+        with refusals(self.step) as refused:
+            progress, infos = self._advance()
+        if refused:
+            return refused[0]
         ending = self._ending(progress, infos)
         told = None
         if progress.count > 0:
@@ -305,17 +313,10 @@ class _Loop:
         if self.checkpoint is None or not self.ready:
             return
         snapshot = Snapshot(
-            self.carry.model,
-            self.carry.state,
-            step=self.step,
-            seconds=self.seconds,
-            key=self.key,
-            compile_seconds=self.compile_seconds,
-            lines=self.lines + len(self.history),
-            solves=self.solves,
-            answer=self._answer(),
-            watch=self.watch.state,
-        )
+            self.carry.model, self.carry.state, step=self.step, seconds=self.seconds, key=self.key,
+            compile_seconds=self.compile_seconds, lines=self.lines + len(self.history),
+            solves=self.solves, answer=self._answer(), watch=self.watch.state,
+        )  # fmt: skip
         save_checkpoint(self.checkpoint.path, snapshot)
         self.saved_at = time.monotonic()
 
@@ -331,20 +332,13 @@ class _Loop:
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(
-            model=self._answer(),
-            state=self.carry.state,
-            history=self.history,
-            status=ending.status,
-            message=ending.message,
-            steps=self.step,
-            seconds=self.seconds,
+            model=self._answer(), state=self.carry.state, history=self.history,
+            status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
             compile_seconds=self.compile_seconds,
             loss=self.history[-1]["loss"] if self.history else float("nan"),
             metrics=self.evaluation.latest | self.estimation.latest,
-            solves=self.solves,
-            estimate=self.watch.estimate,
-            held_out=self.watch.look,
-        )
+            solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
+        )  # fmt: skip
         for callback in self.started:
             callback.on_end(result)
         return result
