@@ -80,7 +80,9 @@ def checked_settings(owner: str, make: Callable[..., Any], given: Mapping[str, A
     check_known(owner, given, known)
     target = make.func if isinstance(make, functools.partial) else make
     hints = _hints(target if inspect.isclass(target) else _plain(target))
-    return {name: checked(name, v, hints.get(name, _like(known[name]))) for name, v in given.items()}
+    return {
+        name: checked(name, v, hints.get(name, _like(known[name]))) for name, v in given.items()
+    }
 
 
 def check_known(owner: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -23,7 +23,8 @@ class Problem:
 
     `model(key)` builds the network; `exact(x)` is the solution where it is known, and errors are
     measured with it on `evaluation`, points that training does not use. `seconds` and `steps` are
-    the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses. The points
+    the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
+    `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. `settings` records the arguments that the problem file was called
     with. `picture(model)` makes
@@ -41,7 +42,7 @@ class Problem:
     domain: Interval | Box | SpaceTime | None = None
     evaluation: Quadrature | None = None
     exact: Callable[[Array], Array] | None = None
-    optimizer: str = "engd-tr"
+    optimizer: str | Any = "engd-tr"
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 60.0
     steps: int | None = None

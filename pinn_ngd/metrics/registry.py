@@ -1,7 +1,6 @@
 """Named metrics: one list for the command line, the docs and the tests."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .._names import choose
@@ -31,9 +30,7 @@ class Named(NamedTuple):
 METRICS: dict[str, Named] = {}
 
 
-def register(
-    name: str, kind: type[AbstractMetric], description: str = "", **presets: Any
-) -> None:
+def register(name: str, kind: type[AbstractMetric], description: str = "", **presets: Any) -> None:
     """Give a metric a name: for the optimizers that take one and on the command line.
 
     `presets` are values of the fields of that class. A subclass of `AbstractStateMetric` is given

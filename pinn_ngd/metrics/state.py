@@ -32,7 +32,8 @@ class AbstractStateMetric(AbstractMetric):
 
     The state is that of a `StateObjective`. For any other objective (PINN residuals, energies) the
     metric acts on `state`, such as `PointwiseState(grid)`, the network on a grid; the gradient of
-    the loss then replaces Y^T b. `needs_positive` says whether the state has to be a density. Raises ValueError where there is neither.
+    the loss then replaces Y^T b. `needs_positive` says whether the state has to be a density.
+    Raises ValueError where there is neither.
     """
 
     state: eqx.AbstractVar[AbstractState | None]

@@ -25,8 +25,10 @@ from .line_search import FixedStep as FixedStep
 from .line_search import GridLineSearch as GridLineSearch
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .natural_gradient import NaturalGradient as NaturalGradient
+from .registry import SHARED as SHARED
 from .registry import citation as citation
 from .registry import get as get
+from .registry import name_of as name_of
 from .registry import names as names
 from .registry import register as register
 from .registry import settings as settings

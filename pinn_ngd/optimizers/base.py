@@ -73,9 +73,9 @@ class StepInfo(eqx.Module):
 class AbstractOptimizer(eqx.Module):
     """`init` once, then `step` as often as wanted; both are pure functions of their arguments.
 
-    `dtypes` are the types of parameters that it trains. `jittable` says whether `step` can be compiled; `stride` how many steps the training loop runs
-    in one compiled call (cheap steps want many); `wants_float64` whether single precision spoils
-    the method.
+    `dtypes` are the types of parameters that it trains. `jittable` says whether `step` can be
+    compiled; `stride` how many steps the training loop runs in one compiled call (cheap steps want
+    many); `wants_float64` whether single precision spoils the method.
     """
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")

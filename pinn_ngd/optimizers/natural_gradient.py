@@ -89,9 +89,7 @@ class NaturalGradient(AbstractOptimizer):
         if self.relative and self.damping:
             damping = damping * squared_norm(system.operator, gradient_of(system))
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
-        solution, gradient = self._direction(
-            objective, prepared, system, state, damping, key
-        )
+        solution, gradient = self._direction(objective, prepared, system, state, damping, key)
         phi = self._with_drift(solution.value, state)
         count = state.count + 1
         correction = self._bias_correction(count, damping.dtype)

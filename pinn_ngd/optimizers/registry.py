@@ -1,9 +1,9 @@
 """Named optimizers: ten-line compositions, one list for the CLI, the docs and the tests."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import lineax as lx
 import optax
 
@@ -30,6 +30,7 @@ from .bfgs import bfgs
 from .citations import ENTRIES
 from .line_search import Armijo, FixedStep, GridLineSearch
 from .natural_gradient import NaturalGradient
+from .schedules import schedule as rate_of
 from .scipy_lm import ScipyLevenbergMarquardt
 from .trust_region import TrustRegion
 
@@ -41,6 +42,8 @@ ACCELERATIONS: dict[str, AbstractAcceleration] = {
 
 
 PREFIX = "metric."
+# Settings of a training and not of a method: a comparison gives them to all.
+SHARED = ("schedule", "decay_steps", "average")
 Solver = lx.AbstractLinearSolver | str | None
 
 
@@ -86,17 +89,18 @@ def engd_tr(
     The correction is the energy metric's; other metrics go without.
     """
     metric = _metric(metric)
-    if acceleration is None:
-        acceleration = "chord" if isinstance(metric, EnergyMetric) else "none"
-    if isinstance(acceleration, str):
-        acceleration = choose(acceleration, ACCELERATIONS, "`acceleration`")
+    chosen: Any = acceleration
+    if chosen is None:
+        chosen = "chord" if isinstance(metric, EnergyMetric) else "none"
+    if isinstance(chosen, str):
+        chosen = choose(chosen, ACCELERATIONS, "`acceleration`")
     if corrections is not None:
-        acceleration = Chord(iterations=corrections)
+        chosen = Chord(iterations=corrections)
     return TrustRegion(
         metric=metric,
         solver=_solver(solver, Spectral(refine=False)),
         form=form,
-        acceleration=acceleration,
+        acceleration=chosen,
         acceptance=acceptance,
     )
 
@@ -171,18 +175,15 @@ def gd() -> AbstractOptimizer:
     return NaturalGradient(metric=Euclidean(), solver=get_solver("cg"), search=GridLineSearch())
 
 
-def adam(*, rate: Positive = 1e-3) -> AbstractOptimizer:
-    """Adam with the schedule of the ENGD paper.
+def adam(
+    *, rate: Positive = 1e-3, schedule: str = "drops", decay_steps: Count = 1000
+) -> AbstractOptimizer:
+    """Adam, by default with the schedule of the ENGD paper.
 
-    `rate` for 15,000 steps, then a tenth of it, and a tenth of that every 10,000 steps, not below
-    1e-7.
+    That is called "drops": `rate` for 15,000 steps, then a tenth of it, and a tenth of that every
+    10,000 steps, not below 1e-7; whatever `decay_steps`. The others are those of `schedules`.
     """
-
-    def schedule(count):
-        drops = jnp.maximum(0, jnp.ceil((count - 15_000) / 10_000))
-        return jnp.maximum(rate * 0.1**drops, 1e-7)
-
-    return OptaxOptimizer(optax.adam(schedule))
+    return OptaxOptimizer(optax.adam(rate_of(schedule, rate, decay_steps)))
 
 
 def lbfgs(*, memory: Count = 10) -> AbstractOptimizer:
@@ -282,6 +283,11 @@ def _with_metric(settings: dict[str, Any], known: Mapping[str, Any]) -> dict[str
         msg = f"`{PREFIX}{next(iter(given))}` goes with the name of a metric, not with an object."
         raise ValueError(msg)
     return own | {"metric": metrics.get(metric, **given)}
+
+
+def name_of(optimizer: Any) -> str:
+    """What an optimizer is called in folders and tables: its class in lower case, with hyphens."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(optimizer).__name__).lower()
 
 
 def names() -> dict[str, str]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .. import _tree, optimizers, plotting
+from ..optimizers import AbstractOptimizer, name_of
 from ..problem import Problem
 from ..training import (
     AbstractCallback,
@@ -22,8 +23,8 @@ from ..training import (
     read_result,
     train,
 )
+from ..training.accepted import budget_of, optimizer_of, seed_of
 from ..training.callbacks import to_json
-from ..training.result import Budget
 from ..training.run_folder import plain
 from ..validation import ErrorEstimate
 from .state_metrics import with_state
@@ -41,13 +42,13 @@ DONE = (
 
 def run_problem(
     problem: Problem,
-    optimizer: str | None = None,
+    optimizer: str | AbstractOptimizer | Any | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
     solver_name: str | None = None,
     seed: int = 0,
-    steps: int | None = None,
-    seconds: float | None = None,
+    steps: int | float | None = None,
+    seconds: int | float | None = None,
     tolerance: float | None = None,
     fixed_points: bool | None = None,
     out: str | os.PathLike | None = None,
@@ -58,8 +59,10 @@ def run_problem(
 ) -> dict[str, Any]:
     """Train `problem` and leave config, history, result, checkpoint and pictures in a folder.
 
-    `optimizer` is a registered name with `settings` over its own, `solver_name` one of
-    `linalg.solver_names()`; without them the problem's own are taken. The network is
+    `optimizer` is a registered name with `settings` over its own (those of its metric are called
+    "metric.floor" and the like), `solver_name` one of `linalg.solver_names()`; without them the
+    problem's own are taken. It may also be an optimizer or an Optax transformation, which brings
+    all its settings along. The network is
     `problem.model(jax.random.key(seed))`. Where neither `steps` nor `seconds` is given the
     problem's budgets hold; where one is given, only that one. The folder is
     `runs/<problem>-<optimizer>-<seed>` unless `out` names another.
@@ -106,28 +109,26 @@ class _Plan:
 
 def _plan(
     problem: Problem,
-    name: str | None,
+    name: Any,
     settings: Mapping[str, Any] | None,
     solver_name: str | None,
     seed: int,
-    steps: int | None,
-    seconds: float | None,
+    steps: int | float | None,
+    seconds: int | float | None,
     tolerance: float | None,
 ) -> _Plan:
-    name = problem.optimizer if name is None else name
-    own = problem.optimizer_settings if name == problem.optimizer else {}
-    chosen = {**own, **(settings or {})}
-    if solver_name is not None:
-        chosen["solver"] = solver_name
-    optimizer = optimizers.get(name, **with_state(name, chosen, problem))
+    given = problem.optimizer if name is None else name
+    seed = seed_of(seed)
+    name, optimizer, chosen = _chosen(problem, given, dict(settings or {}), solver_name)
     if steps is None and seconds is None:
         steps, seconds = problem.steps, problem.seconds
-    Budget(steps, seconds)  # refuses before anything in the folder is touched
+    budget = budget_of(steps, seconds)  # refuses before anything in the folder is touched
+    steps, seconds = budget.steps, budget.seconds
     record = {
         "problem": problem.name,
         "problem_settings": dict(problem.settings),
         "optimizer": name,
-        "optimizer_settings": {**optimizers.settings(name), **chosen},
+        "optimizer_settings": chosen,
         "seed": seed,
         "steps": steps,
         "seconds": seconds,
@@ -138,6 +139,28 @@ def _plan(
     }
     label = f"{problem.name}-{name}-{seed}"
     return _Plan(problem, optimizer, label, seed, steps, seconds, tolerance, record)
+
+
+def _chosen(
+    problem: Problem, given: Any, settings: dict[str, Any], solver_name: str | None
+) -> tuple[str, Any, dict[str, Any]]:
+    """Name, optimizer and effective settings; an object has a name made of its class's."""
+    if not isinstance(given, str):
+        optimizer = optimizer_of(given)
+        if settings or solver_name is not None:
+            some = next(iter(settings), "solver_name")
+            msg = (
+                f"`{some}` goes with the name of an optimizer, and `optimizer` is an object: build"
+                " it with these settings instead."
+            )
+            raise ValueError(msg)
+        return name_of(optimizer), optimizer, {}
+    own = problem.optimizer_settings if given == problem.optimizer else {}
+    chosen = {**own, **settings}
+    if solver_name is not None:
+        chosen["solver"] = solver_name
+    optimizer = optimizers.get(given, **with_state(given, chosen, problem))
+    return given, optimizer, {**optimizers.settings(given), **chosen}
 
 
 def _ended(folder: RunFolder, plan: _Plan) -> dict[str, Any] | None:

@@ -20,10 +20,10 @@ def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) ->
     """Settings of that optimizer with the name of a metric replaced by the problem's metric.
 
     For PINN and Ritz problems the state is the network on a uniform grid. Metrics of densities
-    (`needs_positive`) see the network plus 3, or plus what makes it 1 or more. The mass of a network
-    is free to change: metrics that would be blind to constants on a closed grid (`is_blind`) get an
-    open one (Dirichlet). Settings of the metric itself ("metric.floor") take precedence. Raises
-    ValueError in more than three dimensions, where such a grid is too large.
+    (`needs_positive`) see the network plus 3, or plus what makes it 1 or more. The mass of a
+    network is free to change: metrics that would be blind to constants on a closed grid
+    (`is_blind`) get an open one (Dirichlet). Settings of the metric itself ("metric.floor") take
+    precedence. Raises ValueError in more than three dimensions, where such a grid is too large.
     """
     own, given = split_metric(settings)
     name = {**optimizers.settings(optimizer), **own}.get("metric")

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from .. import optimizers
 from .._settings import checked
@@ -58,19 +57,17 @@ def budget_of(steps: Any, seconds: Any) -> Budget:
 
     Raises ValueError for others.
     """
-    return Budget(
-        checked("steps", steps, int | None), checked("seconds", seconds, float | None)
-    )
+    return Budget(checked("steps", steps, int | None), checked("seconds", seconds, float | None))
 
 
-def key_of(key: Any) -> PRNGKeyArray:
+def key_of(key: Any) -> Any:
     """A typed key of JAX: from a seed, a raw key of `jax.random.PRNGKey` or a typed one.
 
     Raises ValueError for a seed outside 0 ... 2^63 - 1 and for anything else.
     """
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return jax.random.key(seed_of(int(key)))
-    dtype = getattr(key, "dtype", None)
+    dtype: Any = getattr(key, "dtype", None)
     if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
         return key
     if dtype == jnp.uint32 and getattr(key, "shape", ()) == (2,):
@@ -81,7 +78,7 @@ def key_of(key: Any) -> PRNGKeyArray:
 
 
 def seed_of(seed: Any) -> int:
-    """The seed; ValueError for one outside 0 ... 2^63 - 1, or outside 32 bits in single precision."""
+    """The seed; ValueError for one outside 0 ... 2^63 - 1, or 2^32 - 1 in single precision."""
     largest = LARGEST_SEED if jax.config.jax_enable_x64 else 2**32 - 1  # pyright: ignore
     whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not whole or not 0 <= seed <= largest:

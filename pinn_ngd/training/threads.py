@@ -11,8 +11,8 @@ def blas_threads(count: int | None) -> Iterator[None]:
     """So many threads for BLAS and LAPACK inside, and as many as before after it.
 
     JAX calls the OpenBLAS that SciPy loads, hence the import. At a few hundred rows or columns its
-    calls are over before a second thread has woken up, and on a busy machine they wait for one. None
-    leaves everything as it is. Raises ValueError for a count below one.
+    calls are over before a second thread has woken up, and on a busy machine they wait for one.
+    None leaves everything as it is. Raises ValueError for a count below one.
     """
     if count is None:
         yield
