@@ -47,10 +47,10 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     Hints are numbers with a `Range`, bool, str, `Literal`, classes and unions of these; what is
     said by any other hint is not looked at.
     """
-    value, fits = _fitted(value, hint, name)
+    found, fits = _fitted(value, hint, name)
     if not fits:
         raise ValueError(f"`{name}` is {_shown(value)}; it must be {_described(hint)}.")
-    return value
+    return found
 
 
 def check_fields(module: Any) -> None:

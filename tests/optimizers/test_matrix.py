@@ -13,9 +13,12 @@ import pytest
 from pinn_ngd import (
     ClassificationObjective,
     ExplicitState,
+    GaussLegendre,
     Grid,
     Interval,
     PointwiseState,
+    Residual,
+    ResidualObjective,
     SampleObjective,
     Shuffled,
     StateMisfit,
@@ -26,14 +29,20 @@ from pinn_ngd import (
 from pinn_ngd.linalg import solver_names
 from pinn_ngd.models import MLP
 
-from .helpers import network, poisson_1d, ritz_1d
+from .helpers import network, ritz_1d
 
-GRID = Grid(Interval(0.0, 1.0), (8,), "dirichlet")
+UNIT = Interval(0.0, 1.0)
+GRID = Grid(UNIT, (8,), "dirichlet")
 POINTS = np.linspace(0.0, 1.0, 6)[:, None]
 STATE = ExplicitState(GRID, lambda m: 3 + jax.vmap(m)(GRID.points))
 MODEL = network(width=3)
 OBJECTIVES = {
-    "residual": poisson_1d(4),
+    "residual": ResidualObjective(  # two terms, without derivatives: they only take time to trace
+        [
+            Residual(lambda u, x: jnp.stack([u(x), u(x) ** 2]), GaussLegendre(UNIT, 4)),
+            Residual(lambda u, x: u(x), GaussLegendre(UNIT.boundary(), 1), 10.0, "boundary"),
+        ]
+    ),
     "energy": ritz_1d(4),
     "classification": ClassificationObjective(
         Shuffled(POINTS, np.asarray([0, 1, 0, 1, 1, 0]), 4), loss="binary"
@@ -113,7 +122,7 @@ def test_an_optimizer_trains_an_objective_or_says_why_not(name, kind):
     "name", [n for n in optimizers.names() if "solver" in optimizers.settings(n)]
 )
 def test_an_optimizer_takes_every_solver(name, solver):
-    for kind in OBJECTIVES:
+    for kind in ("residual", "energy", "classification"):  # one of each kind of linear system
         _check(name, kind, solver=solver, metric="h1" if name == "wngd" else None)
 
 
