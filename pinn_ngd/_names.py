@@ -23,6 +23,12 @@ def choose(name: Any, known: Mapping[str, Any] | Iterable[str], what: str) -> An
     raise ValueError(f"unknown {what} {name!r}; known are {listed}.{hint}")
 
 
+def is_again(old: Any, new: Any) -> bool:
+    """Whether two functions or classes are one, made anew by a file that was executed again."""
+    names = [(getattr(x, "__module__", ""), getattr(x, "__qualname__", None)) for x in (old, new)]
+    return names[0] == names[1] and names[0][1] is not None
+
+
 def literal(text: str) -> Any:
     """The value of a Python literal, or else the text itself.
 

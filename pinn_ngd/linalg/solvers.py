@@ -11,7 +11,7 @@ from lineax import SVD as SVD
 from lineax import Cholesky as Cholesky
 from lineax import Normal as Normal
 
-from .._names import choose
+from .._names import choose, is_again
 from .capabilities import is_iterative as is_iterative
 from .fallback import Fallback as Fallback
 from .lsmr import LSMR as LSMR
@@ -101,9 +101,9 @@ def register_solver(
     """Give a solver a name: for `get_solver`, the optimizers that take one, the command line.
 
     `make(eps)` returns a Lineax solver of least-squares problems for numbers of the relative
-    precision `eps`. Raises ValueError for a name that is taken.
+    precision `eps`. Raises ValueError for a name that something else has.
     """
-    if name in SOLVERS:
+    if name in SOLVERS and not is_again(SOLVERS[name].make, make):
         raise ValueError(f"the name {name!r} is taken by another solver: choose a new one.")
     SOLVERS[name] = Named(make, description)
 

@@ -3,7 +3,7 @@
 import functools
 from typing import Any, NamedTuple
 
-from .._names import choose
+from .._names import choose, is_again
 from .._settings import checked_settings, settings_of
 from ..objectives import AbstractState
 from .base import AbstractMetric
@@ -34,9 +34,9 @@ def register(name: str, kind: type[AbstractMetric], description: str = "", **pre
     """Give a metric a name: for the optimizers that take one and on the command line.
 
     `presets` are values of the fields of that class. A subclass of `AbstractStateMetric` is given
-    the state of the problem. Raises ValueError for a name that is taken.
+    the state of the problem. Raises ValueError for a name that something else has.
     """
-    if name in METRICS:
+    if name in METRICS and not is_again(METRICS[name].kind, kind):
         raise ValueError(f"the name {name!r} is taken by another metric: choose a new one.")
     first = ((kind.__doc__ or "").strip().splitlines() or [""])[0]
     METRICS[name] = Named(kind, presets, description or first)

@@ -8,7 +8,7 @@ import lineax as lx
 import optax
 
 from .. import metrics
-from .._names import choose
+from .._names import choose, is_again
 from .._settings import (
     Count,
     Fraction,
@@ -224,9 +224,9 @@ def register(
     `make` is called with keyword settings; the first line of its docstring describes it, and its
     annotations and defaults say what the settings may be. `bibtex` are the entries that `citation`
     prints. With `averaged` the optimizer has the setting `average` (see `Averaged`). Raises
-    ValueError for a name that is taken.
+    ValueError for a name that something else has.
     """
-    if name in PRESETS:
+    if name in PRESETS and not is_again(PRESETS[name].make, make):
         raise ValueError(f"the name {name!r} is taken by another optimizer: choose a new one.")
     entries = (bibtex,) if isinstance(bibtex, str) else tuple(bibtex)
     PRESETS[name] = Preset(make, entries, averaged)

@@ -89,11 +89,9 @@ def _labelled(names: Sequence[Any]) -> dict[str, Any]:
     """A label for every optimizer: a name's own, or one made of an object's class."""
     chosen: dict[str, Any] = {}
     for given in names:
-        label = given if isinstance(given, str) else optimizers.name_of(given)
+        label = given if isinstance(given, str) else optimizers.name_of(optimizer_of(given))
         if isinstance(given, str):
             split_label(given)
-        else:
-            optimizer_of(given)
         known = sum(each == label or each.startswith(f"{label}-") for each in chosen)
         chosen[f"{label}-{known + 1}" if known and not isinstance(given, str) else label] = given
     return chosen

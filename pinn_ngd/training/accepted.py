@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from .. import optimizers
 from .._settings import checked
@@ -60,7 +61,7 @@ def budget_of(steps: Any, seconds: Any) -> Budget:
     return Budget(checked("steps", steps, int | None), checked("seconds", seconds, float | None))
 
 
-def key_of(key: Any) -> Any:
+def key_of(key: Any) -> PRNGKeyArray:
     """A typed key of JAX: from a seed, a raw key of `jax.random.PRNGKey` or a typed one.
 
     Raises ValueError for a seed outside 0 ... 2^63 - 1 and for anything else.

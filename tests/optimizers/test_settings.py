@@ -132,7 +132,7 @@ def test_a_name_is_given_once(kind):
     module = {"optimizers": optimizers, "metrics": metrics}[kind]
     name = next(iter(module.names()))
     with pytest.raises(ValueError, match=f"the name '{name}' is taken"):
-        module.register(name, metrics.Euclidean)
+        module.register(name, metrics.Euclidean if name == "energy" else optimizers.TrustRegion)
 
 
 def test_choose_names_the_nearest():
