@@ -68,9 +68,10 @@ def key_of(key: Any) -> PRNGKeyArray:
     """
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return jax.random.key(seed_of(int(key)))
-    dtype: Any = getattr(key, "dtype", None)
+    given: Any = key
+    dtype = getattr(given, "dtype", None)
     if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        return key
+        return given
     if dtype == jnp.uint32 and getattr(key, "shape", ()) == (2,):
         return jax.random.wrap_key_data(jnp.asarray(key))
     raise ValueError(
