@@ -2,8 +2,8 @@
 
     python benchmarks/early_read_out.py
 
-Relative L2 errors of `poisson-2d-icml23` after 15 steps with the grid line search of `engd`, for every
-seed: the pseudo-inverse of `engd`, and the noiseless `SPU` on A^T A read after so many RC times.
+Relative L2 errors of `poisson-2d-icml23` after 15 steps with the grid line search of `engd`, for
+every seed: its pseudo-inverse, and the noiseless `SPU` on A^T A read after so many RC times.
 """
 
 import tempfile
