@@ -28,6 +28,8 @@ def cell(problem: Problem, metric: str) -> str:
         )  # fmt: skip
     except ValueError as error:
         return str(error).partition(",")[0]
+    if result.status == "failed":
+        return result.message.partition(": ")[2].partition(",")[0]
     return f"{problem.evaluator()(result.model)['relative_l2']:.1e} ({result.steps})"
 
 

@@ -1,19 +1,13 @@
 """`pinn-ngd` and `python -m pinn_ngd`."""
 
-from threadpoolctl import threadpool_limits
+from .training.threads import blas_threads
 
 
 def main() -> None:
-    """Run the command line, with BLAS on one thread.
-
-    At a few hundred rows or columns the LAPACK calls of a step are over before a second thread has
-    woken up; they are faster on one. JAX calls the OpenBLAS that SciPy loads, hence its import.
-    """
-    import scipy.linalg  # noqa: F401
-
+    """Run the command line, with BLAS on one thread."""
     from .cli import app
 
-    with threadpool_limits(limits=1, user_api="blas"):
+    with blas_threads(1):
         app(prog_name="pinn-ngd")
 
 

@@ -25,7 +25,8 @@ class Problem:
     `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
     at ONE point where it is known, and errors are measured with it on `evaluation`, points that
     training does not use; written with NumPy it has no error in H1. `seconds` and `steps` are
-    the default budgets, `optimizer` and `optimizer_settings` what `pinn-ngd solve` uses. The points
+    the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
+    `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. `settings` records the arguments that the problem file was called
     with, `source` the file itself: `load_problem` adds both. `picture(model)` makes
@@ -43,7 +44,7 @@ class Problem:
     domain: Interval | Box | SpaceTime | None = None
     evaluation: Quadrature | None = None
     exact: Callable[[Array], Array] | None = None
-    optimizer: str = "engd-tr"
+    optimizer: str | Any = "engd-tr"
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 60.0
     steps: int | None = None

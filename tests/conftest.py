@@ -25,6 +25,20 @@ def few_executables():
 
 
 @pytest.fixture
+def registries():
+    """Names that a test gives are forgotten after it."""
+    from pinn_ngd import metrics
+    from pinn_ngd.linalg import solvers
+    from pinn_ngd.optimizers import registry
+
+    kept = [(known, dict(known)) for known in (registry.PRESETS, metrics.METRICS, solvers.SOLVERS)]
+    yield
+    for known, before in kept:
+        known.clear()
+        known.update(before)
+
+
+@pytest.fixture
 def key():
     return jax.random.key(0)
 

@@ -150,6 +150,22 @@ def test_single_precision(file, tmp_path):
         (["solve", "FILE", "--set", "width"], ["KEY=VALUE"]),
         (["solve", "FILE", "--set", "width=wide"], ["whole number", "default is 3"]),
         (["solve", "FILE", "--steps", "-1"], ["`steps` is -1"]),
+        (["solve", "FILE", "--seed", "9223372036854775808"], ["the seed is 9223372036854775808"]),
+        (["solve", "FILE", "--seed", "-1"], ["the seed is -1; it must be a whole number from 0"]),
+        (["solve", "FILE", "--set", "width=" + "(" * 500], ["--set width="]),
+        (["solve", "FILE", "--set", "width={[]: 1}"], ["`--set width=...`", "no Python literal"]),
+        (["solve", "FILE", "--set", "optimizer.rate=-1"], ["`rate` is -1.0", "above 0"]),
+        (["solve", "FILE", "--set", "optimizer.rate=1" + "0" * 400], ["the number is too large"]),
+        (["solve", "FILE", "--set", "optimizer.rate=abc"], ["a number is needed"]),
+        (["solve", "FILE", "--set", "average=2"], ["`average` is 2.0"]),
+        (["solve", "FILE", "--set", "floor=1"], ["no setting `floor`"]),
+        (["solve", "FILE", "--metric", "h1"], ["'adam' has no metric", "engd-tr and wngd have"]),
+        (
+            ["solve", "FILE", "--optimizer", "wngd", "--metric", "l2", "--set", "floor=1"],
+            ["the metric has order, homogeneous"],
+        ),
+        (["solve", "FILE", "--optimizer", "wngd", "--set", "floor=-1"], ["`floor` is -1.0"]),
+        (["solve", "FILE", "--optimizer", "wngd", "--set", "mass=none"], ["`mass` is 'none'"]),
         (["solve"], ["Missing argument"]),
         (["solve", "FILE", "--speed", "2"], ["No such option"]),
         (["compare", "FILE", "--optimizers", "adam,foo"], ["unknown optimizer 'foo'"]),
@@ -228,6 +244,35 @@ def test_compare(file, tmp_path):
     assert len({run["relative_l2"] for run in summary["runs"]}) == 4
     for name in ("compare.md", "error-vs-seconds.png", "error-vs-steps.pdf", "gd-1/result.json"):
         assert (tmp_path / name).is_file()
+
+
+def test_a_table_in_a_pipe_is_whole(file, tmp_path):
+    out = tmp_path / "a folder with a long name of its own"
+    label = "adam:rate=0.00125:average=0.5"
+    arguments = ("compare", file, "--optimizers", label, "--seeds", 1, "--steps", 50, "--out", out)
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.stderr
+    row = next(line for line in result.stdout.splitlines() if line.strip().startswith(label + " "))
+    assert re.search(r"(\d\.\de[+-]\d\d +){3}0 of 1 +50 ", row)
+    assert "…" not in result.stdout
+    assert f"{label}: rate=0.00125, average=0.5" in result.stdout
+
+
+def test_settings_reach_the_metric(file, tmp_path):
+    arguments = ("--optimizer", "wngd", "--set", "floor=2", "--set", "metric.unbalanced=1")
+    result = _run("solve", file, *arguments, "--steps", 1, "--out", tmp_path / "floor")
+    assert result.exit_code == 0, result.stderr
+    settings = json.loads((tmp_path / "floor" / "config.json").read_text())["settings"]
+    assert settings["optimizer_settings"]["metric.floor"] == 2.0
+    assert settings["optimizer_settings"]["metric.unbalanced"] == 1.0
+    text = json.dumps(settings["resolved_optimizer"])
+    assert '"floor": 2.0' in text or "floor=2.0" in text
+
+
+def test_check_takes_settings_of_a_metric(file):
+    result = _run("check", file, "--metric", "wasserstein", "--set", "floor=-1")
+    assert result.exit_code == 2
+    assert "`floor` is -1.0" in result.stderr
 
 
 def test_list_names_everything():

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "pinn_ngd"
 LAYERS = [
-    ("_tree",),
+    ("_names", "_settings", "_tree"),
     ("linalg", "domains", "grids", "quadrature", "calculus", "models"),
     ("objectives",),
     ("metrics", "acoustics"),

@@ -1,18 +1,30 @@
 """A run in its folder, its continuation, and the comparison of several."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from pinn_ngd import GaussLegendre, Interval, Problem, Residual, ResidualObjective, laplacian
+from pinn_ngd import (
+    GaussLegendre,
+    Interval,
+    Problem,
+    Residual,
+    ResidualObjective,
+    laplacian,
+    optimizers,
+)
 from pinn_ngd.models import MLP
 from pinn_ngd.runs import (
     as_markdown,
+    check_problem,
     compare_optimizers,
+    effective_settings,
     run_problem,
     summarize,
     table_cells,
@@ -180,6 +192,43 @@ def test_comparison_survives_an_optimizer_that_refuses(compared):
     assert (out / "error-vs-steps.pdf").is_file()
     assert (out / "error-vs-solves.png").is_file()
     assert written["runs"][0]["forward_solves"] == written["runs"][0]["adjoint_solves"] == 100
+
+
+def test_settings_of_the_training_are_shared_and_printed(problem):
+    own = {"rate": 0.5, "schedule": "cosine", "decay_steps": 100, "average": 0.9}
+    shared = dataclasses.replace(problem, optimizer="sgd", optimizer_settings=own)
+    assert effective_settings(shared, "sgd") == {**optimizers.settings("sgd"), **own}
+    adam = effective_settings(shared, "adam")
+    assert adam == {"rate": 1e-3, "schedule": "cosine", "decay_steps": 100, "average": 0.9}
+    assert effective_settings(shared, "adam:schedule=constant")["schedule"] == "constant"
+    assert effective_settings(shared, "adam", {"rate": 0.2, "time": 3.0})["rate"] == 0.2
+    assert effective_settings(shared, "engd-tr") == optimizers.settings("engd-tr")
+
+
+def test_optimizers_may_be_objects(problem, tmp_path):
+    given = optimizers.TrustRegion(acceptance=0.2)
+    summary = compare_optimizers(
+        problem, ["engd-tr", given, given, optax.sgd(1e-3)], seeds=[0], steps=1, out=tmp_path
+    )
+    rows = {row["optimizer"]: row["settings"] for row in summary["rows"]}
+    assert rows == {
+        "engd-tr": "defaults", "trust-region": "an object with its own",
+        "trust-region-2": "an object with its own",
+        "optax-optimizer": "an object with its own",
+    }  # fmt: skip
+    assert "engd-tr: defaults" in (tmp_path / "compare.md").read_text()
+    own = dataclasses.replace(problem, optimizer=given)
+    result = run_problem(own, steps=1, out=tmp_path / "own", pictures=False)
+    assert result["optimizer"] == "trust-region"
+    assert result["solver"] == "spectral"
+    again = run_problem(problem, given, steps=1, out=tmp_path / "again", pictures=False)
+    assert again["loss"] == result["loss"]
+    assert check_problem(own)[0].passed
+    with pytest.raises(ValueError, match="`acceptance` goes with the name of an optimizer"):
+        run_problem(own, settings={"acceptance": 0.3}, out=tmp_path / "no")
+    with pytest.raises(ValueError, match="`optimizer` is 5; it must be a name"):
+        run_problem(problem, 5, out=tmp_path / "no")
+    assert not (tmp_path / "no").exists()
 
 
 def test_comparison_reuses_finished_runs(problem, compared):

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from .errors import honest
 from .settings import check as check_name
 from .settings import check_optimizer, prepare
-from .tables import checks_table, show_comparison, summary_of, two_columns
+from .tables import checks_table, console, show_comparison, summary_of, two_columns
 
 TRAINED, FAILED, INTERRUPTED = 0, 1, 130
 CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
@@ -102,7 +101,7 @@ def solve(
             seconds=seconds, tolerance=tolerance, fixed_points=fixed_points or None, out=out,
             resume=resume, progress=True,
         )  # fmt: skip
-        Console().print(summary_of(result))
+        console().print(summary_of(result))
     missed = tolerance is not None and result["status"] != "converged"
     raise typer.Exit(CODES.get(result["status"], FAILED if missed else TRAINED))
 
@@ -163,9 +162,9 @@ def check(
         _configure(False)
         from ..runs import check_problem
 
-        problem, _ = prepare(source, None, None, set_ or [], metric=metric)
-        checks = check_problem(problem, metric=metric, seed=seed)
-        Console().print(checks_table(checks))
+        problem, settings = prepare(source, None, None, set_ or [], metric=metric, checking=True)
+        checks = check_problem(problem, metric=metric, settings=settings, seed=seed)
+        console().print(checks_table(checks))
     raise typer.Exit(TRAINED if all(check.passed for check in checks) else FAILED)
 
 
@@ -177,7 +176,7 @@ def list_() -> None:
     from ..optimizers import names
     from ..problem import list_problems
 
-    console = Console()
+    screen = console()
     parts = {
         "problems": list_problems(),
         "optimizers (--optimizer)": names(),
@@ -185,7 +184,7 @@ def list_() -> None:
         "linear solvers (--solver)": solver_names(),
     }
     for title, lines in parts.items():
-        console.print(two_columns(lines, title), highlight=False)
+        screen.print(two_columns(lines, title), highlight=False)
 
 
 @app.command(epilog="Example:  pinn-ngd figures poisson-2d ritz-1d")

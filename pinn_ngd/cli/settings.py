@@ -1,9 +1,9 @@
 """Names and settings from the command line, checked against what exists."""
 
-import ast
-import difflib
 from collections.abc import Mapping
 from typing import Any
+
+from .._names import choose, literal
 
 
 def prepare(
@@ -14,28 +14,24 @@ def prepare(
     *,
     metric: str | None = None,
     problem_only: bool = False,
+    checking: bool = False,
 ) -> tuple[Any, dict[str, Any]]:
     """The problem and the optimizer's settings, with `--set` sent to the one that knows the key."""
-    from .. import optimizers
     from ..problem import built
     from ..problem_file import ProblemFile
 
     file = ProblemFile(source)  # is executed here, and nowhere else
-    known = {"problem": file.settings}
-    if problem_only:
-        return built(file, assign(pairs, known)["problem"]), {}
-    problem = None
-    if optimizer is None:  # the problem says which, so it has to be built with its own part first
-        problem = built(file, assign(_own(pairs, known["problem"]), known)["problem"])
-    name = problem.optimizer if problem is not None else str(optimizer)
-    check_optimizer(name)
-    known["optimizer"] = optimizers.settings(name)
-    _check_solver(solver, name, known["optimizer"])
-    _check_metric(metric, name, known["optimizer"])
+    known: dict[str, Mapping[str, Any]] = {"problem": file.settings}
+    problem = built(file, assign(_own(pairs, file.settings), known)["problem"])
+    if not problem_only:
+        name = problem.optimizer if optimizer is None else optimizer
+        if checking and metric is not None and not _takes_metric(name):
+            name = "engd-tr"  # any metric can be checked
+        known |= _known(problem, name, solver, metric, pairs)
     chosen = assign(pairs, known)
     named = {} if metric is None else {"metric": metric}
-    problem = built(file, chosen["problem"]) if problem is None else problem
-    return problem, chosen["optimizer"] | named
+    own = {f"metric.{key}": value for key, value in chosen.get("metric", {}).items()}
+    return problem, chosen.get("optimizer", {}) | named | own
 
 
 def _own(pairs: list[str], known: Mapping[str, Any]) -> list[str]:
@@ -44,9 +40,49 @@ def _own(pairs: list[str], known: Mapping[str, Any]) -> list[str]:
     return [pair for pair, name in names.items() if name in known]
 
 
-def assign(pairs: list[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """`key=value` pairs sorted by owner ("problem", "optimizer"), values as Python literals.
+def _known(
+    problem: Any, name: Any, solver: str | None, metric: str | None, pairs: list[str]
+) -> dict[str, dict[str, Any]]:
+    """The settings of an optimizer, and of its metric if it has one, by owner.
 
+    Where `name` is an object of the problem file there is nothing to set.
+    """
+    from .. import metrics, optimizers
+
+    if not isinstance(name, str):
+        choice = solver or metric
+        if choice is not None:
+            msg = (
+                f"`{choice}` cannot be chosen: the problem brings an optimizer of its own, with all"
+                " its settings; name another by `--optimizer`."
+            )
+            raise ValueError(msg)
+        return {}
+    check_optimizer(name)
+    settings = optimizers.settings(name)
+    _check_solver(solver, name, settings)
+    _check_metric(metric, name, settings)
+    own = problem.optimizer_settings if name == problem.optimizer else {}
+    said = [pair.partition("=")[2].strip() for pair in pairs if _is_metric(pair)]
+    chosen = metric or (said[-1] if said else {**settings, **own}.get("metric"))
+    owners = {"optimizer": settings}
+    return owners | ({"metric": metrics.settings(chosen)} if isinstance(chosen, str) else {})
+
+
+def _takes_metric(optimizer: Any) -> bool:
+    from ..optimizers import settings
+
+    return isinstance(optimizer, str) and "metric" in settings(optimizer)
+
+
+def _is_metric(pair: str) -> bool:
+    return pair.partition("=")[0].strip() in ("metric", "optimizer.metric")
+
+
+def assign(pairs: list[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """`key=value` pairs sorted by owner ("problem", "optimizer", "metric"), values as literals.
+
+    A name that the metric shares with another is the other's; "metric.name" is always the metric's.
     Raises ValueError for a pair without "=", for a key that no owner has or several have, and for a
     value that is no number where the default is one.
     """
@@ -56,7 +92,7 @@ def assign(pairs: list[str], known: Mapping[str, Mapping[str, Any]]) -> dict[str
         if not equals or not key.strip():
             raise ValueError(f"`--set {pair}` is not KEY=VALUE, such as `--set width=24`.")
         owner, name = _owner(key.strip(), known)
-        chosen[owner][name] = _fitting(_literal(text.strip()), known[owner][name], pair)
+        chosen[owner][name] = _fitting(_value(text.strip(), pair), known[owner][name], pair)
     return chosen
 
 
@@ -64,20 +100,23 @@ def _owner(key: str, known: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
     prefix, dot, rest = key.partition(".")
     candidates, name = ([prefix], rest) if dot and prefix in known else (list(known), key)
     owners = [owner for owner in candidates if name in known[owner]]
+    owners = [owner for owner in owners if owner != "metric"] or owners
     if len(owners) == 1:
         return owners[0], name
     if owners:
         choices = " or ".join(f"`--set {owner}.{name}=...`" for owner in owners)
-        raise ValueError(f"`{name}` is a setting of both problem and optimizer: write {choices}.")
+        several = " and ".join(owners)
+        raise ValueError(f"`{name}` is a setting of both {several}: write {choices}.")
     have = "; ".join(f"the {o} has {', '.join(names) or 'none'}" for o, names in known.items())
     raise ValueError(f"there is no setting `{key}`: {have}.")
 
 
-def _literal(text: str) -> Any:
+def _value(text: str, pair: str) -> Any:
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+        return literal(text)
+    except ValueError as error:
+        name = pair.partition("=")[0]
+        raise ValueError(f"`--set {name}=...`: {error}") from None
 
 
 def _fitting(value: Any, default: Any, pair: str) -> Any:
@@ -85,9 +124,16 @@ def _fitting(value: Any, default: Any, pair: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if type(default) is float and not number:
         raise ValueError(f"`--set {pair}`: a number is needed; the default is {default}.")
-    if type(default) is int and not (number and float(value).is_integer()):
+    if type(default) is int and not (number and _is_whole(value)):
         raise ValueError(f"`--set {pair}`: a whole number is needed; the default is {default}.")
-    return type(default)(value) if type(default) in (int, float) else value
+    try:
+        return type(default)(value) if type(default) in (int, float) else value
+    except OverflowError:
+        raise ValueError(f"`--set {pair[:40]}...`: the number is too large.") from None
+
+
+def _is_whole(value: int | float) -> bool:
+    return isinstance(value, int) or float(value).is_integer()
 
 
 def check_optimizer(name: str) -> None:
@@ -114,16 +160,15 @@ def _check_metric(metric: str | None, optimizer: str, settings: Mapping[str, Any
         return
     check("metric", metric, metrics.names())
     if "metric" not in settings:
-        have = "engd-tr and wngd have one"
+        from ..optimizers import names
+        from ..optimizers import settings as settings_of
+
+        have = " and ".join(name for name in names() if "metric" in settings_of(name))
         raise ValueError(
-            f"`--metric`: the optimizer {optimizer!r} has no metric to choose; {have}."
+            f"`--metric`: the optimizer {optimizer!r} has no metric to choose; {have} have one."
         )
 
 
 def check(what: str, name: str, known: Mapping[str, Any]) -> None:
     """Raises ValueError for an unknown name, with the known ones and the nearest of them."""
-    if name in known:
-        return
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {what} {name!r}; known are {', '.join(known)}.{hint}")
+    choose(name, known, what)

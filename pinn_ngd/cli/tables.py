@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+WIDE = 1000  # columns of a pipe
+
 
 def summary_of(result: Mapping[str, Any]) -> Table:
     """One screen: what came out, what it cost, why it stopped, where the files are."""
@@ -53,6 +55,12 @@ def _where(worst: Mapping[str, Any]) -> str:
     return f"{worst['term']}, at ({point})"
 
 
+def console() -> Console:
+    """The terminal; where there is none, as in a pipe, lines are as long as they need to be."""
+    found = Console()
+    return found if found.is_terminal else Console(width=max(found.width, WIDE))
+
+
 def two_columns(lines: Mapping[str, str], title: str) -> Table:
     """Names on the left, what they are on the right."""
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
@@ -65,18 +73,21 @@ def two_columns(lines: Mapping[str, str], title: str) -> Table:
 
 def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
     """Print the table of a comparison and where its files are."""
-    from ..runs import HEADINGS, table_cells
+    from ..runs import HEADINGS, settings_lines, table_cells
 
     title = f"{summary['problem']}: final {summary['metric']} over the seeds"
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in HEADINGS:
-        side = "left" if heading == "optimizer" else "right"
-        table.add_column(heading, justify=side, no_wrap=True)
+        first = heading == "optimizer"  # may be folded on a small screen: numbers may not
+        side = "left" if first else "right"
+        table.add_column(heading, justify=side, no_wrap=not first, overflow="fold")
     for row in summary["rows"]:
         table.add_row(*map(Text, table_cells(row)))
-    console = Console()
-    console.print(table)
-    console.print(Text(f"files: {out}/"), highlight=False, soft_wrap=True)
+    screen = console()
+    screen.print(table)
+    for line in settings_lines(summary):
+        screen.print(Text(f"  {line}"), highlight=False)
+    screen.print(Text(f"files: {out}/"), highlight=False, soft_wrap=True)
 
 
 def checks_table(checks: Sequence[Any]) -> Table:

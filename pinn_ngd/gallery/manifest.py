@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .._names import choose
 from ..runs import RUNS
 from .entries import (
     comparison,
@@ -144,9 +145,8 @@ def make(
     They go to figures/, or with `quick` (tiny runs that only show that it works) to a folder of
     their own, so that a trial never replaces a picture. Raises ValueError for an unknown name.
     """
-    unknown = [name for name in names if name not in FIGURES]
-    if unknown:
-        raise ValueError(f"no figure {', '.join(unknown)}; known are {', '.join(FIGURES)}.")
+    for name in names:
+        choose(name, FIGURES, "figure")
     folder = Path(out) if out is not None else QUICK_FOLDER if quick else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     written: Made = []

@@ -26,6 +26,7 @@ from .solvers import Cholesky as Cholesky
 from .solvers import Fallback as Fallback
 from .solvers import Normal as Normal
 from .solvers import get_solver as get_solver
+from .solvers import register_solver as register_solver
 from .solvers import solver_names as solver_names
 from .sparse_lu import Pattern as Pattern
 from .sparse_lu import sparse_solve as sparse_solve

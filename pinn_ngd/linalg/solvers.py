@@ -1,7 +1,7 @@
 """Linear solvers by name, and what is known of them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import lineax as lx
@@ -11,6 +11,7 @@ from lineax import SVD as SVD
 from lineax import Cholesky as Cholesky
 from lineax import Normal as Normal
 
+from .._names import choose, is_again
 from .capabilities import is_iterative as is_iterative
 from .fallback import Fallback as Fallback
 from .lsmr import LSMR as LSMR
@@ -55,8 +56,15 @@ def _lsmr(eps: float) -> lx.AbstractLinearSolver:
     return LSMR(rtol=45 * eps, atol=45 * eps, max_steps=5000, conlim=float("inf"))
 
 
+class Named(NamedTuple):
+    """How a solver is made for a precision eps, and a line that describes it."""
+
+    make: Callable[[float], lx.AbstractLinearSolver]
+    description: str
+
+
 # Iterative solvers stop at tolerances that the precision `eps` allows; the others need none.
-_SOLVERS: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
+_SHIPPED: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
     "spectral": (
         lambda _: Spectral(),
         "one factorization for every damping; QR or Gram matrix, whichever the damping allows",
@@ -84,9 +92,29 @@ _SOLVERS: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
 }
 
 
+SOLVERS: dict[str, Named] = {}
+
+
+def register_solver(
+    name: str, make: Callable[[float], lx.AbstractLinearSolver], description: str = ""
+) -> None:
+    """Give a solver a name: for `get_solver`, the optimizers that take one, the command line.
+
+    `make(eps)` returns a Lineax solver of least-squares problems for numbers of the relative
+    precision `eps`. Raises ValueError for a name that something else has.
+    """
+    if name in SOLVERS and not is_again(SOLVERS[name].make, make):
+        raise ValueError(f"the name {name!r} is taken by another solver: choose a new one.")
+    SOLVERS[name] = Named(make, description)
+
+
+for _name, _solver in _SHIPPED.items():
+    register_solver(_name, *_solver)
+
+
 def solver_names() -> dict[str, str]:
     """Every name that `get_solver` knows, with a line of description."""
-    return {name: description for name, (_, description) in _SOLVERS.items()}
+    return {name: description for name, (_, description) in SOLVERS.items()}
 
 
 def get_solver(name: str, *, dtype: Any = None) -> lx.AbstractLinearSolver:
@@ -94,8 +122,6 @@ def get_solver(name: str, *, dtype: Any = None) -> lx.AbstractLinearSolver:
 
     `dtype` (default: JAX's default float) sets the tolerances of iterative solvers.
     """
-    if name not in _SOLVERS:
-        msg = f"`name` is {name!r}; choose one of {', '.join(map(repr, _SOLVERS))}."
-        raise ValueError(msg)
+    make = choose(name, SOLVERS, "linear solver").make
     eps = jnp.finfo(jnp.result_type(float) if dtype is None else dtype).eps
-    return _SOLVERS[name][0](float(eps))
+    return make(float(eps))

@@ -1,6 +1,6 @@
 """Damped least-squares systems and the one place that solves them."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
+from .._names import choose
 from ._ravel import (
     all_finite,
     check_one_field,
@@ -326,9 +327,7 @@ def _resolve(form: Form, operator: lx.AbstractLinearOperator) -> str:
 
 
 def _check_form(form: str, solver: lx.AbstractLinearSolver) -> None:
-    if form not in ("auto", "primal", "dual", "matrix-free"):
-        msg = f"`form` is {form!r}; choose 'auto', 'primal', 'dual' or 'matrix-free'."
-        raise ValueError(msg)
+    choose(form, get_args(Form), "`form`")
     if form == "matrix-free" and not is_iterative(solver):
         msg = (
             f"`form` is 'matrix-free', but `solver` {type(solver).__name__} needs the matrix: use"

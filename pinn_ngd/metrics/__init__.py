@@ -5,10 +5,12 @@ from .energy import EnergyMetric as EnergyMetric
 from .euclidean import Euclidean as Euclidean
 from .fisher_rao import FisherRao as FisherRao
 from .kernel_wasserstein import KernelWasserstein as KernelWasserstein
-from .registry import DENSITIES as DENSITIES
+from .registry import METRICS as METRICS
 from .registry import get as get
 from .registry import names as names
 from .registry import needs_state as needs_state
+from .registry import register as register
+from .registry import settings as settings
 from .sketched import Sketched as Sketched
 from .sobolev import Sobolev as Sobolev
 from .state import AbstractStateMetric as AbstractStateMetric

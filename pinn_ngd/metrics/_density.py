@@ -10,13 +10,6 @@ Field = Float[Array, "..."]
 MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose
 
 
-def check_floor(floor: float) -> None:
-    """ValueError for a floor that is negative or not a number."""
-    if not floor >= 0:
-        msg = f"`floor` is {floor}; pass a positive density, or 0 for none."
-        raise ValueError(msg)
-
-
 def lifted(grid: Grid, rho: Field, shift: float, floor: float) -> Field:
     """rho + shift; slices whose minimum is below a positive floor are lifted further."""
     density = rho + jnp.asarray(shift, rho.dtype)

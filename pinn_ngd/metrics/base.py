@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
+from .._settings import check_fields
 from ..linalg import LeastSquaresSystem
 from ..objectives import AbstractObjective
 
@@ -16,6 +17,13 @@ class AbstractMetric(eqx.Module):
     It answers with a least-squares system whose Gram matrix A^T A is the metric pulled back to
     the parameters; nothing else distinguishes one natural gradient from another.
     """
+
+    def __check_init__(self):
+        check_fields(self)
+
+    def check(self, objective: AbstractObjective, *, matrix_free: bool = False) -> None:
+        """Raises ValueError, in one sentence, where `system` cannot be had for that objective."""
+        del objective, matrix_free
 
     @abc.abstractmethod
     def system(

@@ -14,6 +14,23 @@ class EnergyMetric(AbstractMetric):
     variational energy it is the energy's Hessian.
     """
 
+    def check(self, objective: AbstractObjective, *, matrix_free: bool = False) -> None:
+        kind = type(objective).__name__
+        if not getattr(objective, "has_energy_metric", True):
+            msg = (
+                f"the objective {kind} has no energy metric of its own: take an optimizer with"
+                " another metric, such as 'wngd' or 'engd-tr' with metric='l2' for a state and"
+                " metric='wasserstein-kernel' for samples, or 'gd'."
+            )
+            raise ValueError(msg)
+        if matrix_free and not getattr(objective, "has_products", True):
+            msg = (
+                f"the objective {kind} has no matrix-free system, which this optimizer needs: take"
+                " one that stores its rows, such as 'engd-tr' or 'ngd-woodbury', without"
+                " form='matrix-free'."
+            )
+            raise ValueError(msg)
+
     def system(
         self,
         objective: AbstractObjective,

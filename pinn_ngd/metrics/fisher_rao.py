@@ -1,14 +1,16 @@
 """The Fisher-Rao metric on densities."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._settings import NonNegative
 from ..grids import Grid
 from ..objectives import AbstractState
-from ._density import MASS_TOLERANCE, check_floor, closed, lifted, positive
+from ._density import MASS_TOLERANCE, closed, lifted, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
@@ -26,11 +28,9 @@ class FisherRao(AbstractStateMetric):
 
     mass_preserving: bool = eqx.field(static=True, default=False)
     shift: float = 0.0
-    floor: float = eqx.field(static=True, default=0.0)
+    floor: NonNegative = eqx.field(static=True, default=0.0)
     state: AbstractState | None = None
-
-    def __check_init__(self):
-        check_floor(self.floor)
+    needs_positive: ClassVar[bool] = True
 
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Field]:
         root = jnp.sqrt(positive(self._density(grid, rho), "Fisher-Rao"))

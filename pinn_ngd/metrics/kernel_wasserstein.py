@@ -7,6 +7,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 from .. import _tree
+from .._settings import Count, Positive
 from ..linalg import JacobianRows, LeastSquaresSystem
 from ..objectives import AbstractObjective, SampleObjective
 from .base import AbstractMetric
@@ -31,20 +32,19 @@ class KernelWasserstein(AbstractMetric):
     positive, and for a basis of one function without a `bandwidth`.
     """
 
-    basis: int = eqx.field(static=True, default=100)
-    bandwidth: float | None = None
-    ridge: float = 1e-6
+    basis: Count = eqx.field(static=True, default=100)
+    bandwidth: Positive | None = None
+    ridge: Positive = 1e-6
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
-        for name in ("basis", "bandwidth", "ridge"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                msg = f"`{name}` is {value}; it must be positive."
-                raise ValueError(msg)
         if self.basis == 1 and self.bandwidth is None:
             msg = "`basis` is 1: no two samples tell a `bandwidth`; pass one, or more functions."
             raise ValueError(msg)
+
+    def check(self, objective: AbstractObjective, *, matrix_free: bool = False) -> None:
+        del matrix_free
+        _sampled(objective)
 
     def system(
         self,

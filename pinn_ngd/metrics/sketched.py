@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
+from .._settings import Count
 from ..linalg import LeastSquaresSystem, sketch
 from ..objectives import AbstractObjective
 from .base import AbstractMetric
@@ -18,13 +19,12 @@ class Sketched(AbstractMetric):
     """
 
     metric: AbstractMetric
-    samples: int = eqx.field(static=True)
+    samples: Count = eqx.field(static=True)
     seed: int = eqx.field(static=True, default=0)
 
-    def __check_init__(self):
-        if self.samples < 1:
-            msg = f"`samples` is {self.samples}; a sketch needs one or more."
-            raise ValueError(msg)
+    def check(self, objective: AbstractObjective, *, matrix_free: bool = False) -> None:
+        del matrix_free
+        self.metric.check(objective, matrix_free=True)
 
     def system(
         self,

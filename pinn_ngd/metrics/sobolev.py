@@ -27,6 +27,10 @@ class Sobolev(AbstractStateMetric):
     homogeneous: bool = eqx.field(static=True, default=False)
     state: AbstractState | None = None
 
+    @property
+    def is_blind(self) -> bool:
+        return self.homogeneous
+
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Field]:
         del rho
         return lambda u: self._power(grid, u, 1) * grid.cell_volume**0.5

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -31,10 +32,17 @@ class AbstractStateMetric(AbstractMetric):
 
     The state is that of a `StateObjective`. For any other objective (PINN residuals, energies) the
     metric acts on `state`, such as `PointwiseState(grid)`, the network on a grid; the gradient of
-    the loss then replaces Y^T b. Raises ValueError where there is neither.
+    the loss then replaces Y^T b. `needs_positive` says whether the state has to be a density.
+    Raises ValueError where there is neither.
     """
 
     state: eqx.AbstractVar[AbstractState | None]
+    needs_positive: ClassVar[bool] = False
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether it does not see a constant on a closed grid, and needs an open one."""
+        return False
 
     @abc.abstractmethod
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], PyTree]:
@@ -53,6 +61,10 @@ class AbstractStateMetric(AbstractMetric):
         """<u, v> at rho, of two tangents."""
         factor = self.factor(grid, rho)
         return _tree.dot(factor(u), factor(v))
+
+    def check(self, objective: AbstractObjective, *, matrix_free: bool = False) -> None:
+        del matrix_free
+        self.state_of(objective)
 
     def system(
         self,

@@ -1,17 +1,18 @@
 """The Wasserstein-2 metric on densities."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._settings import NonNegative
 from ..grids import Edges, Grid
 from ..linalg import factor_laplacian, ordering
 from ..objectives import AbstractState
-from ._density import MASS_TOLERANCE, check_floor, closed, lifted, positive
+from ._density import MASS_TOLERANCE, closed, lifted, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
@@ -47,19 +48,15 @@ class Wasserstein(AbstractStateMetric):
     operator: Literal["staggered", "central"] = eqx.field(static=True, default="staggered")
     elliptic: Literal["direct", "cg"] = eqx.field(static=True, default="direct")
     mass: Literal["check", "project", "ignore"] = eqx.field(static=True, default="check")
-    unbalanced: float = eqx.field(static=True, default=0.0)
+    unbalanced: NonNegative = eqx.field(static=True, default=0.0)
     shift: float = 0.0
-    floor: float = eqx.field(static=True, default=0.0)
+    floor: NonNegative = eqx.field(static=True, default=0.0)
     state: AbstractState | None = None
+    needs_positive: ClassVar[bool] = True
 
-    def __check_init__(self):
-        check_floor(self.floor)
-        _check("operator", self.operator, ("staggered", "central"))
-        _check("elliptic", self.elliptic, ("direct", "cg"))
-        _check("mass", self.mass, ("check", "project", "ignore"))
-        if not self.unbalanced >= 0:
-            msg = f"`unbalanced` is {self.unbalanced}; it must be zero or positive."
-            raise ValueError(msg)
+    @property
+    def is_blind(self) -> bool:
+        return not self.unbalanced
 
     def factor(self, grid: Grid, rho: Field) -> Callable[[Field], Array]:
         edges, conductance = self._edges(grid, rho)
@@ -150,9 +147,3 @@ def _conjugate_gradients(
         return jax.lax.custom_linear_solve(apply, charge, iterate, symmetric=True)
 
     return solve
-
-
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        msg = f"`{name}` is {value!r}; choose one of {', '.join(known)}."
-        raise ValueError(msg)

@@ -29,9 +29,14 @@ class AbstractObjective(eqx.Module):
     """A scalar functional of a model, with the least-squares structure of its natural metric.
 
     `steps_per_batch` says how many steps the training loop makes with one batch; None leaves it to
-    the optimizer.
+    the optimizer. Optimizers and metrics ask three more attributes: `is_least_squares`, whether the
+    loss is 1/2 |right-hand side|^2; `has_energy_metric`, whether `system` can be had; and
+    `has_products`, whether it can with `matrix_free`.
     """
 
+    is_least_squares: ClassVar[bool] = False
+    has_energy_metric: ClassVar[bool] = True
+    has_products: ClassVar[bool] = True
     steps_per_batch: ClassVar[int | None] = None
 
     @abc.abstractmethod

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -78,6 +78,7 @@ class EnergyObjective(AbstractObjective):
     eigenvalues of S are dropped. E has no residual form, so the system carries a gradient.
     """
 
+    has_products: ClassVar[bool] = False
     terms: tuple[Energy, ...]
     chunk_size: int | None = eqx.field(static=True)
 

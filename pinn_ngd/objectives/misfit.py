@@ -1,5 +1,7 @@
 """Least-squares misfits of a state, with a penalty on the parameters where data leave them open."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,8 @@ class StateMisfit(StateObjective):
     metric then takes the gradient of the whole.
     """
 
+    is_least_squares: ClassVar[bool] = True
+    has_energy_metric: ClassVar[bool] = True
     penalty: AbstractPenalty | None = None
 
     @property

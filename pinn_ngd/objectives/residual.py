@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -68,6 +68,7 @@ class ResidualObjective(AbstractObjective):
     that fit the cache are also faster on CPUs.
     """
 
+    is_least_squares: ClassVar[bool] = True
     terms: tuple[Residual, ...]
     chunk_size: int | None = eqx.field(static=True)
 

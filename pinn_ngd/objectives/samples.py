@@ -1,7 +1,7 @@
 """Functionals of samples: f(x_1, ..., x_N), x_i = sampler(model, z_i), for implicit densities."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Scalar
@@ -18,6 +18,7 @@ class SampleObjective(AbstractObjective):
     scalar. The density need not be known: `metrics.KernelWasserstein` measures it by its samples.
     """
 
+    has_energy_metric: ClassVar[bool] = False
     sampler: Callable[[PyTree, Float[Array, " k"]], Float[Array, " d"]]
     noise: Float[Array, "n k"] | Callable[[PRNGKeyArray], Float[Array, "n k"]]
     functional: Callable[[Float[Array, "n d"]], Scalar]

@@ -6,7 +6,7 @@ it is (Nurbekyan, Lei and Yang, SIAM J. Sci. Comput. 2023).
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -171,6 +171,7 @@ class ImplicitState(AbstractState):
 class StateObjective(AbstractObjective):
     """f(rho(theta)) with a scalar functional f of the state."""
 
+    has_energy_metric: ClassVar[bool] = False
     state: AbstractState
     functional: Callable[[Field], Scalar]
 

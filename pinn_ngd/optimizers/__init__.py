@@ -12,7 +12,6 @@ from .base import AbstractOptimizer as AbstractOptimizer
 from .base import StepInfo as StepInfo
 from .bfgs import bfgs as bfgs
 from .bfgs import scale_by_bfgs as scale_by_bfgs
-from .citations import citation as citation
 from .damping import FixedDamping as FixedDamping
 from .damping import LevenbergMarquardt as LevenbergMarquardt
 from .directions import AbstractDirection as AbstractDirection
@@ -26,8 +25,12 @@ from .line_search import FixedStep as FixedStep
 from .line_search import GridLineSearch as GridLineSearch
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .natural_gradient import NaturalGradient as NaturalGradient
+from .registry import SHARED as SHARED
+from .registry import citation as citation
 from .registry import get as get
+from .registry import name_of as name_of
 from .registry import names as names
+from .registry import register as register
 from .registry import settings as settings
 from .schedules import schedule as schedule
 from .scipy_lm import ScipyLevenbergMarquardt as ScipyLevenbergMarquardt

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
+from .._settings import Count, NonNegative, Positive, check_fields
 from ..objectives import AbstractObjective, Evaluation
 
 
@@ -35,6 +36,9 @@ class StepEquation(eqx.Module):
 
 class AbstractAcceleration(eqx.Module):
     """Improves a damped step; returns the step and the objective there."""
+
+    def __check_init__(self):
+        check_fields(self)
 
     @abc.abstractmethod
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]: ...
@@ -76,9 +80,9 @@ class Chord(AbstractAcceleration):
     `limit` |d0| of the predictor.
     """
 
-    iterations: int = eqx.field(static=True, default=4)
-    limit: float = 3.0
-    relative_damping: float = 1e3
+    iterations: Count = eqx.field(static=True, default=4)
+    limit: Positive = 3.0
+    relative_damping: NonNegative = 1e3
 
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         radius = self.limit * _tree.norm(step)
@@ -109,7 +113,7 @@ class Geodesic(AbstractAcceleration):
     1/2 solve(w) (for steps theta - d); it is dropped where longer than `limit` |d|.
     """
 
-    limit: float = 0.75
+    limit: Positive = 0.75
 
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         def right_hand_side(t: Float[Array, ""]) -> PyTree:

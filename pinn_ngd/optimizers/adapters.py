@@ -9,6 +9,7 @@ import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
 from .. import _tree
+from .._settings import Count
 from ..objectives import AbstractObjective
 from .base import GO_ON, AbstractOptimizer, Solves, StepInfo
 
@@ -21,7 +22,8 @@ class OptaxOptimizer(AbstractOptimizer):
     """
 
     transformation: optax.GradientTransformation
-    steps_per_call: int = eqx.field(static=True, default=50)
+    steps_per_call: Count = eqx.field(static=True, default=50)
+    dtypes: ClassVar[tuple[str, ...]] = ("float16", "bfloat16", "float32", "float64")
     wants_float64: ClassVar[bool] = False
 
     @property
@@ -29,7 +31,8 @@ class OptaxOptimizer(AbstractOptimizer):
         return self.steps_per_call
 
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> PyTree:
-        del objective, batch
+        del batch
+        self.check(model, objective)
         params, _ = _tree.trainable(model)
         return self.transformation.init(params)
 
@@ -46,14 +49,16 @@ class OptaxOptimizer(AbstractOptimizer):
         params, static = _tree.trainable(model)
 
         def loss(q: PyTree):
-            return objective.loss(eqx.combine(q, static), batch)
+            # A line search of Optax tries points in JAX's default type, which models may not have.
+            return objective.loss(eqx.combine(_typed(q, params), static), batch)
 
         value, gradient = jax.value_and_grad(loss)(params)
         transformation = optax.with_extra_args_support(self.transformation)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats.
-            updates, state = transformation.update(
+            updates, after = transformation.update(
                 gradient, state, params, value=value, grad=gradient, value_fn=loss
             )
+        updates, state = _typed(updates, params), _typed(after, state)
         accepted = _tree.all_finite(updates)
         updates = _tree.where(accepted, updates, _tree.zeros_like(updates))
         zero = jnp.zeros_like(value)
@@ -69,6 +74,11 @@ class OptaxOptimizer(AbstractOptimizer):
             solves=_solves(state),
         )
         return eqx.apply_updates(model, updates), state, info
+
+
+def _typed(tree: PyTree, like: PyTree) -> PyTree:
+    """Leafwise a tree in the types of another one."""
+    return jax.tree.map(lambda x, y: jnp.asarray(x, jnp.result_type(y)), tree, like)
 
 
 def _solves(state: PyTree) -> Solves:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
+from .._settings import Fraction
 from ..objectives import AbstractObjective
 from .base import AbstractOptimizer, StepInfo
 
@@ -35,12 +36,7 @@ class Averaged(AbstractOptimizer):
     """
 
     inner: AbstractOptimizer
-    decay: float = eqx.field(static=True)
-
-    def __check_init__(self):
-        if not 0 <= self.decay < 1:
-            msg = f"`decay` of the average is {self.decay}; it must be at least 0 and below 1."
-            raise ValueError(msg)
+    decay: Fraction = eqx.field(static=True)
 
     @property
     def jittable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

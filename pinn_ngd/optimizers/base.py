@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from .._settings import check_fields
 from ..objectives import AbstractObjective
 
 GO_ON = 0
@@ -72,15 +73,33 @@ class StepInfo(eqx.Module):
 class AbstractOptimizer(eqx.Module):
     """`init` once, then `step` as often as wanted; both are pure functions of their arguments.
 
-    `jittable` says whether `step` can be compiled; `stride` how many steps the training loop runs
-    in one compiled call (cheap steps want many); `wants_float64` whether single precision spoils
-    the method.
+    `dtypes` are the types of parameters that it trains. `jittable` says whether `step` can be
+    compiled; `stride` how many steps the training loop runs in one compiled call (cheap steps want
+    many); `wants_float64` whether single precision spoils the method.
     """
 
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     jittable: ClassVar[bool] = True
     stride: ClassVar[int] = 1
     wants_float64: ClassVar[bool] = True
     stop_reasons: ClassVar[Mapping[int, str]] = STOP_REASONS
+
+    def __check_init__(self):
+        check_fields(self)
+
+    def check(self, model: PyTree, objective: AbstractObjective) -> None:
+        """Raises ValueError, in one sentence, where it cannot train that model on that objective.
+
+        `init` asks first of all.
+        """
+        del objective
+        leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+        for found in sorted({str(leaf.dtype) for leaf in leaves} - set(self.dtypes)):
+            msg = (
+                f"the model has parameters of type {found}, and {type(self).__name__} trains"
+                f" {' and '.join(self.dtypes)}: convert them before training."
+            )
+            raise ValueError(msg)
 
     @abc.abstractmethod
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> PyTree:

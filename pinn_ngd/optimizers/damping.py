@@ -6,6 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._names import choose
+
 
 class AbstractDamping(eqx.Module):
     """`initial`, and what follows from a step's ratio of true to predicted reduction."""
@@ -76,10 +78,7 @@ DAMPINGS: dict[str, type[AbstractDamping]] = {
 
 def damping_rule(name: str, initial: float) -> AbstractDamping:
     """The rule of that name; ValueError for another name or a damping that is not positive."""
-    if name not in DAMPINGS:
-        msg = f"`adaption` is {name!r}; it must be one of {', '.join(DAMPINGS)}."
-        raise ValueError(msg)
-    return DAMPINGS[name](initial)  # pyright: ignore[reportCallIssue]
+    return choose(name, DAMPINGS, "`adaption`")(initial)
 
 
 def _check_positive(damping: float) -> None:

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import lineax as lx
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import _tree
+from .._settings import Count, check_fields
 from ..linalg import CG, Form, LeastSquaresSystem, kernel, solve
 from .forms import gradient_of
 
@@ -21,6 +23,9 @@ class AbstractDirection(eqx.Module):
     """
 
     matrix_free: ClassVar[bool] = False
+
+    def __check_init__(self):
+        check_fields(self)
 
     @abc.abstractmethod
     def init(self, system: LeastSquaresSystem) -> PyTree:
@@ -56,7 +61,7 @@ class ConjugateGradients(AbstractDirection):
     The state is that direction. Two derivatives of the model an iteration; nothing is stored.
     """
 
-    iterations: int = eqx.field(static=True, default=10)
+    iterations: Count = eqx.field(static=True, default=10)
     matrix_free: ClassVar[bool] = True
 
     def init(self, system: LeastSquaresSystem) -> PyTree:
@@ -97,12 +102,12 @@ class Filtered(AbstractDirection):
         del key
         operator, gradient = system.operator, gradient_of(system)
         s, w = jnp.linalg.eigh(kernel(operator).as_matrix())
+        projected, unravel = ravel_pytree(operator.mv(gradient))
         eps = jnp.finfo(s.dtype).eps * s.shape[0] * s[-1]
         flat = self.filter(system.damping)
         gains = jnp.where(s > eps, (self.filter(s + system.damping) - flat) / s, 0)
-        projected = operator.mv(gradient)
-        weights = w @ (gains * (w.T @ projected.reshape(-1)))
-        correction = operator.T.mv(weights.reshape(projected.shape))
+        weights = w @ (gains * (w.T @ projected))
+        correction = operator.T.mv(unravel(weights))
         return _tree.add(_tree.scale(flat, gradient), correction), state
 
 

@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .. import _tree
+from .._names import choose
 from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form
 from ..linalg.solvers import is_device
 from ..metrics import AbstractMetric
@@ -27,9 +28,7 @@ def system_for(
     form: Form,
 ) -> LeastSquaresSystem:
     """The metric's system, with stored rows unless they do not fit or the user forbids them."""
-    if form not in FORMS:
-        msg = f"`form` is {form!r}; it must be one of {', '.join(FORMS)}."
-        raise ValueError(msg)
+    choose(form, FORMS, "`form`")
     if form == "auto":
         form = choose_form(metric.rows(objective, model, batch), _tree.size(model))
     return metric.system(objective, model, batch, matrix_free=form == "matrix-free")

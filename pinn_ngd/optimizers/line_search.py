@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from .._settings import Fraction, Positive, Whole, check_fields
+
 
 class Found(NamedTuple):
     """What a search found: t, the reduction there, whether it is accepted, and what it cost."""
@@ -21,6 +23,9 @@ class Found(NamedTuple):
 
 class AbstractLineSearch(eqx.Module):
     """Chooses t for the step theta - t * direction."""
+
+    def __check_init__(self):
+        check_fields(self)
 
     @abc.abstractmethod
     def __call__(
@@ -43,8 +48,8 @@ class GridLineSearch(AbstractLineSearch):
     refuses the step.
     """
 
-    largest: float = 1.0
-    halvings: int = eqx.field(static=True, default=30)
+    largest: Positive = 1.0
+    halvings: Whole = eqx.field(static=True, default=30)
 
     def __call__(
         self,
@@ -63,8 +68,8 @@ class GridLineSearch(AbstractLineSearch):
 class FixedStep(AbstractLineSearch):
     """t = min(`rate`, `norm_limit` / |d|), as SPRING does; refused only where it is not finite."""
 
-    rate: float = 0.1
-    norm_limit: float = jnp.inf
+    rate: Positive = 0.1
+    norm_limit: Positive = jnp.inf
 
     def __call__(
         self,
@@ -89,10 +94,10 @@ class Armijo(AbstractLineSearch):
     in most of them. Refuses the step after `tries` halvings.
     """
 
-    initial: float = 1.0
-    norm_limit: float = jnp.inf
-    fraction: float = 1e-4
-    tries: int = eqx.field(static=True, default=40)
+    initial: Positive = 1.0
+    norm_limit: Positive = jnp.inf
+    fraction: Fraction = 1e-4
+    tries: Whole = eqx.field(static=True, default=40)
     expand: bool = eqx.field(static=True, default=True)
 
     def __call__(

@@ -41,7 +41,12 @@ class MinibatchNaturalGradient(AbstractOptimizer):
     metric: AbstractMetric = EnergyMetric()
     wants_float64: ClassVar[bool] = False
 
+    def check(self, model: PyTree, objective: AbstractObjective) -> None:
+        super().check(model, objective)
+        self.metric.check(objective, matrix_free=self.direction.matrix_free)
+
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> MinibatchState:
+        self.check(model, objective)
         params, _ = _tree.trainable(model)
         damping = jnp.asarray(self.damping.initial, scalar_type(model))
         system = self._system(model, objective, batch, damping)

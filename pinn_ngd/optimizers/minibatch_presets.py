@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import lineax as lx
 import optax
 
+from .._settings import Count, Fraction, NonNegative, Positive
 from ..linalg import SPU, Cholesky, Device, Normal, get_solver
 from .adapters import OptaxOptimizer
 from .base import AbstractOptimizer
@@ -16,7 +18,7 @@ from .thermodynamic import RelativeNoise, Thermodynamic
 
 
 def descent(
-    rate: float, momentum: float, schedule: str, decay_steps: int
+    rate: Positive, momentum: Fraction, schedule: str, decay_steps: int
 ) -> optax.GradientTransformation:
     """-rate times the accumulated direction: plain or heavy-ball descent with a schedule."""
     return optax.sgd(rate_of(schedule, rate, decay_steps), momentum=momentum or None)
@@ -34,13 +36,13 @@ def _natural(
 
 def ngd(
     *,
-    solver: Any = "spectral-gram",
-    rate: float = 0.1,
-    momentum: float = 0.0,
-    damping: float = 1e-2,
+    solver: lx.AbstractLinearSolver | str = "spectral-gram",
+    rate: Positive = 0.1,
+    momentum: Fraction = 0.0,
+    damping: Positive = 1e-2,
     adaption: str = "fixed",
     schedule: str = "constant",
-    decay_steps: int = 1000,
+    decay_steps: Count = 1000,
 ) -> AbstractOptimizer:
     """Natural gradient of a minibatch by a dense solver, for small networks."""
     chosen = get_solver(solver) if isinstance(solver, str) else solver
@@ -50,12 +52,12 @@ def ngd(
 
 def ngd_woodbury(
     *,
-    rate: float = 0.1,
-    momentum: float = 0.9,
-    damping: float = 1.0,
+    rate: Positive = 0.1,
+    momentum: Fraction = 0.9,
+    damping: Positive = 1.0,
     adaption: str = "fixed",
     schedule: str = "constant",
-    decay_steps: int = 1000,
+    decay_steps: Count = 1000,
 ) -> AbstractOptimizer:
     """Natural gradient of a minibatch by Woodbury's identity: a matrix of rows x rows."""
     transformation = descent(rate, momentum, schedule, decay_steps)
@@ -64,13 +66,13 @@ def ngd_woodbury(
 
 def ngd_cg(
     *,
-    iterations: int = 10,
-    rate: float = 0.1,
-    momentum: float = 0.9,
-    damping: float = 1.0,
+    iterations: Count = 10,
+    rate: Positive = 0.1,
+    momentum: Fraction = 0.9,
+    damping: Positive = 1.0,
     adaption: str = "fixed",
     schedule: str = "constant",
-    decay_steps: int = 1000,
+    decay_steps: Count = 1000,
 ) -> AbstractOptimizer:
     """Natural gradient of a minibatch by a few warm-started conjugate-gradient iterations."""
     transformation = descent(rate, momentum, schedule, decay_steps)
@@ -108,22 +110,22 @@ def _device(
 
 def tngd(
     *,
-    time: float = 10.0,
-    temperature: float = 0.0,
+    time: NonNegative = 10.0,
+    temperature: NonNegative = 0.0,
     simulation: str = "exact",
-    delay: float = 0.0,
+    delay: NonNegative = 0.0,
     carry: bool = False,
-    noise: float = 0.0,
-    bits: int | None = None,
-    curvature_bits: int | None = None,
+    noise: NonNegative = 0.0,
+    bits: Count | None = None,
+    curvature_bits: Count | None = None,
     factored: bool = False,
-    mismatch: float = 0.0,
-    rate: float = 0.1,
-    momentum: float = 0.9,
-    damping: float = 1.0,
+    mismatch: NonNegative = 0.0,
+    rate: Positive = 0.1,
+    momentum: Fraction = 0.9,
+    damping: Positive = 1.0,
     adaption: str = "fixed",
     schedule: str = "constant",
-    decay_steps: int = 1000,
+    decay_steps: Count = 1000,
 ) -> AbstractOptimizer:
     """Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD.
 
@@ -140,23 +142,23 @@ def tngd(
 
 def tngd_adam(
     *,
-    time: float = 10.0,
-    temperature: float = 0.0,
+    time: NonNegative = 10.0,
+    temperature: NonNegative = 0.0,
     simulation: str = "exact",
-    delay: float = 0.0,
+    delay: NonNegative = 0.0,
     carry: bool = False,
-    noise: float = 0.0,
-    bits: int | None = None,
-    curvature_bits: int | None = None,
+    noise: NonNegative = 0.0,
+    bits: Count | None = None,
+    curvature_bits: Count | None = None,
     factored: bool = False,
-    mismatch: float = 0.0,
-    rate: float = 1e-3,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    damping: float = 1.0,
+    mismatch: NonNegative = 0.0,
+    rate: Positive = 1e-3,
+    beta1: Fraction = 0.9,
+    beta2: Fraction = 0.999,
+    damping: Positive = 1.0,
     adaption: str = "fixed",
     schedule: str = "constant",
-    decay_steps: int = 1000,
+    decay_steps: Count = 1000,
 ) -> AbstractOptimizer:
     """Thermodynamic natural gradient handed to Adam; with both betas zero, its sign."""
     parts = bits, curvature_bits, factored, mismatch
@@ -167,11 +169,11 @@ def tngd_adam(
 
 def spectral_clipping(
     *,
-    rate: float = 0.1,
-    momentum: float = 0.9,
-    damping: float = 1e-6,
+    rate: Positive = 0.1,
+    momentum: Fraction = 0.9,
+    damping: Positive = 1e-6,
     schedule: str = "constant",
-    decay_steps: int = 1000,
+    decay_steps: Count = 1000,
 ) -> AbstractOptimizer:
     """Gradient descent with curvature modes above 1 scaled down to 1: the filter min(1, 1/a)."""
     transformation = descent(rate, momentum, schedule, decay_steps)
@@ -180,29 +182,30 @@ def spectral_clipping(
 
 def sgd(
     *,
-    rate: float = 0.1,
-    momentum: float = 0.9,
+    rate: Positive = 0.1,
+    momentum: Fraction = 0.9,
     schedule: str = "constant",
-    decay_steps: int = 1000,
+    decay_steps: Count = 1000,
 ) -> AbstractOptimizer:
     """Stochastic gradient descent with momentum."""
     return OptaxOptimizer(descent(rate, momentum, schedule, decay_steps))
 
 
 def signsgd(
-    *, rate: float = 1e-3, schedule: str = "constant", decay_steps: int = 1000
+    *, rate: Positive = 1e-3, schedule: str = "constant", decay_steps: Count = 1000
 ) -> AbstractOptimizer:
     """Descent along the sign of the gradient: what Adam is when both its betas are zero."""
     return OptaxOptimizer(optax.sign_sgd(rate_of(schedule, rate, decay_steps)))
 
 
-PRESETS: dict[str, Callable[..., AbstractOptimizer]] = {
-    "ngd": ngd,
-    "ngd-woodbury": ngd_woodbury,
-    "ngd-cg": ngd_cg,
-    "tngd": tngd,
-    "tngd-adam": tngd_adam,
-    "spectral-clipping": spectral_clipping,
-    "sgd": sgd,
-    "signsgd": signsgd,
+# Each with the keys of what it cites.
+PRESETS: dict[str, tuple[Callable[..., AbstractOptimizer], tuple[str, ...]]] = {
+    "ngd": (ngd, ("natural", "lineax")),
+    "ngd-woodbury": (ngd_woodbury, ("natural", "lineax")),
+    "ngd-cg": (ngd_cg, ("natural", "lineax")),
+    "tngd": (tngd, ("thermodynamic", "natural", "lineax")),
+    "tngd-adam": (tngd_adam, ("thermodynamic", "adam", "natural", "lineax")),
+    "spectral-clipping": (spectral_clipping, ("natural", "lineax")),
+    "sgd": (sgd, ("momentum",)),
+    "signsgd": (signsgd, ("sign",)),
 }

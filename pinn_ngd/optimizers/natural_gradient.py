@@ -7,6 +7,7 @@ import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
+from .._settings import Fraction, NonNegative
 from ..linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
@@ -46,9 +47,9 @@ class NaturalGradient(AbstractOptimizer):
     metric: AbstractMetric = EnergyMetric()
     solver: lx.AbstractLinearSolver = Spectral()
     search: AbstractLineSearch = GridLineSearch()
-    damping: float = 0.0
+    damping: NonNegative = 0.0
     relative: bool = eqx.field(static=True, default=False)
-    momentum: float = 0.0
+    momentum: Fraction = 0.0
     form: Form = eqx.field(static=True, default="auto")
     bounds: tuple[float, float] | None = eqx.field(static=True, default=None)
 
@@ -61,10 +62,15 @@ class NaturalGradient(AbstractOptimizer):
             msg = f"`bounds` are {self.bounds}; give (lower, upper) with lower < upper."
             raise ValueError(msg)
 
+    def check(self, model: PyTree, objective: AbstractObjective) -> None:
+        super().check(model, objective)
+        self.metric.check(objective, matrix_free=self.form == "matrix-free")
+
     def init(
         self, model: PyTree, objective: AbstractObjective, batch: PyTree
     ) -> NaturalGradientState:
-        del objective, batch
+        del batch
+        self.check(model, objective)
         params, _ = _tree.trainable(model)
         return NaturalGradientState(_tree.zeros_like(params), jnp.asarray(0, jnp.int32))
 
@@ -83,7 +89,7 @@ class NaturalGradient(AbstractOptimizer):
         if self.relative and self.damping:
             damping = damping * squared_norm(system.operator, gradient_of(system))
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
-        solution, gradient = self._direction(prepared, system, state, damping, key)
+        solution, gradient = self._direction(objective, prepared, system, state, damping, key)
         phi = self._with_drift(solution.value, state)
         count = state.count + 1
         correction = self._bias_correction(count, damping.dtype)
@@ -103,17 +109,18 @@ class NaturalGradient(AbstractOptimizer):
 
         t, gain, accepted, evaluations = self.search(reduction, _tree.norm(direction), predicted)
         step = _tree.where(accepted, step_of(t), _tree.zeros_like(direction))
+        gain = jnp.where(accepted, gain, jnp.zeros_like(gain))  # of a refused step it may be NaN
         hopeless = ~accepted & (state.count == 0) & (not objective.resampled)
         gradient_norm = _tree.norm(gradient)
         stop = jnp.where(hopeless, NO_STEP_HELPS, GO_ON)
         stop = jnp.where(gradient_norm == 0, STATIONARY, stop)
         info = StepInfo(
-            loss=before.loss - jnp.where(accepted, gain, 0 * gain),
+            loss=before.loss - gain,
             gradient_norm=gradient_norm,
             step_length=_tree.norm(step),
             damping=damping,
             predicted=predicted(t),
-            actual=jnp.where(accepted, gain, 0 * gain),
+            actual=gain,
             accepted=accepted,
             stop=stop.astype(jnp.int32),
             solves=self._solves(objective, model, system, solution, evaluations),
@@ -122,11 +129,15 @@ class NaturalGradient(AbstractOptimizer):
         )
         return _tree.move(model, step), self._remember(phi, count, accepted), info
 
-    def _direction(self, prepared, system: LeastSquaresSystem, state, damping, key):
+    def _direction(self, objective, prepared, system: LeastSquaresSystem, state, damping, key):
         options = options_for(self.solver, key)
         if system.gradient is not None:
             if self.momentum:
-                msg = "`momentum` needs a least-squares objective; set it to 0 for energies."
+                msg = (
+                    f"`momentum` needs a system with residuals, and {type(objective).__name__} with"
+                    f" {type(self.metric).__name__} gives its gradient only: take 'engd-w' or"
+                    " 'engd-tr', which have no momentum."
+                )
                 raise ValueError(msg)
             solution = prepared.solve(damping=damping, gradient=system.gradient, options=options)
             return solution, system.gradient

@@ -1,13 +1,24 @@
 """Named optimizers: ten-line compositions, one list for the CLI, the docs and the tests."""
 
-import inspect
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import lineax as lx
 import optax
 
 from .. import metrics
+from .._names import choose, is_again
+from .._settings import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    check_known,
+    checked,
+    checked_settings,
+    settings_of,
+)
 from ..linalg import Form, Spectral, get_solver
 from ..metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from . import minibatch_presets
@@ -16,8 +27,10 @@ from .adapters import OptaxOptimizer
 from .averaging import Averaged
 from .base import AbstractOptimizer
 from .bfgs import bfgs
+from .citations import ENTRIES
 from .line_search import Armijo, FixedStep, GridLineSearch
 from .natural_gradient import NaturalGradient
+from .schedules import schedule as rate_of
 from .scipy_lm import ScipyLevenbergMarquardt
 from .trust_region import TrustRegion
 
@@ -28,7 +41,13 @@ ACCELERATIONS: dict[str, AbstractAcceleration] = {
 }
 
 
-def _solver(solver: Any, default: Any) -> Any:
+PREFIX = "metric."
+# Settings of a training and not of a method: a comparison gives them to all.
+SHARED = ("schedule", "decay_steps", "average")
+Solver = lx.AbstractLinearSolver | str | None
+
+
+def _solver(solver: Solver, default: Any) -> Any:
     if solver is None:
         return default
     return get_solver(solver) if isinstance(solver, str) else solver
@@ -39,7 +58,11 @@ def _metric(metric: str | AbstractMetric) -> AbstractMetric:
 
 
 def engd(
-    *, solver: Any = None, form: Form = "auto", rcond: float = 2e-7, largest_step: float = 2.0
+    *,
+    solver: Solver = None,
+    form: Form = "auto",
+    rcond: NonNegative = 2e-7,
+    largest_step: Positive = 2.0,
 ) -> AbstractOptimizer:
     """Energy natural gradient as published: pseudo-inverse of the Gram matrix, grid line search.
 
@@ -55,32 +78,29 @@ def engd(
 def engd_tr(
     *,
     metric: str | AbstractMetric = "energy",
-    solver: Any = None,
+    solver: Solver = None,
     form: Form = "auto",
     acceleration: str | AbstractAcceleration | None = None,
-    acceptance: float = 0.1,
-    corrections: int | None = None,
+    acceptance: Fraction = 0.1,
+    corrections: Count | None = None,
 ) -> AbstractOptimizer:
     """Energy natural gradient, ratio-controlled damping, curvature-corrected candidates.
 
     The correction is the energy metric's; other metrics go without.
     """
     metric = _metric(metric)
-    if acceleration is None:
-        acceleration = "chord" if isinstance(metric, EnergyMetric) else "none"
-    if isinstance(acceleration, str):
-        if acceleration not in ACCELERATIONS:
-            known = ", ".join(ACCELERATIONS)
-            msg = f"`acceleration` is {acceleration!r}; it must be one of {known}."
-            raise ValueError(msg)
-        acceleration = ACCELERATIONS[acceleration]
+    chosen: Any = acceleration
+    if chosen is None:
+        chosen = "chord" if isinstance(metric, EnergyMetric) else "none"
+    if isinstance(chosen, str):
+        chosen = choose(chosen, ACCELERATIONS, "`acceleration`")
     if corrections is not None:
-        acceleration = Chord(iterations=corrections)
+        chosen = Chord(iterations=corrections)
     return TrustRegion(
         metric=metric,
         solver=_solver(solver, Spectral(refine=False)),
         form=form,
-        acceleration=acceleration,
+        acceleration=chosen,
         acceptance=acceptance,
     )
 
@@ -95,13 +115,13 @@ SEARCHES = {
 def wngd(
     *,
     metric: str | AbstractMetric = "wasserstein",
-    solver: Any = None,
+    solver: Solver = None,
     form: Form = "auto",
-    sketch: int | None = None,
-    damping: float = 1e-5,
+    sketch: Count | None = None,
+    damping: NonNegative = 1e-5,
     search: str = "armijo",
-    rate: float | None = None,
-    norm_limit: float = float("inf"),
+    rate: Positive | None = None,
+    norm_limit: Positive = float("inf"),
     bounds: tuple[float, float] | None = None,
 ) -> AbstractOptimizer:
     """Natural gradient in a metric of the state (default: Wasserstein), Armijo line search.
@@ -110,13 +130,11 @@ def wngd(
     estimate of the metric, none by default. `search` is "armijo", "grid" or "fixed", `rate` its
     first (or only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters.
     """
-    if search not in SEARCHES:
-        msg = f"`search` is {search!r}; it must be one of {', '.join(SEARCHES)}."
-        raise ValueError(msg)
+    searching = choose(search, SEARCHES, "`search`")
     return NaturalGradient(
         metric=_metric(metric) if sketch is None else Sketched(_metric(metric), sketch),
         solver=_solver(solver, Spectral()),
-        search=SEARCHES[search](rate, norm_limit),
+        search=searching(rate, norm_limit),
         damping=damping,
         relative=True,
         form=form,
@@ -125,7 +143,7 @@ def wngd(
 
 
 def engd_w(
-    *, solver: Any = "cholesky", damping: float = 1e-10, rate: float | None = None
+    *, solver: Solver = "cholesky", damping: NonNegative = 1e-10, rate: Positive | None = None
 ) -> AbstractOptimizer:
     """Damped energy natural gradient in the dual (kernel) form: A^T (A A^T + damping)^-1 b."""
     search = GridLineSearch() if rate is None else FixedStep(rate=rate)
@@ -136,10 +154,10 @@ def engd_w(
 
 def spring(
     *,
-    solver: Any = "cholesky",
-    damping: float = 1e-10,
-    momentum: float = 0.3,
-    rate: float | None = None,
+    solver: Solver = "cholesky",
+    damping: NonNegative = 1e-10,
+    momentum: Fraction = 0.3,
+    rate: Positive | None = None,
 ) -> AbstractOptimizer:
     """ENGD-W with the Kaczmarz-style momentum of SPRING."""
     search = GridLineSearch() if rate is None else FixedStep(rate=rate)
@@ -157,21 +175,18 @@ def gd() -> AbstractOptimizer:
     return NaturalGradient(metric=Euclidean(), solver=get_solver("cg"), search=GridLineSearch())
 
 
-def adam(*, rate: float = 1e-3) -> AbstractOptimizer:
-    """Adam with the schedule of the ENGD paper.
+def adam(
+    *, rate: Positive = 1e-3, schedule: str = "drops", decay_steps: Count = 1000
+) -> AbstractOptimizer:
+    """Adam, by default with the schedule of the ENGD paper.
 
-    `rate` for 15,000 steps, then a tenth of it, and a tenth of that every 10,000 steps, not below
-    1e-7.
+    That is called "drops": `rate` for 15,000 steps, then a tenth of it, and a tenth of that every
+    10,000 steps, not below 1e-7; whatever `decay_steps`. The others are those of `schedules`.
     """
-
-    def schedule(count):
-        drops = jnp.maximum(0, jnp.ceil((count - 15_000) / 10_000))
-        return jnp.maximum(rate * 0.1**drops, 1e-7)
-
-    return OptaxOptimizer(optax.adam(schedule))
+    return OptaxOptimizer(optax.adam(rate_of(schedule, rate, decay_steps)))
 
 
-def lbfgs(*, memory: int = 10) -> AbstractOptimizer:
+def lbfgs(*, memory: Count = 10) -> AbstractOptimizer:
     """L-BFGS with the zoom line search, from Optax."""
     return OptaxOptimizer(optax.lbfgs(memory_size=memory), steps_per_call=10)
 
@@ -181,71 +196,120 @@ def bfgs_dense() -> AbstractOptimizer:
     return OptaxOptimizer(bfgs(), steps_per_call=10)
 
 
-def scipy_lm(*, evaluations: int = 50) -> AbstractOptimizer:
+def scipy_lm(*, evaluations: Count = 50) -> AbstractOptimizer:
     """MINPACK's Levenberg-Marquardt through SciPy, with this package's Jacobian."""
     return ScipyLevenbergMarquardt(evaluations=evaluations)
 
 
-_PRESETS: dict[str, Callable[..., AbstractOptimizer]] = {
-    "engd-tr": engd_tr,
-    "engd": engd,
-    "wngd": wngd,
-    "engd-w": engd_w,
-    "spring": spring,
-    "gd": gd,
-    "adam": adam,
-    "lbfgs": lbfgs,
-    "bfgs": bfgs_dense,
-    "scipy-lm": scipy_lm,
-    **minibatch_presets.PRESETS,
-}
+class Preset(NamedTuple):
+    """How an optimizer is made, what it cites, and whether its iterates may be averaged."""
+
+    make: Callable[..., AbstractOptimizer]
+    bibtex: tuple[str, ...] = ()
+    averaged: bool = False
 
 
-STOCHASTIC = {"adam", *minibatch_presets.PRESETS}
+PRESETS: dict[str, Preset] = {}
+
+
+def register(
+    name: str,
+    make: Callable[..., AbstractOptimizer],
+    *,
+    bibtex: tuple[str, ...] | str = (),
+    averaged: bool = False,
+) -> None:
+    """Give an optimizer a name: for `get`, for `train` and on the command line.
+
+    `make` is called with keyword settings; the first line of its docstring describes it, and its
+    annotations and defaults say what the settings may be. `bibtex` are the entries that `citation`
+    prints. With `averaged` the optimizer has the setting `average` (see `Averaged`). Raises
+    ValueError for a name that something else has.
+    """
+    if name in PRESETS and not is_again(PRESETS[name].make, make):
+        raise ValueError(f"the name {name!r} is taken by another optimizer: choose a new one.")
+    entries = (bibtex,) if isinstance(bibtex, str) else tuple(bibtex)
+    PRESETS[name] = Preset(make, entries, averaged)
+
+
+def _cited(*keys: str) -> tuple[str, ...]:
+    return tuple(ENTRIES[key] for key in keys)
+
+
+register("engd-tr", engd_tr, bibtex=_cited("engd", "radius", "geodesic", "lineax"))
+register("engd", engd, bibtex=_cited("engd", "lineax"))
+register("wngd", wngd, bibtex=_cited("state", "lineax"))
+register("engd-w", engd_w, bibtex=_cited("engd", "spring", "lineax"))
+register("spring", spring, bibtex=_cited("engd", "spring", "lineax"))
+register("gd", gd, bibtex=_cited("numerical"))
+register("adam", adam, bibtex=_cited("adam"), averaged=True)
+register("lbfgs", lbfgs, bibtex=_cited("lbfgs"))
+register("bfgs", bfgs_dense, bibtex=_cited("numerical"))
+register("scipy-lm", scipy_lm, bibtex=_cited("minpack"))
+for _name, (_make, _keys) in minibatch_presets.PRESETS.items():
+    register(_name, _make, bibtex=_cited(*_keys), averaged=True)
 
 
 def get(name: str, **settings: Any) -> AbstractOptimizer:
     """The optimizer called `name`, with its settings overridden.
 
-    Those of minibatches have the setting `average` beside their own: see `Averaged`. Raises
-    ValueError for an unknown name or setting, naming the known ones.
+    Those of minibatches have the setting `average` beside their own: see `Averaged`. Where
+    `metric` is a name, settings called "metric.floor" and the like are handed on to it. Raises
+    ValueError for an unknown name or setting, naming the known ones, and for a value that a setting
+    cannot have.
     """
-    if name not in _PRESETS:
-        msg = f"unknown optimizer {name!r}; known are {', '.join(_PRESETS)}."
-        raise ValueError(msg)
-    known = _keywords(name)
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        msg = (
-            f"optimizer {name!r} has no setting {', '.join(unknown)}; "
-            f"it has {', '.join(known) or 'none'}."
-        )
-        raise ValueError(msg)
-    settings = {key: _like(known[key], value) for key, value in settings.items()}
-    average = settings.pop("average", 0.0)
-    optimizer = _PRESETS[name](**settings)
+    preset = choose(name, PRESETS, "optimizer")
+    known = _keywords(preset)
+    settings = _with_metric(settings, known)
+    check_known(f"optimizer {name!r}", settings, known)
+    average = checked("average", settings.pop("average", 0.0), Fraction)
+    optimizer = preset.make(**checked_settings(f"optimizer {name!r}", preset.make, settings))
     return Averaged(optimizer, average) if average else optimizer
 
 
-def _like(default: Any, value: Any) -> Any:
-    """The value; a float where it is an integer and the default a float: time=5 is time=5.0."""
-    return float(value) if isinstance(default, float) and type(value) is int else value
+def split_metric(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of an optimizer, and those of its metric, which are called "metric.name"."""
+    own = {key: value for key, value in settings.items() if not key.startswith(PREFIX)}
+    rest = {key: value for key, value in settings.items() if key.startswith(PREFIX)}
+    return own, {key.removeprefix(PREFIX): value for key, value in rest.items()}
+
+
+def _with_metric(settings: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    own, given = split_metric(settings)
+    metric = own.get("metric", known.get("metric"))
+    if not given or metric is None:  # unknown settings are told with the others
+        return own if given == {} else settings
+    if not isinstance(metric, str):
+        msg = f"`{PREFIX}{next(iter(given))}` goes with the name of a metric, not with an object."
+        raise ValueError(msg)
+    return own | {"metric": metrics.get(metric, **given)}
+
+
+def name_of(optimizer: Any) -> str:
+    """What an optimizer is called in folders and tables: its class in lower case, with hyphens."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(optimizer).__name__).lower()
 
 
 def names() -> dict[str, str]:
     """Names of all optimizers, each with a line that says what it is."""
     return {
-        name: (preset.__doc__ or "").strip().splitlines()[0] for name, preset in _PRESETS.items()
+        name: ((preset.make.__doc__ or "").strip().splitlines() or ["Without a description."])[0]
+        for name, preset in PRESETS.items()
     }
 
 
 def settings(name: str) -> dict[str, Any]:
     """The settings of an optimizer and their defaults."""
-    get(name)
-    return _keywords(name)
+    return _keywords(choose(name, PRESETS, "optimizer"))
 
 
-def _keywords(name: str) -> dict[str, Any]:
-    parameters = inspect.signature(_PRESETS[name]).parameters
-    own = {key: parameter.default for key, parameter in parameters.items()}
-    return own | ({"average": 0.0} if name in STOCHASTIC else {})
+def citation(optimizer: str) -> str:
+    """BibTeX entries of the methods behind the optimizer of that name.
+
+    Raises ValueError for an unknown name.
+    """
+    return "\n\n".join(choose(optimizer, PRESETS, "optimizer").bibtex)
+
+
+def _keywords(preset: Preset) -> dict[str, Any]:
+    return settings_of(preset.make) | ({"average": 0.0} if preset.averaged else {})

@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from scipy.optimize import least_squares
 
 from .. import _tree
+from .._settings import Count
 from ..objectives import AbstractObjective
 from .base import GO_ON, NO_STEP_HELPS, AbstractOptimizer, Solves, StepInfo
 
@@ -22,11 +23,22 @@ class ScipyLevenbergMarquardt(AbstractOptimizer):
     parameters.
     """
 
-    evaluations: int = 50
+    evaluations: Count = 50
     jittable: ClassVar[bool] = False
 
+    def check(self, model: PyTree, objective: AbstractObjective) -> None:
+        super().check(model, objective)
+        if not getattr(objective, "is_least_squares", False):
+            msg = (
+                "SciPy's Levenberg-Marquardt (scipy-lm) minimizes sums of squared residuals, and"
+                f" {type(objective).__name__} is none (`is_least_squares` says so): take 'engd-tr'"
+                " or 'lbfgs'."
+            )
+            raise ValueError(msg)
+
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> None:
-        del model, objective, batch
+        del batch
+        self.check(model, objective)
 
     def step(
         self,
@@ -41,15 +53,14 @@ class ScipyLevenbergMarquardt(AbstractOptimizer):
         params, static = _tree.trainable(model)
         theta, unravel = ravel_pytree(params)
 
+        def there(q: np.ndarray) -> PyTree:
+            return eqx.combine(unravel(jnp.asarray(q, theta.dtype)), static)
+
         def residual(q: np.ndarray) -> np.ndarray:
-            return np.asarray(
-                _residual(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch)
-            )
+            return np.asarray(_residual(there(q), objective, batch), np.float64)
 
         def jacobian(q: np.ndarray) -> np.ndarray:
-            return np.asarray(
-                _jacobian(eqx.combine(unravel(jnp.asarray(q)), static), objective, batch)
-            )
+            return np.asarray(_jacobian(there(q), objective, batch), np.float64)
 
         start = residual(np.asarray(theta))
         if start.size < theta.size:

@@ -9,6 +9,7 @@ import lineax as lx
 from jaxtyping import PRNGKeyArray, PyTree
 
 from .. import _tree
+from .._settings import NonNegative
 from ..linalg import SPU, LeastSquaresSystem, solve
 from .directions import AbstractDirection
 from .forms import gradient_of
@@ -36,7 +37,7 @@ class Thermodynamic(AbstractDirection):
     """
 
     device: SPU
-    delay: float = eqx.field(static=True, default=0.0)
+    delay: NonNegative = eqx.field(static=True, default=0.0)
     carry: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
@@ -84,7 +85,7 @@ class RelativeNoise(AbstractDirection):
     """
 
     inner: AbstractDirection
-    level: float = 0.0
+    level: NonNegative = 0.0
 
     @property
     def matrix_free(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -9,6 +9,7 @@ import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
+from .._settings import Fraction
 from ..linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
 from ..metrics import AbstractMetric, EnergyMetric
 from ..objectives import AbstractObjective
@@ -62,10 +63,22 @@ class TrustRegion(AbstractOptimizer):
     form: Form = eqx.field(static=True, default="auto")
     grid: tuple[float, float, int] = eqx.field(static=True, default=(1e-3, 1e2, 10))
     acceleration: AbstractAcceleration = Chord()
-    acceptance: float = 0.1
+    acceptance: Fraction = 0.1
+
+    def __check_init__(self):
+        low, high, count = self.grid
+        if not 0 < low <= high < float("inf") or not count >= 1:
+            msg = f"`grid` is {self.grid}; give (smallest factor, largest factor, how many)."
+            raise ValueError(msg)
+        self._check_acceleration()
+
+    def check(self, model: PyTree, objective: AbstractObjective) -> None:
+        super().check(model, objective)
+        self.metric.check(objective, matrix_free=self.form == "matrix-free")
 
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> TrustRegionState:
-        del objective, batch
+        del batch
+        self.check(model, objective)
         dtype = scalar_type(model)
         infinite = jnp.asarray(jnp.inf, dtype)
         return TrustRegionState(jnp.zeros((), dtype), infinite, jnp.asarray(0, jnp.int32))
@@ -84,7 +97,6 @@ class TrustRegion(AbstractOptimizer):
         *,
         key: PRNGKeyArray,
     ) -> tuple[PyTree, TrustRegionState, StepInfo]:
-        self._check_acceleration()
         system = system_for(self.metric, objective, model, batch, form=self.form)
         right_hand_side = system.target if system.gradient is None else system.gradient
         before = objective.evaluate(model, batch)
@@ -127,7 +139,7 @@ class TrustRegion(AbstractOptimizer):
             step_length=_tree.norm(step),
             damping=jnp.where(accepted, dampings[best], damping),
             predicted=predicted[best],
-            actual=jnp.where(accepted, actual[best], 0 * loss),
+            actual=jnp.where(accepted, actual[best], jnp.zeros_like(loss)),
             accepted=accepted,
             stop=jnp.asarray(GO_ON, jnp.int32),
             solves=self._solves(objective, model, system, found),

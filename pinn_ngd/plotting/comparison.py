@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .._names import choose
 from . import style as look
 from .history import Record, column
 
@@ -47,8 +48,7 @@ def plot_comparison(
     evaluations a history is interpolated in the logarithms; after its end it keeps its last error,
     as the model does. Raises ValueError for another `x`, or where no history has an error.
     """
-    if x not in LABELS:
-        raise ValueError(f"`x` is {x!r}; it must be one of {', '.join(LABELS)}.")
+    choose(x, LABELS, "`x`")
     bands = {label: band(histories, x, y) for label, histories in runs.items()}
     shown = {label: b for label, b in bands.items() if b is not None}
     if not shown:

@@ -8,6 +8,8 @@ from .checks import check_problem as check_problem
 from .comparison import HEADINGS as HEADINGS
 from .comparison import as_markdown as as_markdown
 from .comparison import compare_optimizers as compare_optimizers
+from .comparison import effective_settings as effective_settings
+from .comparison import settings_lines as settings_lines
 from .comparison import split_label as split_label
 from .comparison import summarize as summarize
 from .comparison import table_cells as table_cells

@@ -1,6 +1,5 @@
 """Several optimizers on one problem, from several seeds, and a table and pictures of it."""
 
-import ast
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import optimizers, plotting
+from .._names import literal
 from ..problem import Problem
 from ..training import FolderError, read_history
+from ..training.accepted import optimizer_of
 from ..training.files import clean, read_json, safe_name, shown, to_json, write_text
 from ..training.lock import locked
 from .executables import forget_executables
@@ -26,7 +27,7 @@ def _silence(text: str) -> None:
 
 def compare_optimizers(
     problem: Problem,
-    names: Sequence[str],
+    names: Sequence[str | Any],
     *,
     seeds: Sequence[int],
     out: str | os.PathLike,
@@ -40,27 +41,29 @@ def compare_optimizers(
     """Run every optimizer from every seed and leave table and pictures in `out`.
 
     A name is that of an optimizer, with a metric as in "wngd:h1" or settings of its own as in
-    "tngd:time=5:damping=0.1"; `settings` go to every optimizer that has them. Writes `compare.json`
+    "tngd:time=5:damping=0.1"; `settings` go to every optimizer that has them, and so do the
+    problem's own where they belong to the training and not to a method (`optimizers.SHARED`: the
+    schedule and the average), so that all are compared alike. The effective settings are in the
+    table. An optimizer may also be an object, with all its settings. Writes `compare.json`
     and `compare.md`, anew after every run, so that what has been run is not lost, and in the end
     the error against seconds, steps and solves (`.png`, `.pdf`); each run lies in
     `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
     that an optimizer refuses (ValueError, such as SciPy's Levenberg-Marquardt with fewer rows than
     parameters) counts as failed. `tell` gets a line before and after every run.
     """
-    for name in names:
-        split_label(name)
+    chosen = _labelled(names)
     with locked(Path(out)):
         _check_comparison(Path(out), problem)
         clean(Path(out))
         return _compared(
-            problem, names, seeds, Path(out), settings=dict(settings or {}), tell=tell,
+            problem, chosen, seeds, Path(out), settings=dict(settings or {}), tell=tell,
             steps=steps, seconds=seconds, resume=resume, progress=progress,
         )  # fmt: skip
 
 
 def _compared(
     problem: Problem,
-    names: Sequence[str],
+    chosen: Mapping[str, Any],
     seeds: Sequence[int],
     out: Path,
     *,
@@ -68,19 +71,20 @@ def _compared(
     tell: Callable[[str], None],
     **arguments: Any,
 ) -> dict[str, Any]:
+    names = list(chosen)
     results: list[dict[str, Any]] = []
     total = len(names) * len(seeds)
     for number, (name, seed) in enumerate(((n, s) for n in names for s in seeds), start=1):
         tell(f"[{number}/{total}] {name}, seed {seed}")
         result = _one_of_many(
-            problem, name, settings, seed=seed, pictures=False,
+            problem, name, chosen[name], settings, seed=seed, pictures=False,
             out=out / f"{_folder_name(name)}-{seed}", **arguments,
         )  # fmt: skip
         results.append(result)
         forget_executables()
         error = _number(_error(result, problem.measure))
         tell(f"  {error} after {result['steps']} steps: {result['message']}")
-        summary = _write_comparison(problem, results, names, out)
+        summary = _write_comparison(problem, results, chosen, out, settings)
         if result["status"] == "interrupted":
             break
     _draw_comparison(summary, out, problem.measure)
@@ -106,16 +110,46 @@ def split_label(label: str) -> tuple[str, dict[str, Any]]:
     settings: dict[str, Any] = {}
     for part in parts:
         key, equals, value = part.partition("=")
-        settings |= {key: _literal(value)} if equals else {"metric": key}
+        settings |= {key: literal(value)} if equals else {"metric": key}
     optimizers.get(name, **settings)
     return name, settings
 
 
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def _labelled(names: Sequence[Any]) -> dict[str, Any]:
+    """A label for every optimizer: a name's own, or one made of an object's class."""
+    chosen: dict[str, Any] = {}
+    for given in names:
+        label = given if isinstance(given, str) else optimizers.name_of(optimizer_of(given))
+        if isinstance(given, str):
+            split_label(given)
+        known = sum(each == label or each.startswith(f"{label}-") for each in chosen)
+        chosen[f"{label}-{known + 1}" if known and not isinstance(given, str) else label] = given
+    return chosen
+
+
+def effective_settings(
+    problem: Problem, given: Any, common: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All settings that an optimizer has in a comparison; of an object, none are known apart."""
+    if not isinstance(given, str):
+        return {}
+    name, settings = split_label(given)
+    known = optimizers.settings(name)
+    own = dict(problem.optimizer_settings)
+    if name != problem.optimizer:
+        own = {key: value for key, value in own.items() if key in optimizers.SHARED}
+    shared = {key: value for key, value in {**own, **(common or {})}.items() if key in known}
+    return {**known, **shared, **settings}
+
+
+def _differing(problem: Problem, given: Any, common: Mapping[str, Any]) -> str:
+    """The settings that are not the defaults, in words."""
+    if not isinstance(given, str):
+        return "an object with its own"
+    known = optimizers.settings(split_label(given)[0])
+    found = effective_settings(problem, given, common)
+    changed = {key: value for key, value in found.items() if known.get(key, ...) != value}
+    return ", ".join(f"{key}={value}" for key, value in changed.items()) or "defaults"
 
 
 def _folder_name(label: str) -> str:
@@ -123,11 +157,12 @@ def _folder_name(label: str) -> str:
 
 
 def _one_of_many(
-    problem: Problem, label: str, common: Mapping[str, Any], **arguments: Any
+    problem: Problem, label: str, given: Any, common: Mapping[str, Any], **arguments: Any
 ) -> dict[str, Any]:
-    name, settings = split_label(label)
-    known = optimizers.settings(name)
-    settings = {key: value for key, value in common.items() if key in known} | settings
+    name, settings = given, None
+    if isinstance(given, str):
+        name, _ = split_label(given)
+        settings = effective_settings(problem, given, common)
     try:
         result = run_problem(problem, name, settings=settings, **arguments)
         return result | {"optimizer": label}
@@ -143,15 +178,24 @@ def _one_of_many(
 
 
 def _write_comparison(
-    problem: Problem, results: list[dict[str, Any]], names: Sequence[str], out: Path
+    problem: Problem,
+    results: list[dict[str, Any]],
+    chosen: Mapping[str, Any],
+    out: Path,
+    common: Mapping[str, Any],
 ) -> dict[str, Any]:
-    by_name = {name: [r for r in results if r["optimizer"] == name] for name in names}
+    by_name = {name: [r for r in results if r["optimizer"] == name] for name in chosen}
     rows = [summarize(name, found, problem.measure) for name, found in by_name.items()]
+    rows = [
+        row | {"settings": _differing(problem, chosen[row["optimizer"]], common)}
+        for row in rows
+        if row is not None
+    ]
     runs = [{**result, "folder": Path(result["folder"]).name} for result in results]
     summary = {
         "problem": problem.name,
         "metric": plotting.MEASURES.get(problem.measure, problem.measure),
-        "rows": [row for row in rows if row is not None],
+        "rows": rows,
         "runs": runs,
     }
     write_text(out / "compare.json", to_json(summary, indent=2) + "\n")
@@ -204,7 +248,15 @@ def as_markdown(summary: Mapping[str, Any]) -> str:
     lines = [f"{summary['problem']}: final {summary['metric']} over the seeds\n"]
     lines += [" | ".join(HEADINGS), " | ".join(["---"] + ["---:"] * (len(HEADINGS) - 1))]
     lines += [" | ".join(table_cells(row)) for row in summary["rows"]]
-    return "\n".join([lines[0], *(f"| {line} |" for line in lines[1:])]) + "\n"
+    table = [lines[0], *(f"| {line} |" for line in lines[1:])]
+    return "\n".join([*table, *(f"\n{line}" for line in settings_lines(summary))]) + "\n"
+
+
+def settings_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What every optimizer of a comparison was run with, where it is known."""
+    return [
+        f"{row['optimizer']}: {row['settings']}" for row in summary["rows"] if row.get("settings")
+    ]
 
 
 def _draw_comparison(summary: Mapping[str, Any], out: Path, metric: str) -> None:

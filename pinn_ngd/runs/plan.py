@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from .. import _tree, optimizers
 from ..problem import Problem
 from ..training import FolderError, RunFolder, read_config, read_result
+from ..training.accepted import budget_of, optimizer_of, seed_of
 from ..training.checkpoint import check_identity
 from ..training.environment import plain
 from ..training.files import safe_name, shown, to_json
@@ -49,41 +50,62 @@ class Plan:
 
 def planned(
     problem: Problem,
-    name: str | None,
+    given: Any,
     settings: Mapping[str, Any] | None,
     solver_name: str | None,
     seed: int,
-    steps: int | None,
-    seconds: float | None,
+    steps: int | float | None,
+    seconds: int | float | None,
     tolerance: float | None,
 ) -> Plan:
     """Resolve names, settings and budgets; raises ValueError for what there is not."""
-    name = problem.optimizer if name is None else name
-    own = problem.optimizer_settings if name == problem.optimizer else {}
-    chosen = {**own, **(settings or {})}
-    if solver_name is not None:
-        chosen["solver"] = solver_name
-    optimizer = optimizers.get(name, **with_state(name, chosen, problem))
+    given = problem.optimizer if given is None else given
+    seed = seed_of(seed)
+    name, optimizer, chosen = _chosen(problem, given, dict(settings or {}), solver_name)
     if steps is None and seconds is None:
         steps, seconds = problem.steps, problem.seconds
-    budget = Budget(steps, seconds)
+    budget = budget_of(steps, seconds)
     identity = {
         "problem": problem.name,
         "problem_settings": dict(problem.settings),
         "optimizer": name,
-        "optimizer_settings": {**optimizers.settings(name), **chosen},
+        "optimizer_settings": chosen,
         "seed": seed,
         "fixed_points": problem.fixed_points,
         "default_dtype": str(jnp.result_type(float)),
     }
-    budgets = {"steps": steps, "seconds": seconds, "tolerance": tolerance}
+    budgets = {"steps": budget.steps, "seconds": budget.seconds, "tolerance": tolerance}
     record = {**identity, **budgets, "resolved_optimizer": optimizer}
     identity["hash_of_the_problem_file"] = (
         None if problem.source is None else problem.source.meaning
     )
+    if not isinstance(given, str):  # its settings are its fields
+        identity["optimizer_settings"] = fingerprint(optimizer)
     identity = json.loads(to_json(plain(identity)))
     label = safe_name(f"{problem.name}-{name}-{seed}")
     return Plan(problem, optimizer, label, seed, budget, tolerance, record, identity)
+
+
+def _chosen(
+    problem: Problem, given: Any, settings: dict[str, Any], solver_name: str | None
+) -> tuple[str, Any, dict[str, Any]]:
+    """Name, optimizer and effective settings; an object has a name made of its class's."""
+    if not isinstance(given, str):
+        optimizer = optimizer_of(given)
+        if settings or solver_name is not None:
+            some = next(iter(settings), "solver_name")
+            msg = (
+                f"`{some}` goes with the name of an optimizer, and `optimizer` is an object: build"
+                " it with these settings instead."
+            )
+            raise ValueError(msg)
+        return optimizers.name_of(optimizer), optimizer, {}
+    own = problem.optimizer_settings if given == problem.optimizer else {}
+    chosen = {**own, **settings}
+    if solver_name is not None:
+        chosen["solver"] = solver_name
+    optimizer = optimizers.get(given, **with_state(given, chosen, problem))
+    return given, optimizer, {**optimizers.settings(given), **chosen}
 
 
 def described(plan: Plan, model: PyTree) -> dict[str, Any]:

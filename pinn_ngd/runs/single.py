@@ -11,6 +11,7 @@ import jax
 from jaxtyping import PyTree
 
 from .. import _tree
+from ..optimizers import AbstractOptimizer
 from ..problem import Problem
 from ..training import (
     AbstractCallback,
@@ -31,13 +32,13 @@ RUNS = Path("runs")
 
 def run_problem(
     problem: Problem,
-    optimizer: str | None = None,
+    optimizer: str | AbstractOptimizer | Any | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
     solver_name: str | None = None,
     seed: int = 0,
-    steps: int | None = None,
-    seconds: float | None = None,
+    steps: int | float | None = None,
+    seconds: int | float | None = None,
     tolerance: float | None = None,
     fixed_points: bool | None = None,
     out: str | os.PathLike | None = None,
@@ -48,8 +49,10 @@ def run_problem(
 ) -> dict[str, Any]:
     """Train `problem` and leave config, history, result, checkpoint and pictures in a folder.
 
-    `optimizer` is a registered name with `settings` over its own, `solver_name` one of
-    `linalg.solver_names()`; without them the problem's own are taken. The network is
+    `optimizer` is a registered name with `settings` over its own (those of its metric are called
+    "metric.floor" and the like), `solver_name` one of `linalg.solver_names()`; without them the
+    problem's own are taken. It may also be an optimizer or an Optax transformation, which brings
+    all its settings along. The network is
     `problem.model(jax.random.key(seed))`. Where neither `steps` nor `seconds` is given the
     problem's budgets hold; where one is given, only that one. The folder is
     `runs/<problem>-<optimizer>-<seed>` unless `out` names another.

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
 
 from .. import _tree
+from .result import Ending
+from .verdict import refused
 
 
 class Carry(eqx.Module):
@@ -57,6 +59,26 @@ def compiled_advance(stride: int, *args: Any) -> Callable:
     return functools.partial(compiled, stride)
 
 
+class CheckFailed(ValueError):
+    """What a compiled step refuses to compute, in a sentence."""
+
+
+@contextlib.contextmanager
+def refusals(step: int) -> Iterator[list[Ending]]:
+    """A list that holds the end of a run where its next step, after that many, is refused.
+
+    A check that fails in mid-run is the end of the run, and no reason to throw it away; one that
+    fails before the first step is raised.
+    """
+    endings: list[Ending] = []
+    try:
+        yield endings
+    except CheckFailed as error:
+        if step == 0:
+            raise
+        endings.append(refused(step + 1, str(error)))
+
+
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
     """Errors that a compiled step raised on purpose, as a ValueError of one line.
@@ -72,7 +94,7 @@ def plain_errors() -> Iterator[None]:
         found = re.search(r"(?:EquinoxRuntimeError|\nValueError): (.*)", str(error))
         if found is None:
             raise
-        raise ValueError(found[1]) from None
+        raise CheckFailed(found[1]) from None
     finally:
         log.disabled = before
 

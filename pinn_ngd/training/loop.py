@@ -1,7 +1,8 @@
 """The training loop: one for every optimizer."""
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import equinox as eqx
@@ -10,15 +11,17 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ..validation import Watch
-from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors
+from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_of
+from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .checkpoint import Checkpoint, Snapshot
 from .clock import Evaluate, EvaluationClock
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
 from .saver import Saver
-from .setup import batch_of, check_start, loss_of, stride_of, typed_key, warn_about_precision
+from .setup import batch_of, check_start, loss_of, stride_of, warn_about_precision
 from .signals import Signals, heard, patiently
+from .threads import blas_threads as limited_blas
 from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
 
 ROUNDING_TOLERANCE = 1e-13
@@ -30,19 +33,25 @@ def train(
     model: PyTree,
     optimizer: Any,
     *,
-    steps: int | None = None,
-    seconds: float | None = None,
-    key: PRNGKeyArray,
-    callbacks: Iterable[AbstractCallback] = (),
+    steps: int | float | None = None,
+    seconds: int | float | None = None,
+    key: PRNGKeyArray | int,
+    callbacks: Iterable[Any] | AbstractCallback | Callable = (),
     evaluate: Evaluate | None = None,
     evaluate_every: int | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | str | os.PathLike | None = None,
     resume: bool = False,
     stride: int | None = None,
     grow: bool = True,
     tolerance: float | None = None,
+    blas_threads: int | None = 1,
 ) -> TrainResult:
     """Minimize `objective` over the parameters of `model`, until a budget is used up.
+
+    `optimizer` is one of `pinn_ngd.optimizers`, its name, or an Optax transformation; `key` a key
+    or a seed; `callbacks` are callbacks or plain functions of (record) or (record, model), one or
+    several; `checkpoint` is a `Checkpoint` or its path. BLAS runs on `blas_threads` threads; one is
+    fastest at a few hundred rows or columns, None leaves it alone.
 
     One compiled call makes `stride` steps (the optimizer's own number by default) with one batch
     of points; where the objective resamples, every call gets a fresh batch, drawn outside
@@ -51,9 +60,9 @@ def train(
     run that was never cut; it uses the key of its checkpoint.
 
     **Budgets.** `steps` and `seconds` are totals, including what happened before a resumed
-    checkpoint. `seconds` counts drawing points and stepping, until the device is done. It
-    counts neither compilation (`compile_seconds` does, with the optimizer's `init`) nor
-    evaluation, callbacks and checkpoints. It is looked at between calls.
+    checkpoint. `seconds` counts drawing points and stepping, neither compilation (`compile_seconds`
+    does, with the optimizer's `init`) nor evaluation, callbacks and checkpoints. It is looked at
+    between calls.
 
     **Evaluation.** `evaluate(model)` returns a dict of floats that join the history. It is called
     after the first call, then so rarely that it costs about a tenth of the training time, or
@@ -61,30 +70,27 @@ def train(
 
     **Held-out points.** An objective with points is evaluated at other, finer ones after every
     call. With `grow` points are added as soon as the loss there no longer follows the training
-    loss: those of the objective are a start. The error is estimated (`pinn_ngd.validation`) in a
-    tenth of the time and at the end; a reliable estimate below `tolerance` (1e-13 by default) ends
-    the run.
+    loss: those of the objective are a start. The error is estimated in a tenth of the time and at
+    the end; a reliable estimate below `tolerance` (1e-13 by default) ends the run.
 
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
     the last finite model returned. Ctrl-C and SIGTERM (in the main thread) end the run after the
-    call in progress, a second one at once. Any other exception of the step, of `evaluate` or of a
-    callback is raised, after every callback was told.
+    call in progress, a second one at once. Other exceptions are raised when all callbacks know.
 
     Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
     (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
     FileNotFoundError and ValueError where the checkpoint cannot be read or belongs to another
     objective, network or optimizer; TypeError where a step changes the shapes of its state.
     """
-    budget = Budget(steps, seconds)
-    if resume and checkpoint is None:
-        raise ValueError("`resume` needs `checkpoint`: pass `checkpoint=Checkpoint(path)`.")
+    budget, optimizer, key = budget_of(steps, seconds), optimizer_of(optimizer), key_of(key)
+    checkpoint = checkpoint_of(checkpoint, resume)
     warn_about_precision(model, optimizer)
     loop = _Loop(objective, optimizer, budget, stride_of(optimizer, objective, stride))
-    loop.callbacks = tuple(callbacks)
+    loop.callbacks = callbacks_of(callbacks)
     loop.saver = Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=loop.stride)
     loop.evaluation = EvaluationClock(evaluate, evaluate_every)
     loop.watch_over(Watch(objective, grow=grow), tolerance)
-    with heard() as loop.signals:
+    with heard() as loop.signals, limited_blas(blas_threads):
         return loop.run(model, key, resume=resume)
 
 
@@ -144,7 +150,7 @@ class _Loop:
         self.compile_seconds += time.perf_counter() - begun
 
     def _set_key(self, key: PRNGKeyArray) -> None:
-        self.key = typed_key(key)
+        self.key = key
         self.batch_key, self.step_key = jax.random.split(self.key)
 
     def _draw(self, number: int) -> PyTree:
@@ -197,7 +203,11 @@ class _Loop:
     def _one_call(self) -> Ending | None:
         """One call: steps, evaluation, history, callbacks, checkpoint. Returns the end, if any."""
         self.ready = False
-        progress, infos = self._advance()
+        with refusals(self.step) as refused:
+            progress, infos = self._advance()
+        if refused:
+            self.ready = True
+            return refused[0]
         ending = self._ending(progress, infos)
         told = None
         if progress.count > 0:
@@ -328,20 +338,13 @@ class _Loop:
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(
-            model=self._answer(),
-            state=self.carry.state,
-            history=self.history,
-            status=ending.status,
-            message=ending.message,
-            steps=self.step,
-            seconds=self.seconds,
+            model=self._answer(), state=self.carry.state, history=self.history,
+            status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
             compile_seconds=self.compile_seconds,
             loss=self.loss,
             metrics=self.evaluation.latest | self.estimation.latest,
-            solves=self.solves,
-            estimate=self.watch.estimate,
-            held_out=self.watch.look,
-        )
+            solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
+        )  # fmt: skip
         for callback in self.started:
             callback.on_end(result)
         return result

@@ -81,12 +81,6 @@ def loss_of(objective: Any, model: PyTree, batch: PyTree) -> float:
     return float(value)
 
 
-def typed_key(key: PRNGKeyArray) -> PRNGKeyArray:
-    """A key as `jax.random.key` makes it; raw ones of `jax.random.PRNGKey` are wrapped."""
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return key if typed else jax.random.wrap_key_data(key)
-
-
 def batch_of(objective: Any, key: PRNGKeyArray, number: int) -> PyTree:
     """Batch `number` of the sequence that belongs to a key."""
     if hasattr(objective, "draw"):

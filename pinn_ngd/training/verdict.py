@@ -113,6 +113,11 @@ def has_stalled(ending: Ending | None) -> bool:
     return ending is not None and ending.status == "stalled"
 
 
+def refused(step: int, why: str) -> Ending:
+    """The end of a run of which a step failed a check of its own."""
+    return Ending("failed", f"step {step} is refused and the last model kept: {why}")
+
+
 def not_finite(step: int, loss: float) -> Ending:
     """The end of a run whose step gave a loss or parameters that are not finite."""
     what = "parameters that are" if math.isfinite(loss) else f"a loss ({loss}) that is"

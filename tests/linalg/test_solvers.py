@@ -134,7 +134,7 @@ def test_registry():
         assert isinstance(get_solver(name), lx.AbstractLinearSolver)
         assert description
         assert "\n" not in description
-    with pytest.raises(ValueError, match=r"`name` is 'lu'; choose one of 'spectral', .*'lsmr'"):
+    with pytest.raises(ValueError, match=r"unknown linear solver 'lu'; known are spectral, .*lsmr"):
         get_solver("lu")
 
 

@@ -178,7 +178,7 @@ def test_a_pointwise_state_has_the_rows_of_the_explicit_one():
 def test_state_metrics_train_a_network_on_a_pde(name):
     grid = Grid(Interval(0.0, 1.0), (24,))
     settings = {}
-    if name in metrics.DENSITIES:
+    if getattr(metrics.METRICS[name].kind, "needs_positive", False):
         settings["shift"] = 5.0
     if name == "wasserstein":
         settings["mass"] = "project"

@@ -73,7 +73,7 @@ def test_only_optimizers_of_minibatches_average():
     assert optimizers.settings("tngd")["average"] == 0.0
     with pytest.raises(ValueError, match="no setting average"):
         optimizers.get("engd-tr", average=0.9)
-    with pytest.raises(ValueError, match="`decay` of the average is 1"):
+    with pytest.raises(ValueError, match=r"`average` is 1\.0"):
         optimizers.get("sgd", average=1.0)
 
 

@@ -178,5 +178,5 @@ def test_grid_line_search_finds_the_best_halving():
 
 
 def test_momentum_on_an_energy_is_an_error():
-    with pytest.raises(ValueError, match="`momentum` needs a least-squares objective"):
+    with pytest.raises(ValueError, match="`momentum` needs a system with residuals"):
         run(NaturalGradient(momentum=0.5, damping=1e-3), network(3), ritz_1d(), 1)
