@@ -63,7 +63,7 @@ def full_qr(a: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.linalg.qr(a.T if len(a) < a.shape[1] else a)
 
 
-def svd_of_triangle(a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def svd_of_triangle(a: jax.Array) -> Any:
     return jnp.linalg.svd(triangle(a), full_matrices=False)
 
 
@@ -87,7 +87,7 @@ def median_ms(call: Any) -> float:
     return 1e3 * float(np.median(times))
 
 
-def algebra(device: jax.Device, rows: int, columns: int) -> Record:
+def algebra(device: Any, rows: int, columns: int) -> Record:
     """One line of the first table."""
     a = jax.random.normal(jax.random.key(0), (rows, columns)) * jnp.logspace(0, -6, columns)
     a = jax.device_put(a, device)
@@ -102,7 +102,7 @@ def algebra(device: jax.Device, rows: int, columns: int) -> Record:
     return found
 
 
-def training(device: jax.Device, name: str, steps: int) -> Record:
+def training(device: Any, name: str, steps: int) -> Record:
     """One line of the second table: a run without growth, estimates left to its end."""
     problem, key = pinn_ngd.load_problem(name), jax.random.key(0)
     with jax.default_device(device):
@@ -138,7 +138,7 @@ def show(record: Record, heading: bool) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def devices() -> list[jax.Device]:
+def devices() -> list[Any]:
     """The default accelerator, if any, and the CPU."""
     return list(dict.fromkeys([jax.devices()[0], jax.devices("cpu")[0]]))
 

@@ -85,5 +85,6 @@ def _finite(values: np.ndarray) -> bool:
 
 def scaled(weight: Any, factor: float) -> Any:
     """A weight of any kind, times a factor."""
-    factor = float(factor)
-    return (lambda x: factor * weight(x)) if callable(weight) else factor * weight
+    if callable(weight):
+        return lambda x: float(factor) * weight(x)
+    return float(factor) * weight

@@ -100,7 +100,7 @@ def callbacks_of(callbacks: Any) -> tuple[AbstractCallback, ...]:
 
 
 def checkpoint_of(checkpoint: Any, resume: bool = False) -> Checkpoint | None:
-    """A checkpoint, from its path too; ValueError for none where one is resumed, and other kinds."""
+    """A checkpoint, from its path too; ValueError for something else, and for none to resume."""
     if resume and checkpoint is None:
         raise ValueError("`resume` needs `checkpoint`: pass `checkpoint=Checkpoint(path)`.")
     if checkpoint is None or isinstance(checkpoint, Checkpoint):
