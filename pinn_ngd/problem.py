@@ -28,9 +28,11 @@ class Problem:
     the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
     `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
-    some, unless `fixed_points`. `settings` records the arguments that the problem file was called
-    with, `source` the file itself: `load_problem` adds both. `picture(model)` makes
-    the figure of a run where the model is no function of a point.
+    some, unless `fixed_points`. With `balance` the terms get weights under which all of them feel
+    the parameters alike (`objectives.balanced`), for problems in units of their own. `settings`
+    records the arguments that the problem file was called with, `source` the file itself:
+    `load_problem` adds both. `picture(model)` makes the figure of a run where the model is no
+    function of a point.
 
     A problem of data has no domain and no exact solution. Its `scores(model)` returns named
     numbers that join the history, the result and the pictures, such as those of
@@ -49,6 +51,7 @@ class Problem:
     seconds: float = 60.0
     steps: int | None = None
     fixed_points: bool = False
+    balance: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     picture: Callable[[Any], Any] | None = None
     scores: Callable[[Any], dict[str, float]] | None = None

@@ -65,6 +65,9 @@ Tolerance = Annotated[
 Fixed = Annotated[
     bool, typer.Option("--fixed-points", help="Add no points to those of the problem.")
 ]
+Balance = Annotated[
+    bool, typer.Option("--balance", help="Weigh the terms so that all count alike.")
+]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the results go.")]
 Single = Annotated[bool, typer.Option("--x32", help="Single precision instead of double.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds.")]
@@ -85,6 +88,7 @@ def solve(
     seconds: Seconds = None,
     tolerance: Tolerance = None,
     fixed_points: Fixed = False,
+    balance: Balance = False,
     out: Out = None,
     x32: Single = False,
     resume: Resume = False,
@@ -98,8 +102,8 @@ def solve(
         problem, settings = prepare(source, optimizer, solver, set_ or [], metric=metric)
         result = run_problem(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
-            seconds=seconds, tolerance=tolerance, fixed_points=fixed_points or None, out=out,
-            resume=resume, progress=True,
+            seconds=seconds, tolerance=tolerance, fixed_points=fixed_points or None,
+            balance=balance or None, out=out, resume=resume, progress=True,
         )  # fmt: skip
         console().print(summary_of(result))
     missed = tolerance is not None and result["status"] != "converged"

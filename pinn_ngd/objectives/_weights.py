@@ -85,6 +85,9 @@ def _finite(values: np.ndarray) -> bool:
 
 def scaled(weight: Any, factor: float) -> Any:
     """A weight of any kind, times a factor."""
-    if callable(weight):
-        return lambda x: float(factor) * weight(x)
-    return float(factor) * weight
+    factor = float(factor)
+
+    def at(x: Array) -> Any:
+        return factor * weight(x)
+
+    return at if callable(weight) else factor * weight

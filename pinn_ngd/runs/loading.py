@@ -56,7 +56,8 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
     settings = config["settings"]
     if problem is None:
         problem = _problem_of(config, paths)
-    problem = dataclasses.replace(problem, fixed_points=settings.get("fixed_points") is True)
+    said = {name: settings.get(name) is True for name in ("fixed_points", "balance")}
+    problem = dataclasses.replace(problem, **said)
     seed = settings.get("seed")
     if not isinstance(seed, int):
         raise FolderError(f"`{shown(paths.config_path)}` has no seed: give another folder.")

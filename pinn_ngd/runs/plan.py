@@ -72,6 +72,7 @@ def planned(
         "optimizer_settings": chosen,
         "seed": seed,
         "fixed_points": problem.fixed_points,
+        "balance": problem.balance,
         "default_dtype": str(jnp.result_type(float)),
     }
     budgets = {"steps": budget.steps, "seconds": budget.seconds, "tolerance": tolerance}

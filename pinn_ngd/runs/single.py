@@ -11,6 +11,7 @@ import jax
 from jaxtyping import PyTree
 
 from .. import _tree
+from ..objectives import AbstractObjective, ResidualObjective, balanced
 from ..optimizers import AbstractOptimizer
 from ..problem import Problem
 from ..training import (
@@ -41,6 +42,7 @@ def run_problem(
     seconds: int | float | None = None,
     tolerance: float | None = None,
     fixed_points: bool | None = None,
+    balance: bool | None = None,
     out: str | os.PathLike | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -58,7 +60,8 @@ def run_problem(
     `runs/<problem>-<optimizer>-<seed>` unless `out` names another.
 
     The run ends early where the estimated relative error is below `tolerance`. Points grow unless
-    `fixed_points` (by default the problem's own word) keeps those of the problem file.
+    `fixed_points` (by default the problem's own word) keeps those of the problem file, and the
+    weights of the terms are those of the file unless `balance`, likewise.
 
     With `resume` a run that was cut or got a larger budget goes on from its checkpoint, and one
     that ended under these very settings, or used more than this budget, is not repeated. Budgets
@@ -73,8 +76,8 @@ def run_problem(
     own code raises passes through, after `result.json` has been written with status "failed". A
     picture that cannot be drawn is a warning.
     """
-    if fixed_points is not None:
-        problem = dataclasses.replace(problem, fixed_points=fixed_points)
+    said = {"fixed_points": fixed_points, "balance": balance}
+    problem = dataclasses.replace(problem, **{k: v for k, v in said.items() if v is not None})
     plan = planned(problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance)
     folder = RunFolder(RUNS / plan.name if out is None else out)
     bars = (ProgressBar(),) if progress else ()
@@ -120,7 +123,7 @@ def _trained(
     evaluate = problem.evaluator() if problem.is_measured else None
     try:
         return train(
-            problem.objective,
+            _objective(problem, model),
             model,
             plan.optimizer,
             steps=plan.budget.steps,
@@ -139,6 +142,15 @@ def _trained(
             with contextlib.suppress(FolderError):  # what comes first tells more
                 folder.write_result(failed, **_description(plan, failed.model))
         raise
+
+
+def _objective(problem: Problem, model: PyTree) -> AbstractObjective:
+    if not problem.balance:
+        return problem.objective
+    if not isinstance(problem.objective, ResidualObjective):
+        kind = type(problem.objective).__name__
+        raise ValueError(f"`balance` weighs the terms of a ResidualObjective; this is a {kind}.")
+    return balanced(problem.objective, model)
 
 
 def _written(plan: Plan, folder: RunFolder, result: TrainResult, *, begun: bool) -> dict[str, Any]:
