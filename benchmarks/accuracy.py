@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py                              # all, ten seeds: about an hour
     python benchmarks/accuracy.py poisson-2d ritz-1d --seeds 3
+    python benchmarks/accuracy.py poisson-2d heat-1d --seconds 4   # what is reached by then
 
 Prints, for each problem, the median and worst *final* relative L2 error on held-out points, the
 same after the correction by the estimated error, the target, the training seconds (compilation not
@@ -53,12 +54,15 @@ def corrected(results: list[dict]) -> str:
     return f"{statistics.median(errors):.1e} ({max(errors):.1e})" if errors else ""
 
 
-def row(name: str, seeds: range) -> str:
+def row(name: str, seeds: range, seconds: float | None) -> str:
     """Train all seeds of one problem and format its line of the table."""
     results, early = [], []
     for seed in seeds:
-        folder = FOLDER / f"{name}-{seed}"
-        result = run_problem(load_problem(name), seed=seed, out=folder, resume=True, pictures=False)
+        place = FOLDER if seconds is None else FOLDER.with_name(f"results-{seconds:g}s")
+        folder = place / f"{name}-{seed}"
+        result = run_problem(
+            load_problem(name), seed=seed, seconds=seconds, out=folder, resume=True, pictures=False
+        )
         results.append(result)
         print(
             f"  {name} seed {seed}: {result['relative_l2']:.1e}, {result['seconds']:.1f} s",
@@ -89,10 +93,11 @@ def main() -> None:
     parser.add_argument("problems", nargs="*", default=list(TARGETS))
     parser.add_argument("--seeds", type=int, default=len(TABLE_SEEDS))
     parser.add_argument("--first", type=int, default=TABLE_SEEDS[0], help="the first seed")
+    parser.add_argument("--seconds", type=float, help="budget of a run, not the problem's own")
     arguments = parser.parse_args()
     with threadpool_limits(limits=1, user_api="blas"):
         seeds = range(arguments.first, arguments.first + arguments.seeds)
-        rows = [row(name, seeds) for name in arguments.problems]
+        rows = [row(name, seeds, arguments.seconds) for name in arguments.problems]
     print(
         "| problem | parameters | median | worst | corrected: median (worst) | target | seconds |"
         " early: median (worst) |"

@@ -3,6 +3,7 @@
 Each is a copy of the nearest shipped problem with another equation, on few points.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from pinn_ngd import (
     spatial_laplacian,
     time_derivative,
 )
-from pinn_ngd.models import MLP
+from pinn_ngd.models import MLP, Normalized
 
 Domain = Interval | Box | SpaceTime
 
@@ -160,6 +161,16 @@ def rod(points: int = 20) -> Problem:
     return with_network("rod in SI units", domain, terms, exact, hidden=(20, 20))
 
 
+def rod_normalized(points: int = 20) -> Problem:
+    """The rod with the cures that its warnings name: values of order one, terms of one size."""
+    start = rod(points)
+
+    def model(key):
+        return Normalized(start.model(key), values=(280.0, 320.0))
+
+    return dataclasses.replace(start, name="rod, normalized", model=model, balance=True)
+
+
 def helmholtz_line(k: float = 10.0, points: int = 40) -> Problem:
     """u'' + k^2 u = k^2 x with u = sin(k x) + x."""
 
@@ -193,6 +204,8 @@ SITUATIONS: dict[str, Callable[[], Problem]] = {
     "convection": convection,
     "two-frequencies": two_frequencies,
     "rod": rod,
+    "rod-normalized": rod_normalized,
+    "ritz-2": lambda: load_problem("ritz-1d", width=2),
     "helmholtz-10": helmholtz_line,
     "helmholtz-4pi": helmholtz_square,
 }

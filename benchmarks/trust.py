@@ -31,6 +31,7 @@ from threadpoolctl import threadpool_limits
 
 import pinn_ngd
 from pinn_ngd import Problem, load_problem
+from pinn_ngd.objectives import balanced
 from pinn_ngd.training import AbstractCallback, TrainResult
 from pinn_ngd.validation.estimate import RELIABLE
 
@@ -72,9 +73,10 @@ def run(name: str, seed: int, options: argparse.Namespace) -> Record:
     seconds = problem.seconds if options.seconds is None else options.seconds
     grow = not options.fixed_points and (options.grow or not problem.fixed_points)
     key, moments = jax.random.key(seed), Moments()
+    model = problem.model(key)
     result = pinn_ngd.train(
-        problem.objective,
-        problem.model(key),
+        balanced(problem.objective, model) if problem.balance else problem.objective,
+        model,
         pinn_ngd.optimizers.get("engd-tr"),
         seconds=min(seconds, options.at_most),
         key=jax.random.fold_in(key, 1),
