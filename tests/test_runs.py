@@ -123,18 +123,30 @@ def test_interrupted_and_resumed_is_the_same_run(problem, tmp_path):
     assert [line["step"] for line in read_history(tmp_path / "cut")] == [50, 100, 150]
 
 
-def test_a_run_that_raises_leaves_its_result(tmp_path):
+def test_a_residual_that_raises_is_found_before_the_folder_is_touched(tmp_path):
     broken = _problem(residual=lambda u, x: u(x) + undefined)
     with pytest.raises(NameError, match="undefined"):
         run_problem(broken, steps=10, out=tmp_path / "broken")
+    assert not (tmp_path / "broken" / "config.json").exists()
+
+
+def test_a_run_that_raises_leaves_its_result(tmp_path, problem):
+    class Broken(AbstractCallback):
+        def on_step(self, *_):
+            raise NameError("undefined")
+
+    with pytest.raises(NameError, match="undefined"):
+        run_problem(problem, steps=10, out=tmp_path / "broken", callbacks=[Broken()])
     result = json.loads((tmp_path / "broken" / "result.json").read_text())
     assert result["status"] == "failed"
     assert "NameError" in result["message"]
 
 
 def test_a_run_that_is_not_finite_fails_with_files(tmp_path):
-    broken = _problem(residual=lambda u, x: jnp.log(-x[0]) * u(x))
-    result = run_problem(broken, steps=10, out=tmp_path / "nan", pictures=False)
+    fragile = _problem(residual=lambda u, x: jnp.log(u(x) + 5.0))  # no number where u < -5
+    result = run_problem(
+        fragile, "adam", settings={"rate": 1e3}, steps=10, out=tmp_path / "nan", pictures=False
+    )
     assert result["status"] == "failed"
     assert np.isfinite(result["relative_l2"])
     assert (tmp_path / "nan" / "history.jsonl").is_file()
