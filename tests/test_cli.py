@@ -217,9 +217,9 @@ def test_a_fault_of_ours_keeps_its_traceback(file, monkeypatch):
 
 def test_failed_training_exits_with_1(tmp_path):
     fragile = _changed(tmp_path, "laplacian(u)(x)", "jnp.log(u(x) + 5.0)")
-    huge = ("--optimizer", "adam", "--set", "rate=1e3")
+    huge = ("--optimizer", "adam", "--set", "optimizer.rate=1e3")
     result = _run("solve", fragile, *huge, "--steps", 5, "--out", tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 1, result.stderr
     assert "not finite" in result.stdout
     assert (tmp_path / "out" / "solution.png").is_file()
 
