@@ -31,7 +31,6 @@ from threadpoolctl import threadpool_limits
 
 import pinn_ngd
 from pinn_ngd import Problem, load_problem
-from pinn_ngd.objectives import balanced
 from pinn_ngd.training import AbstractCallback, TrainResult
 from pinn_ngd.validation.estimate import RELIABLE
 
@@ -75,7 +74,7 @@ def run(name: str, seed: int, options: argparse.Namespace) -> Record:
     key, moments = jax.random.key(seed), Moments()
     model = problem.model(key)
     result = pinn_ngd.train(
-        balanced(problem.objective, model) if problem.balance else problem.objective,
+        problem.objective_at(model),
         model,
         pinn_ngd.optimizers.get("engd-tr"),
         seconds=min(seconds, options.at_most),

@@ -11,7 +11,7 @@ from . import _tree
 from .domains import Box, Interval, SpaceTime
 from .evaluation import evaluator
 from .host_function import HostFunction, traceable
-from .objectives import AbstractObjective, explained
+from .objectives import AbstractObjective, ResidualObjective, balanced, explained
 from .problem_file import ProblemFile, ProblemSource
 from .problem_file import list_problems as list_problems
 from .problem_file import problems_folder as problems_folder
@@ -67,6 +67,20 @@ class Problem:
             with explained(f"`exact` of the problem '{self.name}'", point.shape):
                 exact = traceable(self.exact, point)
             object.__setattr__(self, "exact", exact)
+
+    def objective_at(self, model: Any) -> AbstractObjective:
+        """The objective that a run from `model` minimizes: with balanced terms where it says so.
+
+        Raises ValueError where there are no terms to balance.
+        """
+        if not self.balance:
+            return self.objective
+        if not isinstance(self.objective, ResidualObjective):
+            kind = type(self.objective).__name__
+            raise ValueError(
+                f"`balance` weighs the terms of a ResidualObjective; this is a {kind}."
+            )
+        return balanced(self.objective, model)
 
     @property
     def measure(self) -> str:

@@ -1,5 +1,6 @@
 """Problem files: the shipped ones, the user's own, and what goes wrong with them."""
 
+import dataclasses
 import textwrap
 
 import jax
@@ -155,3 +156,13 @@ def test_a_solution_written_with_numpy_has_an_error_in_l2_alone(key):
         assert errors == {"relative_l2": pytest.approx(0.5)}
     values = jax.vmap(problem.exact)(points.points)  # pyright: ignore
     np.testing.assert_array_equal(values, points.points[:, 0])
+
+
+def test_a_balanced_problem_weighs_terms_and_nothing_else():
+    problem = dataclasses.replace(pinn_ngd.load_problem("heat-1d-icml23"), balance=True)
+    model = problem.model(jax.random.key(0))
+    weights = [term.weight for term in problem.objective_at(model).terms]
+    assert max(weights) > min(weights) > 0
+    energy = dataclasses.replace(pinn_ngd.load_problem("ritz-1d"), balance=True)
+    with pytest.raises(ValueError, match="`balance` weighs the terms of a ResidualObjective"):
+        energy.objective_at(energy.model(jax.random.key(0)))

@@ -1,6 +1,6 @@
 """Initial weights and biases of a multilayer perceptron.
 
-An initialization maps (key, sizes, scale, dtype) to one pair (weight (out, in), bias
+An initialization maps (key, sizes, domain, scale, dtype) to one pair (weight (out, in), bias
 (out,)) a layer. For networks trained to the last digits the first layer matters by orders of
 magnitude: tanh units are ridges, and a point of the domain far from every ridge sees an affine
 function only.
@@ -14,25 +14,37 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..domains import Domain
+
 Layers: TypeAlias = list[tuple[Float[Array, "out in"], Float[Array, " out"]]]
-Initialization: TypeAlias = Callable[[PRNGKeyArray, Sequence[int], float, Any], Layers]
+Initialization: TypeAlias = Callable[[PRNGKeyArray, Sequence[int], Domain, float, Any], Layers]
 
 
-def ridge(key: PRNGKeyArray, sizes: Sequence[int], scale: float, dtype: Any) -> Layers:
-    """Ridges spread over the unit box; `scale` is the deviation of a ridge's slope.
+def ridge(
+    key: PRNGKeyArray, sizes: Sequence[int], domain: Domain, scale: float, dtype: Any
+) -> Layers:
+    """Ridges spread over the domain; `scale` is the deviation of a ridge's slope across a side.
 
-    First layer: W_ij ~ N(0, scale^2) and b_i = -W_i . c_i with centers c_i uniform in the unit box,
-    so that unit i is activation(W_i . (x - c_i)). Later layers: W ~ N(0, 1 / fan_in), b = 0.
+    First layer: W_ij ~ N(0, (scale / (upper_j - lower_j))^2) and b_i = -W_i . c_i with centers
+    c_i uniform in the domain, so that unit i is activation(W_i . (x - c_i)). Later layers: W ~
+    N(0, 1 / fan_in), b = 0.
     """
     first, centers, later = jax.random.split(key, 3)
+    lower, extents = (jnp.asarray(v, dtype=dtype) for v in (domain.lower, domain.extents))
     shape = (sizes[1], sizes[0])
-    weight = jnp.asarray(scale, dtype=dtype) * jax.random.normal(first, shape, dtype)
-    center = jax.random.uniform(centers, shape, dtype)
+    weight = jnp.asarray(scale, dtype=dtype) * jax.random.normal(first, shape, dtype) / extents
+    center = lower + extents * jax.random.uniform(centers, shape, dtype)
     rest = _scaled_normal(later, sizes[1:], lambda fan_in, _: fan_in**-0.5, dtype)
     return [(weight, -jnp.sum(weight * center, axis=1)), *rest]
 
 
-def normal(key: PRNGKeyArray, sizes: Sequence[int], scale: float, dtype: Any) -> Layers:
+def normal(
+    key: PRNGKeyArray,
+    sizes: Sequence[int],
+    domain: Domain,  # noqa: ARG001
+    scale: float,
+    dtype: Any,
+) -> Layers:
     """Every weight and bias ~ N(0, scale^2), as Müller and Zeinhofer (ICML 2023) with scale 0.1."""
     weights, biases = jax.random.split(key)
     layers = _scaled_normal(weights, sizes, lambda _in, _out: scale, dtype)
@@ -44,7 +56,13 @@ def normal(key: PRNGKeyArray, sizes: Sequence[int], scale: float, dtype: Any) ->
     ]
 
 
-def glorot(key: PRNGKeyArray, sizes: Sequence[int], scale: float, dtype: Any) -> Layers:
+def glorot(
+    key: PRNGKeyArray,
+    sizes: Sequence[int],
+    domain: Domain,  # noqa: ARG001
+    scale: float,
+    dtype: Any,
+) -> Layers:
     """W ~ N(0, scale^2 2 / (fan_in + fan_out)), b = 0 (Glorot and Bengio 2010), usual for PINNs."""
 
     def deviation(fan_in: int, fan_out: int) -> float:

@@ -33,8 +33,9 @@ class Linear(eqx.Module):
 class MLP(eqx.Module):
     """u(x) = A_L s(A_{L-1} ... s(A_1 x)), with affine maps A_l and the smooth activation s.
 
-    With `init="ridge"` the first layer sees (x - lower) / extents, the place in the domain in units
-    of its sides. Called with x (sizes[0],); returns () if the last size is 1, else (sizes[-1],).
+    With `init="ridge"` and a `domain` whose coordinates are far from order one (sides below 0.1 or
+    above 10, or more than 10 from zero) the first layer sees (x - lower) / extents. Called with
+    x (sizes[0],); returns () if the last size is 1, else (sizes[-1],).
     """
 
     inputs: UnitBox | None
@@ -71,9 +72,10 @@ class MLP(eqx.Module):
         domain = _checked_domain(domain, sizes[0])
         scale = default_scale if scale is None else scale
         dtype = jnp.result_type(float) if dtype is None else dtype
-        self.layers = tuple(Linear(*layer) for layer in initialize(key, sizes, scale, dtype))
         inputs = UnitBox(domain)
-        self.inputs = None if init != "ridge" or inputs.is_identity else inputs
+        self.inputs = None if init != "ridge" or inputs.is_of_order_one else inputs
+        seen = domain if self.inputs is None else _unit_box(sizes[0])
+        self.layers = tuple(Linear(*layer) for layer in initialize(key, sizes, seen, scale, dtype))
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
         x = x if self.inputs is None else self.inputs(x)
@@ -101,8 +103,12 @@ def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
+def _unit_box(dimension: int) -> Box:
+    return Box((0.0,) * dimension, (1.0,) * dimension)
+
+
 def _checked_domain(domain: Domain | None, dimension: int) -> Domain:
-    domain = Box((0.0,) * dimension, (1.0,) * dimension) if domain is None else domain
+    domain = _unit_box(dimension) if domain is None else domain
     if domain.dimension != dimension:
         raise ValueError(
             f"`domain` has dimension {domain.dimension}, but `sizes` starts with {dimension}. "

@@ -10,6 +10,8 @@ from jaxtyping import Array, Float
 
 from ..domains import Domain
 
+FAR = 10.0
+
 
 class UnitBox(eqx.Module):
     """x -> (x - lower) / extents, which maps a domain into the unit box. Nothing to train."""
@@ -22,9 +24,10 @@ class UnitBox(eqx.Module):
         self.extents = tuple(float(x) for x in domain.extents)
 
     @property
-    def is_identity(self) -> bool:
-        """Whether the domain is the unit box itself."""
-        return all(x == 0 for x in self.lower) and all(x == 1 for x in self.extents)
+    def is_of_order_one(self) -> bool:
+        """Whether a network may take the coordinates as they are: sides and places near one."""
+        near = all(abs(x) <= FAR for x in self.lower)
+        return near and all(1 / FAR <= x <= FAR for x in self.extents)
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
         return (x - jnp.asarray(self.lower, x.dtype)) / jnp.asarray(self.extents, x.dtype)
@@ -38,7 +41,7 @@ class Normalized(eqx.Module):
     unit box instead of `domain` and has to return numbers between -1 and 1 for values in the range
     `values`, such as (280.0, 320.0), or a pair for every component, ((0.0, 1.0), (-5.0, 5.0)). Both
     are only a matter of scale and need not be exact. Nothing here is trained. A `models.MLP` that
-    was given its domain has normalized its inputs already.
+    was given such a domain has normalized its inputs already.
 
     Raises ValueError for a range without width.
     """

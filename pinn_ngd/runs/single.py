@@ -11,7 +11,6 @@ import jax
 from jaxtyping import PyTree
 
 from .. import _tree
-from ..objectives import AbstractObjective, ResidualObjective, balanced
 from ..optimizers import AbstractOptimizer
 from ..problem import Problem
 from ..training import (
@@ -123,7 +122,7 @@ def _trained(
     evaluate = problem.evaluator() if problem.is_measured else None
     try:
         return train(
-            _objective(problem, model),
+            problem.objective_at(model),
             model,
             plan.optimizer,
             steps=plan.budget.steps,
@@ -142,15 +141,6 @@ def _trained(
             with contextlib.suppress(FolderError):  # what comes first tells more
                 folder.write_result(failed, **_description(plan, failed.model))
         raise
-
-
-def _objective(problem: Problem, model: PyTree) -> AbstractObjective:
-    if not problem.balance:
-        return problem.objective
-    if not isinstance(problem.objective, ResidualObjective):
-        kind = type(problem.objective).__name__
-        raise ValueError(f"`balance` weighs the terms of a ResidualObjective; this is a {kind}.")
-    return balanced(problem.objective, model)
 
 
 def _written(plan: Plan, folder: RunFolder, result: TrainResult, *, begun: bool) -> dict[str, Any]:
