@@ -95,6 +95,7 @@ def test_solve_says_how_wrong_it_is(solved):
     assert np.isfinite(written["corrected_relative_l2"])
 
 
+@pytest.mark.slow
 def test_a_tolerance_is_the_exit_code(tmp_path):
     ends = ", Residual(lambda u, x: u(x), GaussLegendre(domain.boundary(), 1), 100.0, 'ends')"
     term = "Residual(residual, GaussLegendre(domain, 6))"
@@ -323,6 +324,7 @@ def tiny_gallery(file, monkeypatch, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_figures_leave_their_command_beside_them(tiny_gallery):
     (tiny_gallery / "README.md").write_text(
         f"a\n{gallery.results.BEGIN}\nold\n{gallery.results.END}\nb\n"

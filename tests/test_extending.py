@@ -11,6 +11,7 @@ PAGE = pathlib.Path(__file__).parents[1] / "docs" / "extending.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_every_example_trains_and_gives_a_name(registries):
     del registries
     scope: dict = {}

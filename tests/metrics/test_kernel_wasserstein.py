@@ -52,6 +52,7 @@ def test_the_restricted_maximum_lies_below_the_metric():
     assert np.linalg.eigvalsh(few)[0] > 0
 
 
+@pytest.mark.slow
 def test_steps_do_not_depend_on_the_parametrization():
     mix = jnp.asarray([[2.0, 0.3], [-0.5, 0.7]])
 

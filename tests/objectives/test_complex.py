@@ -145,6 +145,7 @@ def test_a_step_is_that_of_two_real_problems(name, settings):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_complex_problem_trains_to_a_small_error_that_is_estimated():
     model = Pair(network(width=12))
     result = train(helmholtz(14), model, optimizers.get("engd-tr"), steps=60, key=jax.random.key(1))

@@ -122,6 +122,7 @@ def test_twenty_gaussians_are_found_by_gauss_newton():
     assert problem.evaluator()(result.model)["relative_l2"] < 1e-10
 
 
+@pytest.mark.slow
 def test_the_box_is_a_wall_for_central_differences_only():
     """Mass that would have to leave makes the metric huge, unless the box is large enough."""
     problem = load_problem("gaussian-mixture", free="mean")

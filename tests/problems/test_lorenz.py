@@ -63,6 +63,7 @@ def test_the_authors_numbers():
         np.testing.assert_allclose(found, expected, rtol=rtol)
 
 
+@pytest.mark.slow
 def test_products_and_the_stored_jacobian_give_one_direction():
     problem = load_problem("lorenz-63")
     model = problem.model(jax.random.key(0))

@@ -39,6 +39,7 @@ def test_worth_is_the_share_of_the_best_reduction(damping):
     assert worth(ROWS, GRADIENT, damping, GRADIENT) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_finer_arrays_and_more_damping_are_worth_more():
     problem = load_problem("classify-digits", width=6, batch_size=16)
     dampings = [1e-2, 1.0, 100.0]

@@ -65,6 +65,7 @@ def test_a_critical_point_of_a_network_that_is_too_small_is_known_to_be_wrong(cr
     assert relative_l2(estimate.corrected, exact, POINTS) < 0.01 * true[0]
 
 
+@pytest.mark.slow
 def test_errors_that_training_has_left_are_estimated():
     result = trained(6, steps=12)
     true = relative_l2(result.model, exact, POINTS)
