@@ -11,6 +11,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
@@ -50,7 +51,7 @@ def energy_error(
     prepared, damping = _prepared(full)
     steps = prepared.solve(damping=damping).value
     error = TangentSum(groups, steps.steps)
-    if _rank(prepared) <= _tree.size(model):
+    if not _spans_more(full, _tree.size(model)):
         return error, math.inf
     promised = _reduction(full, steps)
     noise = _tree.subtract(_gradient(made, _rounded(model), groups), full.gradient)
@@ -85,9 +86,13 @@ def _prepared(system: LeastSquaresSystem) -> tuple[Prepared, float]:
     return prepared, DAMPING * float(prepared.state.factor.singular_values[0]) ** 2
 
 
-def _rank(prepared: Prepared) -> int:
-    values = prepared.state.factor.singular_values
-    return int(jnp.sum(values > INDEPENDENT * values[0]))
+def _spans_more(system: LeastSquaresSystem, count: int) -> bool:
+    """Whether all columns have a larger rank than the first ones, those of the model itself."""
+    assert isinstance(system.operator, JacobianRows)
+    matrix = np.asarray(system.operator.matrix)
+    whole, own = (np.linalg.svd(m, compute_uv=False) for m in (matrix, matrix[:, :count]))
+    least = INDEPENDENT * whole[0]
+    return bool(np.sum(whole > least) > np.sum(own > least))
 
 
 def _first(system: LeastSquaresSystem, count: int) -> LeastSquaresSystem:
