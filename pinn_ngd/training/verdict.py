@@ -11,6 +11,7 @@ CUT = ("failed", "interrupted")
 INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results so far are kept")
 OVERFITTED_GAP = 100.0
 ENERGY_GAP = 1e-3  # of the energy
+ENERGY_ERROR = 1.5e-8  # the root of the rounding error: an energy is quadratic in the error
 SOLVED = 1e-6  # of the held-out loss at the start: below, a gap between small losses is harmless
 
 
@@ -71,6 +72,9 @@ def _at_rest(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> 
     if rounding.of_residuals and watch.is_negligible:
         message = f"converged: the residual is smaller than at the start by 1e10 ({ending.message})"
         return Ending("converged", message)
+    if not rounding.of_residuals and _is_sharp(watch.estimate):
+        message = f"converged: no energy tells its minimizer more sharply ({ending.message})"
+        return Ending("converged", message)
     size, slope = f"{last['loss']:.2e}", f"{last['gradient_norm']:.1e}"
     return Ending(
         "stalled",
@@ -78,6 +82,11 @@ def _at_rest(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> 
         "data; an equation needs a larger network, a smoother activation or another seed "
         f"({ending.message})",
     )
+
+
+def _is_sharp(estimate: Any) -> bool:
+    """Whether an error is as small as an energy can show."""
+    return estimate is not None and estimate.reliable and estimate.relative_l2 <= ENERGY_ERROR
 
 
 def _overfitted(last: Record) -> str:

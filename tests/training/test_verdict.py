@@ -105,6 +105,14 @@ def test_an_optimizer_at_rest_with_a_negligible_residual_has_converged():
     assert status("stalled", line(1e-18, 1e-16), watch) == "stalled"
 
 
+@pytest.mark.parametrize(("error", "expected"), [(1e-9, "converged"), (1e-3, "stalled")])
+def test_an_energy_at_rest_has_converged_where_it_can_tell_no_more(error, expected):
+    watch, record = watched(unexplained=0.0, error=error), line(-5.0, -5.0, predicted=1e-3)
+    assert status("stalled", record, watch, (1e-16, False)) == expected
+    doubtful = watched(unexplained=0.3, error=error)
+    assert status("stalled", record, doubtful, (1e-16, False)) == "stalled"
+
+
 def test_messages_tell_the_cause_and_the_cure():
     def message(given, record, **settings):
         return verdict(Ending(given, "why"), record, watched(**settings), Rounding(0, True)).message
