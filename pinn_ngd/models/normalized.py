@@ -6,11 +6,11 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from ..domains import Domain
 
-FAR = 10.0
+FAR = 10.0  # times one: what lies beyond is not of order one
 
 
 class UnitBox(eqx.Module):
@@ -73,7 +73,7 @@ class Normalized(eqx.Module):
         self.center = _plain(ends.mean(axis=-1).tolist())
         self.half_width = _plain((0.5 * np.diff(ends)[..., 0]).tolist())
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+    def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         y = self.net(x if self.inputs is None else self.inputs(x))
         return jnp.asarray(self.center, y.dtype) + jnp.asarray(self.half_width, y.dtype) * y
 

@@ -4,6 +4,7 @@ from .balance import balanced as balanced
 from .balance import term_sizes as term_sizes
 from .base import AbstractObjective as AbstractObjective
 from .base import Evaluation as Evaluation
+from .base import distinct_names as distinct_names
 from .batches import AbstractBatches as AbstractBatches
 from .batches import Batch as Batch
 from .batches import Generated as Generated

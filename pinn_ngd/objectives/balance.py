@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
 from ._weights import scaled
+from .base import distinct_names
 from .residual import ResidualObjective
 
 PROBES = 8
@@ -21,7 +22,8 @@ def term_sizes(objective: ResidualObjective, model: PyTree) -> dict[str, float]:
     """
     batch = objective.batch(jax.random.key(0))
     sizes = np.asarray(_sizes(objective, model, batch))
-    return {name: float(x) for name, x in zip(objective.term_names, sizes, strict=True)}
+    names = distinct_names(objective.term_names)
+    return {name: float(x) for name, x in zip(names, sizes, strict=True)}
 
 
 def balanced(objective: ResidualObjective, model: PyTree) -> ResidualObjective:

@@ -106,3 +106,11 @@ def with_gradient(loss: Callable[[PyTree], Scalar], model: PyTree) -> Evaluation
         return real_scalar(loss(eqx.combine(q, static)), "the functional of the objective")
 
     return Evaluation(*jax.value_and_grad(of_parameters)(params))
+
+
+def distinct_names(names: tuple[str, ...]) -> list[str]:
+    """The names, numbered where two terms are called the same."""
+    return [
+        name if names.count(name) == 1 else f"{name} {names[:i].count(name) + 1}"
+        for i, name in enumerate(names)
+    ]

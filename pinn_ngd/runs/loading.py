@@ -83,7 +83,7 @@ def _problem_of(config: Mapping[str, Any], paths: RunFolder) -> Problem:
 
 def _warn_of_another(problem: Problem, start: PyTree, paths: RunFolder) -> None:
     there = read_identity(paths.checkpoint_path)
-    here = json.loads(to_json(identity_of(problem.objective, start, None)))
+    here = json.loads(to_json(identity_of(problem.objective_at(start), start, None)))
     there, here = ({name: parts.get(name) for name in PARTS} for parts in (there, here))
     difference = first_difference(there, here)
     if difference is not None:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from ..objectives import AbstractObjective
+from ..objectives import AbstractObjective, distinct_names
 from ..quadrature import Quadrature
 from .chunks import chunks
 
@@ -93,14 +93,6 @@ def masses_of(
 def can_hold_out(objective: AbstractObjective) -> bool:
     """Whether a rule of the objective knows of points that training does not use."""
     return any(rule.held_out() is not None for rule in objective.rules)
-
-
-def distinct_names(names: tuple[str, ...]) -> list[str]:
-    """The names, numbered where two terms are called the same."""
-    return [
-        name if names.count(name) == 1 else f"{name} {names[:i].count(name) + 1}"
-        for i, name in enumerate(names)
-    ]
 
 
 @eqx.filter_jit

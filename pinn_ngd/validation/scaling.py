@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ..objectives import AbstractObjective, ResidualObjective, term_sizes
 from ..quadrature import Quadrature
+from .estimate import is_pointwise
 
 SMALLEST_TERM = 1e-6  # of the largest; healthy problems have 1e-4 and more
 SUSPECT = 1e-5  # of the largest term's loss: below, the sizes of terms are looked at
@@ -29,8 +30,10 @@ def scaling_remarks(
     remarks = []
     if isinstance(objective, ResidualObjective) and min(losses) < SUSPECT * max(losses):
         remarks += _of_terms(term_sizes(objective, model))
-    if batch and all(isinstance(part, Quadrature) for part in batch) and callable(model):
-        remarks += _of_inputs(model, max(batch, key=lambda part: part.points.shape[0]).points)
+    if batch and all(isinstance(part, Quadrature) for part in batch):
+        largest = max(batch, key=lambda part: part.points.shape[0])
+        if is_pointwise(model, largest):
+            remarks += _of_inputs(model, largest.points)
     return remarks
 
 
