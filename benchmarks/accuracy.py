@@ -54,6 +54,14 @@ def corrected(results: list[dict]) -> str:
     return f"{statistics.median(errors):.1e} ({max(errors):.1e})" if errors else ""
 
 
+def ratios(results: list[dict]) -> str:
+    """Least and largest estimate / error of the runs with a reliable estimate, and their number."""
+    found = [
+        r["estimated_relative_l2"] / r["relative_l2"] for r in results if r.get("estimate_reliable")
+    ]
+    return f"{min(found):.2f} to {max(found):.2f} ({len(found)})" if found else ""
+
+
 def row(name: str, seeds: range, seconds: float | None) -> str:
     """Train all seeds of one problem and format its line of the table."""
     results, early = [], []
@@ -78,6 +86,7 @@ def row(name: str, seeds: range, seconds: float | None) -> str:
         f"{statistics.median(errors):.1e}",
         f"{max(errors):.1e}",
         corrected(results),
+        ratios(results),
         "" if target is None else f"{target:.0e}",
         f"{statistics.median(r['seconds'] for r in results):.1f}",
         f"{statistics.median(early):.1e} ({max(early):.1e}) at {EARLY[name]:.0f} s"
@@ -99,10 +108,10 @@ def main() -> None:
         seeds = range(arguments.first, arguments.first + arguments.seeds)
         rows = [row(name, seeds, arguments.seconds) for name in arguments.problems]
     print(
-        "| problem | parameters | median | worst | corrected: median (worst) | target | seconds |"
-        " early: median (worst) |"
+        "| problem | parameters | median | worst | corrected: median (worst) | estimate / error |"
+        " target | seconds | early: median (worst) |"
     )
-    print("|" + "---|" * 8)
+    print("|" + "---|" * 9)
     print("\n".join(rows))
 
 

@@ -1,6 +1,5 @@
 """Problem files: found by name or path, and executed once."""
 
-import difflib
 import hashlib
 import importlib.util
 import inspect
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ._names import choose
 from .training.fingerprint import digest, meaning_of
 
 
@@ -148,14 +148,9 @@ def _find(source: str | Path) -> Path:
         raise ValueError(
             f"there is no file {path}; give a problem file or a name from `pinn-ngd list`."
         )
-    name = str(source)
-    shipped = problems_folder() / f"{name.replace('-', '_')}.py"
-    if Path(name).name == name and os.path.isfile(shipped):
-        return shipped
-    known = list(list_problems())
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown problem {name!r}; known are {', '.join(known)}.{hint}")
+    name = str(source).replace("_", "-")
+    choose(name, list(list_problems()), "problem")
+    return problems_folder() / f"{name.replace('-', '_')}.py"
 
 
 def _text_of(path: Path) -> str:

@@ -81,6 +81,12 @@ def test_a_run_is_loaded_when_its_problem_file_is_gone_or_changed(tmp_path):
         assert jnp.array_equal(run.model.layers[0].weight, before)
 
 
+def test_a_balanced_run_is_loaded_as_the_one_it_was(file, tmp_path):
+    _run("solve", file, "--balance", "--steps", 5, "--out", tmp_path)
+    run = load_run(tmp_path)  # a warning would be an error
+    assert run.problem.balance
+
+
 def test_a_shipped_problem_and_one_of_no_file_are_loaded(tmp_path):
     assert _run("solve", "ritz-1d", "--steps", 0, "--out", tmp_path / "ritz").exit_code == 0
     run = load_run(tmp_path / "ritz")

@@ -20,7 +20,7 @@ from ..linalg import JacobianRows, LeastSquaresSystem, Prepared, Spectral, prepa
 from ..objectives import AbstractObjective
 from .held_out import FACTOR, HeldOut
 from .rounding import rounded
-from .rows import held_out_system
+from .rows import held_out_gradient, held_out_system
 from .spaces import TangentSum, alone, relatives
 
 DAMPING = 1e-18  # relative to s_max^2; below, the rounding of the gradient drowns the step
@@ -51,10 +51,10 @@ def energy_error(
     prepared, damping = _prepared(full)
     steps = prepared.solve(damping=damping).value
     error = TangentSum(groups, steps.steps)
-    if not _spans_more(full, _tree.size(model)):
+    if not _spans_more(full, prepared, _tree.size(model)):
         return error, math.inf
     promised = _reduction(full, steps)
-    noise = _tree.subtract(_gradient(made, _rounded(model), groups), full.gradient)
+    noise = _tree.subtract(held_out_gradient(made, _rounded(model), groups), full.gradient)
     rounding = _promise(noise, prepared.solve(damping=damping, gradient=noise).value)
     smaller = _first(full, (1 + count) * _tree.size(model))
     half, damping = _prepared(smaller)
@@ -86,11 +86,11 @@ def _prepared(system: LeastSquaresSystem) -> tuple[Prepared, float]:
     return prepared, DAMPING * float(prepared.state.factor.singular_values[0]) ** 2
 
 
-def _spans_more(system: LeastSquaresSystem, count: int) -> bool:
+def _spans_more(system: LeastSquaresSystem, prepared: Prepared, count: int) -> bool:
     """Whether all columns have a larger rank than the first ones, those of the model itself."""
     assert isinstance(system.operator, JacobianRows)
-    matrix = np.asarray(system.operator.matrix)
-    whole, own = (np.linalg.svd(m, compute_uv=False) for m in (matrix, matrix[:, :count]))
+    whole = np.asarray(prepared.state.factor.singular_values)
+    own = np.linalg.svd(np.asarray(system.operator.matrix[:, :count]), compute_uv=False)
     least = INDEPENDENT * whole[0]
     return bool(np.sum(whole > least) > np.sum(own > least))
 
@@ -105,10 +105,6 @@ def _first(system: LeastSquaresSystem, count: int) -> LeastSquaresSystem:
         system.operator.out_structure(),
     )
     return LeastSquaresSystem(operator, gradient=gradient[:count])
-
-
-def _gradient(held: HeldOut, model: PyTree, groups: tuple[PyTree, ...]) -> PyTree:
-    return held_out_system(held, model, groups).gradient
 
 
 def _rounded(model: PyTree) -> PyTree:

@@ -31,10 +31,27 @@ def held_out_system(held: HeldOut, model: PyTree, groups: Groups = ()) -> LeastS
     out = jax.ShapeDtypeStruct((int(kept.sum()),), matrix.dtype)
     operator = JacobianRows(jnp.asarray(matrix[kept]), params, out)
     if parts[0][1] is None:
-        gradient = jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *(g for *_, g in parts))
-        return LeastSquaresSystem(operator, gradient=gradient)
+        return LeastSquaresSystem(operator, gradient=_sum([g for *_, g in parts]))
     target = np.concatenate([np.asarray(b) for _, b, _ in parts])
     return LeastSquaresSystem(operator, jnp.asarray(target[kept]))
+
+
+def held_out_gradient(held: HeldOut, model: PyTree, groups: Groups) -> PyTree:
+    """The gradient of an energy in the unknowns of `held_out_system`, without its matrix."""
+    return _sum(
+        [_chunk_gradient(held.objective, model, groups, part) for part in chunks(held.batch)]
+    )
+
+
+def _sum(gradients: list[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *gradients)
+
+
+@eqx.filter_jit
+def _chunk_gradient(
+    objective: AbstractObjective, model: PyTree, groups: Groups, batch: Any
+) -> PyTree:
+    return objective.evaluate(_variable(model, groups), batch).right_hand_side
 
 
 def _variable(model: PyTree, groups: Groups) -> PyTree:
