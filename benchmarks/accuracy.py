@@ -24,9 +24,9 @@ import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
 from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem
+from pinn_ngd.experiments import run_problem
 from pinn_ngd.gallery.results import TABLE_SEEDS
-from pinn_ngd.runs import run_problem
-from pinn_ngd.training import read_history
+from pinn_ngd.storage.reading import read_history
 
 FOLDER = Path("runs/gallery/results")
 TARGETS = {

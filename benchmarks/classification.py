@@ -31,8 +31,8 @@ import optax
 
 import pinn_ngd
 from pinn_ngd import _tree
-from pinn_ngd.classify import classification_problem
-from pinn_ngd.data import Split, mnist_5k, split
+from pinn_ngd.applications.classification import classification_problem
+from pinn_ngd.applications.data import Split, mnist_5k, split
 from pinn_ngd.linalg import DeviceCost
 from pinn_ngd.models import CNN
 

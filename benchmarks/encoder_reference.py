@@ -50,7 +50,7 @@ def reference(folder: Path, ids: np.ndarray) -> np.ndarray:
 def difference(file: str, weights: str) -> float:
     import jax
 
-    from pinn_ngd.models import load_encoder
+    from pinn_ngd.applications.encoders import load_encoder
 
     with np.load(file) as stored:
         ids, right = stored["ids"], stored["vectors"]

@@ -24,10 +24,10 @@ import optax
 
 import pinn_ngd
 from pinn_ngd import Problem, optimizers
-from pinn_ngd.data import split
-from pinn_ngd.finetune import Recipe, sentiment_problem
-from pinn_ngd.models import load_encoder
-from pinn_ngd.text import Tokens, graded, lexicon, tokenize
+from pinn_ngd.applications.data import split
+from pinn_ngd.applications.encoders import load_encoder
+from pinn_ngd.applications.finetuning import Recipe, sentiment_problem
+from pinn_ngd.applications.text import Tokens, graded, lexicon, tokenize
 
 TEST, TUNING = 1500, 1000
 CANDIDATES: dict[str, list[dict[str, float]]] = {

@@ -13,8 +13,8 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp
 import lineax as lx
 
+from pinn_ngd.experiments.plotting import plot_errors, save
 from pinn_ngd.linalg import SPU, Device
-from pinn_ngd.plotting import plot_errors, save
 
 TIMES = (1.0, 3.0, 10.0, 30.0, 100.0)
 SOLVERS = {

@@ -12,7 +12,7 @@ import jax
 
 import pinn_ngd
 from pinn_ngd import load_problem, optimizers
-from pinn_ngd.models import LowRank, merge_adapters
+from pinn_ngd.applications.encoders import LowRank, merge_adapters
 
 METHODS = {
     "tngd-adam": dict(rate=1e-3, damping=1.0, time=10.0),

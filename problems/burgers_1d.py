@@ -19,8 +19,8 @@ from pinn_ngd import (
     spatial_laplacian,
     time_derivative,
 )
+from pinn_ngd.geometry.quadrature import GaussLegendre
 from pinn_ngd.models import MLP
-from pinn_ngd.quadrature import GaussLegendre
 
 VISCOSITY = 0.01 / np.pi
 NODES, WEIGHTS = np.polynomial.hermite.hermgauss(120)

@@ -5,8 +5,8 @@ batches of 64. Needs `pip install 'pinn-ngd[data]'`; nothing is downloaded.
 """
 
 from pinn_ngd import Problem
-from pinn_ngd.classify import classification_problem
-from pinn_ngd.data import digits
+from pinn_ngd.applications.classification import classification_problem
+from pinn_ngd.applications.data import digits
 from pinn_ngd.models import CNN
 
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from pinn_ngd import Problem
-from pinn_ngd.classify import classification_problem
-from pinn_ngd.data import mnist1d
+from pinn_ngd.applications.classification import classification_problem
+from pinn_ngd.applications.data import mnist1d
 
 
 class SignalNet(eqx.Module):

@@ -6,8 +6,8 @@ are our choice) in single precision, batches of 64.
 """
 
 from pinn_ngd import Problem
-from pinn_ngd.classify import classification_problem
-from pinn_ngd.data import from_path, mnist_5k
+from pinn_ngd.applications.classification import classification_problem
+from pinn_ngd.applications.data import from_path, mnist_5k
 from pinn_ngd.models import CNN
 
 

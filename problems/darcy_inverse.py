@@ -13,8 +13,8 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
 from pinn_ngd import Box, GaussLegendre, Grid, ImplicitState, Problem, StateMisfit
+from pinn_ngd.experiments.plotting import plot_state
 from pinn_ngd.linalg import LSMR, factor_laplacian, ordering
-from pinn_ngd.plotting import plot_state
 
 
 class LogPermeability(eqx.Module):

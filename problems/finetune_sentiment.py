@@ -10,9 +10,9 @@ file, or a folder of them). `--set weights=FOLDER` takes another BERT encoder.
 from pathlib import Path
 
 from pinn_ngd import Problem
-from pinn_ngd.finetune import Recipe, sentiment_problem
-from pinn_ngd.models import load_encoder
-from pinn_ngd.text import csv_texts, graded, lexicon, sentences, tokenize
+from pinn_ngd.applications.encoders import load_encoder
+from pinn_ngd.applications.finetuning import Recipe, sentiment_problem
+from pinn_ngd.applications.text import csv_texts, graded, lexicon, sentences, tokenize
 
 
 def problem(

@@ -12,9 +12,9 @@ has two for every token.
 import numpy as np
 
 from pinn_ngd import Problem
-from pinn_ngd.finetune import Recipe, span_problem
-from pinn_ngd.models import load_encoder
-from pinn_ngd.text import (
+from pinn_ngd.applications.encoders import load_encoder
+from pinn_ngd.applications.finetuning import Recipe, span_problem
+from pinn_ngd.applications.text import (
     composed,
     lexicon,
     sentences,

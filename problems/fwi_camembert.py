@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
 from pinn_ngd import GaussLegendre, Grid, Problem, StateMisfit
-from pinn_ngd.acoustics import RecordedWaves, Survey
+from pinn_ngd.applications.acoustics import RecordedWaves, Survey
+from pinn_ngd.experiments.plotting import plot_state
 from pinn_ngd.linalg import LSMR
-from pinn_ngd.plotting import plot_state
 
 BACKGROUND, DISK, BOUNDS = 2.5, 3.0, (2.0, 3.5)
 

@@ -22,9 +22,9 @@ from pinn_ngd import (
     StateMisfit,
     TotalVariation,
 )
-from pinn_ngd.acoustics import RecordedWaves, Survey
+from pinn_ngd.applications.acoustics import RecordedWaves, Survey
+from pinn_ngd.experiments.plotting import plot_state
 from pinn_ngd.linalg import LSMR
-from pinn_ngd.plotting import plot_state
 
 LAYERS, BOUNDS = (1.6, 2.0, 2.4, 2.8, 3.2), (1.4, 3.6)
 WIDTH, DEPTH = 2.0, 1.0  # km

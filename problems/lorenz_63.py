@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinn_ngd import Box, Grid, ImplicitState, Problem, Quadrature, StateMisfit
+from pinn_ngd.experiments.plotting import plot_state
 from pinn_ngd.linalg import Pattern, sparse_solve
-from pinn_ngd.plotting import plot_state
 
 SHAPE, SPACING, TELEPORTATION = (14, 22, 16), 6.35, 1e-4
 FIRST_CELL = (-42.123456456, -67.236546568, -20.22656564)

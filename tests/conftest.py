@@ -19,7 +19,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 @pytest.fixture(autouse=True, scope="module")
 def few_executables():
     yield
-    from pinn_ngd.runs.executables import forget_executables
+    from pinn_ngd.experiments.executables import forget_executables
 
     forget_executables()
 

@@ -97,7 +97,7 @@ def solve(
     """Train one problem; print a summary and leave results and pictures in a folder."""
     with honest(source):
         _configure(x32)
-        from ..runs import run_problem
+        from ..experiments import run_problem
 
         problem, settings = prepare(source, optimizer, solver, set_ or [], metric=metric)
         result = run_problem(
@@ -135,8 +135,8 @@ def compare(
         if not names or seeds < 1:
             raise ValueError("nothing to compare: give `--optimizers` names and `--seeds` >= 1.")
         _configure(x32)
-        from ..runs import RUNS, compare_optimizers, split_label
-        from ..training.files import safe_name
+        from ..experiments import RUNS, compare_optimizers, split_label
+        from ..storage.files import safe_name
 
         for name in names:
             check_optimizer(name.partition(":")[0])
@@ -164,7 +164,7 @@ def check(
     """Test a problem's derivatives, adjoints and metric; exit code 1 where a test fails."""
     with honest(source):
         _configure(False)
-        from ..runs import check_problem
+        from ..experiments import check_problem
 
         problem, settings = prepare(source, None, None, set_ or [], metric=metric, checking=True)
         checks = check_problem(problem, metric=metric, settings=settings, seed=seed)
@@ -176,9 +176,9 @@ def check(
 def list_() -> None:
     """Show the problems, the optimizers, the metrics and the linear solvers, a line each."""
     from .. import metrics
+    from ..experiments.problem_file import list_problems
     from ..linalg import solver_names
     from ..optimizers import names
-    from ..problem import list_problems
 
     screen = console()
     parts = {

@@ -52,7 +52,7 @@ def _users_line(error: Exception, source: str | None) -> str | None:
 def _problem_path(source: str | None) -> Path | None:
     if source is None:
         return None
-    from ..problem import problems_folder
+    from ..experiments.problem_file import problems_folder
 
     if source.endswith(".py"):
         return Path(source).resolve()

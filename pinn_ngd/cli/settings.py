@@ -17,8 +17,8 @@ def prepare(
     checking: bool = False,
 ) -> tuple[Any, dict[str, Any]]:
     """The problem and the optimizer's settings, with `--set` sent to the one that knows the key."""
-    from ..problem import built
-    from ..problem_file import ProblemFile
+    from ..experiments.problem import built
+    from ..experiments.problem_file import ProblemFile
 
     file = ProblemFile(source)  # is executed here, and nowhere else
     known: dict[str, Mapping[str, Any]] = {"problem": file.settings}

@@ -73,7 +73,7 @@ def two_columns(lines: Mapping[str, str], title: str) -> Table:
 
 def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
     """Print the table of a comparison and where its files are."""
-    from ..runs import HEADINGS, settings_lines, table_cells
+    from ..experiments import HEADINGS, settings_lines, table_cells
 
     title = f"{summary['problem']}: final {summary['metric']} over the seeds"
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data import digits
-from ..plotting import Curves, plot_curves, plot_history, plot_paths, save
-from ..problem import load_problem
+from ..applications.data import digits
+from ..experiments.plotting import Curves, plot_curves, plot_history, plot_paths, save
+from ..experiments.problem import load_problem
+from ..storage.reading import read_history
 from ..studies.device_accuracy import empty_arrays, errors_by_device
 from ..studies.device_algebra import algebra_errors
 from ..studies.device_damping import worth_by_damping
@@ -16,7 +17,6 @@ from ..studies.posterior import posterior_scores
 from ..studies.rounding import rounding_errors
 from ..studies.step_times import Size, step_times
 from ..studies.update_spectra import update_spectra
-from ..training import read_history
 from .job import Job, Made, compared, copy, recorded, run
 
 OUTPUTS = (2, 5, 10, 20, 50, 100)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..problem import Problem, load_problem
-from ..runs import RUNS, compare_optimizers, run_problem
-from ..training.callbacks import to_json
+from ..experiments import RUNS, compare_optimizers, run_problem
+from ..experiments.problem import Problem, load_problem
+from ..storage.files import to_json
 from .provenance import provenance
 
 QUICK_STEPS = 5

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..experiments.plotting import Curves, band, plot_curves, save
+from ..experiments.problem import Problem
 from ..objectives import Shuffled
-from ..plotting import Curves, band, plot_curves, save
-from ..problem import Problem
-from ..training import read_history
+from ..storage.reading import read_history
 from .job import Job, Made, compared, recorded
 
 WINDOW = 20  # steps over which the losses of minibatches are averaged

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .._names import choose
-from ..runs import RUNS
+from ..experiments import RUNS
 from .entries import (
     comparison,
     device_accuracy,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..training.run_folder import environment
+from ..experiments.environment import environment
 
 
 def provenance(name: str, quick: bool, **facts: Any) -> dict[str, Any]:

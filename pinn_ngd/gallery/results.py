@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..runs import summarize
+from ..experiments import summarize
 from .job import Job, Made, recorded, run
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..grids import Grid
+from ..geometry.grids import Grid
 
 Field = Float[Array, "..."]
 MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose

@@ -3,7 +3,8 @@
 from jaxtyping import PyTree
 
 from ..linalg import LeastSquaresSystem
-from ..objectives import AbstractObjective, StateObjective
+from ..objectives import AbstractObjective
+from ..states import StateObjective
 from .base import AbstractMetric
 
 

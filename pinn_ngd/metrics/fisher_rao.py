@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._settings import NonNegative
-from ..grids import Grid
-from ..objectives import AbstractState
+from ..geometry.grids import Grid
+from ..states import AbstractState
 from ._density import MASS_TOLERANCE, closed, lifted, positive
 from .state import AbstractStateMetric
 

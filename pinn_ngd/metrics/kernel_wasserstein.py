@@ -9,7 +9,8 @@ from jaxtyping import Array, Float, Int, PyTree
 from .. import _tree
 from .._settings import Count, Positive
 from ..linalg import JacobianRows, LeastSquaresSystem
-from ..objectives import AbstractObjective, SampleObjective
+from ..objectives import AbstractObjective
+from ..states import SampleObjective
 from .base import AbstractMetric
 
 Points = Float[Array, "n d"]

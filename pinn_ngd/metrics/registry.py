@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from .._names import choose, is_again
 from .._settings import checked_settings, settings_of
-from ..objectives import AbstractState
+from ..states import AbstractState
 from .base import AbstractMetric
 from .energy import EnergyMetric
 from .euclidean import Euclidean

@@ -6,8 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..grids import Grid
-from ..objectives import AbstractState
+from ..geometry.grids import Grid
+from ..states import AbstractState
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]

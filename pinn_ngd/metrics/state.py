@@ -11,9 +11,10 @@ import lineax as lx
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
-from ..grids import Grid
+from ..geometry.grids import Grid
 from ..linalg import JacobianRows, LeastSquaresSystem, ProductOperator
-from ..objectives import AbstractObjective, AbstractState, StateObjective
+from ..objectives import AbstractObjective
+from ..states import AbstractState, StateObjective
 from .base import AbstractMetric
 
 Field = Float[Array, "..."]

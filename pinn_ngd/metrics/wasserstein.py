@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._settings import NonNegative
-from ..grids import Edges, Grid
+from ..geometry.grids import Edges, Grid
 from ..linalg import factor_laplacian, ordering
-from ..objectives import AbstractState
+from ..states import AbstractState
 from ._density import MASS_TOLERANCE, closed, lifted, positive
 from .state import AbstractStateMetric
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..domains import Domain
+from ..geometry.domains import Domain
 
 Layers: TypeAlias = list[tuple[Float[Array, "out in"], Float[Array, " out"]]]
 Initialization: TypeAlias = Callable[[PRNGKeyArray, Sequence[int], Domain, float, Any], Layers]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..domains import Box, Domain
+from ..geometry.domains import Box, Domain
 from .initialization import INITIALIZATIONS
 from .normalized import UnitBox
 

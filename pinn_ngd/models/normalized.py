@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from ..domains import Domain
+from ..geometry.domains import Domain
 
 FAR = 10.0  # times one: what lies beyond is not of order one
 

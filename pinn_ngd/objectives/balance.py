@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
-from ._weights import scaled
 from .base import distinct_names
 from .residual import ResidualObjective
+from .weights import scaled
 
 PROBES = 8
 

@@ -9,9 +9,9 @@ import jax
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
+from ..geometry.quadrature import AbstractRule
 from ..linalg import LeastSquaresSystem
-from ..quadrature import AbstractRule
-from ._returned import real_scalar
+from .returned import real_scalar
 
 
 class Evaluation(eqx.Module):

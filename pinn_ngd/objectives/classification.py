@@ -15,11 +15,11 @@ from ..linalg import (
     ProductOperator,
     WeightedJacobian,
 )
-from . import _layers
-from ._returned import real
+from . import layers
 from .base import AbstractObjective, Evaluation
 from .batches import AbstractBatches, Batch
 from .losses import LOSSES, AbstractLoss
+from .returned import real
 
 Curvature = Literal["ggn", "mc-fisher", "empirical-fisher"]
 
@@ -178,7 +178,7 @@ class ClassificationObjective(AbstractObjective):
 
     def _layerwise(self, model: PyTree, batch: Batch) -> Any:
         point = jax.tree.map(lambda x: x[0], batch.inputs)
-        shapes = _layers.probe_shapes(model, jax.eval_shape(lambda: point))
+        shapes = layers.probe_shapes(model, jax.eval_shape(lambda: point))
         surgery = _Surgery(model, shapes)
         root = _root(batch.size, jnp.result_type(*jax.tree.leaves(surgery.params)))
 
@@ -204,10 +204,10 @@ class ClassificationObjective(AbstractObjective):
 class _Surgery:
     """A model taken apart: probed layers, the other parameters, and where all of them lie."""
 
-    def __init__(self, model: PyTree, shapes: dict[int, _layers.Probe]):
+    def __init__(self, model: PyTree, shapes: dict[int, layers.Probe]):
         self.model, self.shapes = model, shapes
         self.params, self.static = _tree.trainable(model)
-        self.nodes = _layers.layers_of(model)
+        self.nodes = layers.layers_of(model)
         counts = [len(jax.tree.leaves(_tree.trainable(node)[0])) for node in self.nodes]
         self.first = [sum(counts[:place]) for place in range(len(counts))]
         probed = {i for p in shapes for i in range(self.first[p], self.first[p] + counts[p])}
@@ -225,21 +225,21 @@ class _Surgery:
         for i, leaf in zip(self.rest, rest, strict=True):
             leaves[i] = leaf
         model = eqx.combine(jax.tree.unflatten(treedef, leaves), self.static)
-        probes = {place: _layers.Probe(deltas[place], slots[place]) for place in self.shapes}
-        return _outputs(_layers.probed(model, probes), x)
+        probes = {place: layers.Probe(deltas[place], slots[place]) for place in self.shapes}
+        return _outputs(layers.probed(model, probes), x)
 
     def operator(self, rows: list[Array], cotangents: dict, inputs: dict) -> LayerwiseJacobian:
         n, r = jax.tree.leaves((rows, cotangents))[0].shape[:2]
-        layers = [self._rows(p, cotangents[p], inputs[p]) for p in self.shapes]
+        stored_layers = [self._rows(p, cotangents[p], inputs[p]) for p in self.shapes]
         stored = [part.reshape(n * r, -1) for part in rows]
         structure = jax.eval_shape(lambda: self.params)
-        return LayerwiseJacobian(layers, stored, self.rest, (n, r), structure)
+        return LayerwiseJacobian(stored_layers, stored, self.rest, (n, r), structure)
 
     def _rows(self, place: int, cotangents: Array, inputs: Array) -> LayerRows:
         layer, weight = self.nodes[place], self.first[place]
         flat = cotangents.reshape(*cotangents.shape[:3], -1).swapaxes(2, 3)
         bias = None if layer.bias is None else weight + 1
-        return LayerRows(_layers.patches(layer, inputs), flat, weight, bias)
+        return LayerRows(layers.patches(layer, inputs), flat, weight, bias)
 
 
 def _outputs(model: PyTree, x: PyTree) -> Array:

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, PyTree, Scalar
 
 from .. import _tree
-from ..calculus import gradient
+from ..geometry.calculus import gradient
+from ..geometry.quadrature import AbstractRule, Quadrature, as_rule
 from ..linalg import JacobianRows, LeastSquaresSystem
-from ..quadrature import AbstractRule, Quadrature, as_rule
-from ._returned import numbers, real_scalar
-from ._rows import map_points, point_row
-from ._weights import Weight, as_weight, check_weight, weight_at
 from .base import AbstractObjective, Evaluation, with_gradient
+from .returned import numbers, real_scalar
+from .rows import map_points, point_row
 from .terms import check_arguments, check_term
+from .weights import Weight, as_weight, check_weight, weight_at
 
 
 def value_and_gradient(u: Callable, x: Float[Array, " d"]) -> Inexact[Array, " 1+d"]:

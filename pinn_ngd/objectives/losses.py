@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from ._returned import real
+from .returned import real
 
 Outputs = Float[Array, " o"]
 

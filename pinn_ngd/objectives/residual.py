@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
+from ..geometry.quadrature import AbstractRule, Quadrature, as_rule
 from ..linalg import ChunkedJacobian, JacobianRows, LeastSquaresSystem, StackedOperator
-from ..quadrature import AbstractRule, Quadrature, as_rule
-from ._returned import numbers, real
-from ._rows import map_points, point_row
-from ._weights import Weight, as_weight, check_weight, is_number, weight_at
 from .base import AbstractObjective, Evaluation
+from .returned import numbers, real
+from .rows import map_points, point_row
 from .terms import check_arguments, check_term
+from .weights import Weight, as_weight, check_weight, is_number, weight_at
 
 
 class Residual(eqx.Module):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
-from ..quadrature import Quadrature
+from ..geometry.quadrature import Quadrature
 
 POINTS = 16  # at which derivatives are looked at
 ORDERS = {1: "first", 2: "second", 3: "third", 4: "fourth"}

@@ -9,9 +9,9 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
-from ..quadrature import Quadrature
-from ._bounds import out_of_range
-from ._weights import check_weights_at_points
+from ..geometry.quadrature import Quadrature
+from .bounds import out_of_range
+from .weights import check_weights_at_points
 
 ONE_POINT = "the function sees ONE point x of shape {shape}, so write x[0] where you mean x[:, 0]"
 

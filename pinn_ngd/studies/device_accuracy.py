@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from .. import optimizers
-from ..problem import Problem
+from ..experiments.problem import Problem
 from ..training import train
 
 # Damping and momentum are the published ones, the rate is that of our other pictures.

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import optimizers
+from ..experiments.problem import Problem
 from ..linalg.spu import quantize
 from ..optimizers.forms import gradient_of
-from ..problem import Problem
 from ..training import train
 
 Matrix = Float[np.ndarray, "m n"]

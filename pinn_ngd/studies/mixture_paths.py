@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import optimizers
-from ..plotting import Landscape
-from ..problem import load_problem
+from ..experiments.plotting import Landscape
+from ..experiments.problem import load_problem
 from ..training import AbstractCallback, train
 
 METRICS = {

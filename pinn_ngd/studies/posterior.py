@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import _tree, optimizers
+from ..evaluation.scores import calibration_error, logits_of
+from ..experiments.problem import Problem
 from ..linalg import SPU, LeastSquaresSystem, solve
 from ..optimizers.forms import gradient_of
-from ..problem import Problem
-from ..scores import calibration_error, logits_of
 from ..training import train
 
 RATE, DAMPING, PRIOR, TIME = 0.3, 1.0, 1e-3, 1e3

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from .. import metrics
+from ..experiments.problem import Problem
 from ..linalg import LSMR, solve
-from ..problem import Problem
 
 METRICS = {"$H^{-1}$": "h-1", "$L^2$": "l2", "$H^1$": "h1"}
 DESCENT = "gradient descent"

@@ -13,8 +13,8 @@ from jaxtyping import PRNGKeyArray
 from .. import optimizers
 from .._settings import checked
 from ..optimizers import AbstractOptimizer, OptaxOptimizer
+from ..storage.checkpoint import Checkpoint
 from .callbacks import AbstractCallback
-from .checkpoint import Checkpoint
 from .result import Budget
 
 LARGEST_SEED = 2**63 - 1

@@ -6,8 +6,8 @@ from typing import Literal, TextIO
 
 from jaxtyping import PyTree
 
-from .files import from_json, in_words, write_bytes
-from .files import to_json as to_json
+from ..storage.files import from_json, in_words, write_bytes
+from ..storage.files import to_json as to_json
 from .result import Record, Run, TrainResult
 
 

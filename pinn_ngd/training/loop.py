@@ -10,11 +10,11 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
+from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
 from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_of
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
-from .checkpoint import Checkpoint, Snapshot
 from .clock import Evaluate, EvaluationClock
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult

@@ -7,9 +7,9 @@ from typing import Any
 
 from jaxtyping import PyTree
 
-from .checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
-from .files import remove
-from .fingerprint import identity_of
+from ..storage.checkpoint import Checkpoint, Snapshot, load_checkpoint, save_checkpoint
+from ..storage.files import remove
+from ..storage.fingerprint import identity_of
 
 FIRST_SECONDS = 2.0
 COST_RATIO = 50.0  # seconds between two checkpoints per second of writing one

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import jax.numpy as jnp
 
-from ..quadrature import Quadrature
+from ..geometry.quadrature import Quadrature
 
 SIZE = 512
 

@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact, PyTree
 
 from .. import _tree
-from ..domains import Box, Interval, SpaceTime
-from ..evaluation import norms
+from ..evaluation.errors import norms
+from ..geometry.domains import Box, Interval, SpaceTime
+from ..geometry.quadrature import AbstractRule, Cells, Quadrature
 from ..linalg import Spectral, prepare
 from ..objectives import AbstractObjective
-from ..quadrature import AbstractRule, Cells, Quadrature
 from .chunks import chunks
 from .energies import energy_error, relatives_needed
 from .held_out import FACTOR, HeldOut

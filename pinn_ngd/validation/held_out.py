@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from ..geometry.quadrature import Quadrature
 from ..objectives import AbstractObjective, distinct_names
-from ..quadrature import Quadrature
 from .chunks import chunks
 
 FACTOR = 1.6  # held-out points a training point, along every axis

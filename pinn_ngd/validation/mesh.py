@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry.quadrature import AbstractRule, Cells
 from ..objectives import AbstractObjective
-from ..quadrature import AbstractRule, Cells
 
 Path = tuple[int, tuple[tuple[int, int], ...]]
 Mesh = tuple[tuple[Path, ...], ...]

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from ..geometry.quadrature import Quadrature
 from ..objectives import AbstractObjective, ResidualObjective, term_sizes
-from ..quadrature import Quadrature
 from .estimate import is_pointwise
 
 SMALLEST_TERM = 1e-6  # of the largest; healthy problems have 1e-4 and more

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pinn_ngd import ExplicitState, Grid, SampleObjective, StateObjective, optimizers, train
-from pinn_ngd.domains import Interval
+from pinn_ngd.geometry.domains import Interval
 from pinn_ngd.linalg import Spectral, solve
 from pinn_ngd.metrics import KernelWasserstein, get
 

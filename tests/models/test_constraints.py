@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinn_ngd.calculus import laplacian
-from pinn_ngd.domains import Box
+from pinn_ngd.geometry.calculus import laplacian
+from pinn_ngd.geometry.domains import Box
+from pinn_ngd.geometry.quadrature import Equispaced
 from pinn_ngd.models import MLP, HardDirichlet
-from pinn_ngd.quadrature import Equispaced
 
 SQUARE = Box((0, 0), (1, 1))
 

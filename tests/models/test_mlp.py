@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinn_ngd.domains import Box, Interval, SpaceTime
+from pinn_ngd.geometry.domains import Box, Interval, SpaceTime
 from pinn_ngd.models import MLP
 
 # Random numbers compile anew for every shape: the tests share these sizes.

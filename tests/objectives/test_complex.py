@@ -30,10 +30,10 @@ from pinn_ngd import (
     relative_l2,
     train,
 )
+from pinn_ngd.experiments.verification import verify
 from pinn_ngd.metrics import Sobolev
 from pinn_ngd.models import MLP
 from pinn_ngd.objectives import Energy, EnergyObjective
-from pinn_ngd.verification import verify
 
 K = 4.0
 LINE = Interval(0.0, 1.0)

@@ -8,7 +8,7 @@ import pytest
 
 from pinn_ngd import ClassificationObjective, Shuffled, optimizers, train
 from pinn_ngd.optimizers import Averaged, as_optax
-from pinn_ngd.training import Checkpoint, load_checkpoint, load_model
+from pinn_ngd.storage import Checkpoint, load_checkpoint, load_model
 
 X = jax.random.normal(jax.random.key(0), (40, 3))
 OBJECTIVE = ClassificationObjective(Shuffled(X, (X[:, 0] > 0).astype(int), 8))

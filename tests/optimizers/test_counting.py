@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from pinn_ngd import optimizers
-from pinn_ngd.domains import Interval
-from pinn_ngd.grids import Grid
+from pinn_ngd.geometry.domains import Interval
+from pinn_ngd.geometry.grids import Grid
 from pinn_ngd.linalg import LSMR, SPU
 from pinn_ngd.metrics import Sketched, Sobolev, Wasserstein
-from pinn_ngd.objectives import ImplicitState, Smoothness, StateMisfit
 from pinn_ngd.optimizers import Armijo, NaturalGradient
+from pinn_ngd.states import ImplicitState, Smoothness, StateMisfit
 from pinn_ngd.training import train
 
 CELLS = 12

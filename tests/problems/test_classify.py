@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinn_ngd import plotting
-from pinn_ngd.classify import classification_problem
-from pinn_ngd.data import Split
-from pinn_ngd.runs import compare_optimizers, run_problem
-from pinn_ngd.training import read_history
+from pinn_ngd.applications.classification import classification_problem
+from pinn_ngd.applications.data import Split
+from pinn_ngd.experiments import compare_optimizers, plotting, run_problem
+from pinn_ngd.storage.reading import read_history
 
 
 def blobs(outputs=3, **settings):

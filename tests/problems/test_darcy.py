@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pinn_ngd import load_problem, optimizers, train
-from pinn_ngd.runs import check_problem
+from pinn_ngd.experiments import check_problem
 
 SMALL = dict(cells=24, stride=2, iterations=15)
 

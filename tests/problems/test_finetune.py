@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pinn_ngd import _tree, load_problem, optimizers, train
-from pinn_ngd.finetune import Recipe, sentiment_problem, span_problem
-from pinn_ngd.models import EncoderConfig, random_encoder
-from pinn_ngd.runs import run_problem
-from pinn_ngd.text import RatedTexts, Tokens, composed, token_spans, tokenize
+from pinn_ngd.applications.encoders import EncoderConfig, random_encoder
+from pinn_ngd.applications.finetuning import Recipe, sentiment_problem, span_problem
+from pinn_ngd.applications.text import RatedTexts, Tokens, composed, token_spans, tokenize
+from pinn_ngd.experiments import run_problem
 
 PAIRS = [(w, v) for v in ("was", "and", "ly") for w in ("good", "bad")]
 RECIPE = Recipe(

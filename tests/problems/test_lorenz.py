@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pinn_ngd import load_problem
-from pinn_ngd.grids import EXTERIOR
+from pinn_ngd.experiments import check_problem
+from pinn_ngd.geometry.grids import EXTERIOR
 from pinn_ngd.linalg import get_solver, solve
 from pinn_ngd.metrics import Sobolev, Wasserstein
-from pinn_ngd.runs import check_problem
 
 GRADIENT = (8.6778676441e-5, -2.0548347228e-5, -1.1794355020e-4)
 L2_DIRECTION = (-1.06812e-3, 1.50138e-3, 5.70889e-3)

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from pinn_ngd import load_problem, optimizers, train
-from pinn_ngd.runs import state_metrics
+from pinn_ngd.experiments import state_metrics
 
 METRICS = {
     "poisson-state-metrics": (

@@ -8,7 +8,8 @@ import scipy.linalg  # noqa: F401  (its BLAS is what the threads belong to)
 import threadpoolctl
 
 from pinn_ngd import optimizers
-from pinn_ngd.training import Checkpoint, StopWhen, train
+from pinn_ngd.storage import Checkpoint
+from pinn_ngd.training import StopWhen, train
 from pinn_ngd.training.accepted import (
     budget_of,
     callbacks_of,

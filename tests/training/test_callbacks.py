@@ -7,8 +7,8 @@ import math
 import pytest
 from rich.console import Console
 
+from pinn_ngd.storage.files import to_json
 from pinn_ngd.training import JSONLWriter, ProgressBar, StopWhen
-from pinn_ngd.training.callbacks import to_json
 from pinn_ngd.training.progress import describe, fraction
 from pinn_ngd.training.result import Run
 

@@ -17,7 +17,7 @@ from pinn_ngd import (
     train,
 )
 from pinn_ngd.models import MLP
-from pinn_ngd.training import Checkpoint
+from pinn_ngd.storage import Checkpoint
 
 LINE = Interval(0.0, 1.0)
 OPTIMIZER = optimizers.get("engd-tr")

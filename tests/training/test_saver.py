@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from pinn_ngd.training import Checkpoint, Snapshot
+from pinn_ngd.storage import Checkpoint, Snapshot
 from pinn_ngd.training.saver import Saver
 
 

@@ -18,8 +18,8 @@ from pinn_ngd import (
     laplacian,
     load_problem,
 )
-from pinn_ngd.evaluation import evaluator
-from pinn_ngd.problem import list_problems
+from pinn_ngd.evaluation.errors import evaluator
+from pinn_ngd.experiments.problem_file import list_problems
 from pinn_ngd.training import train
 from pinn_ngd.training.setup import check_start
 from tests.training.helpers import Descent

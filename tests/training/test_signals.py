@@ -7,7 +7,8 @@ import threading
 import jax.numpy as jnp
 import pytest
 
-from pinn_ngd.training import AbstractCallback, Checkpoint
+from pinn_ngd.storage import Checkpoint
+from pinn_ngd.training import AbstractCallback
 from pinn_ngd.training.result import Ending
 from pinn_ngd.training.signals import Signals, heard, patiently
 

@@ -12,7 +12,7 @@ import pytest
 
 from pinn_ngd import GaussLegendre, MonteCarlo, Residual, ResidualObjective, optimizers, train
 from pinn_ngd.models import MLP
-from pinn_ngd.training import Checkpoint
+from pinn_ngd.storage import Checkpoint
 from pinn_ngd.validation import Look, Watch
 from pinn_ngd.validation.watch import LARGEST_GROWTH
 from tests.training.helpers import InterruptAt, regression

@@ -1,0 +1,10 @@
+"""How good is a model, measured against the truth: relative errors and scores of classifiers."""
+
+from .errors import evaluator as evaluator
+from .errors import norms as norms
+from .errors import relative_h1 as relative_h1
+from .errors import relative_l2 as relative_l2
+from .scores import calibration_error as calibration_error
+from .scores import classifier_scores as classifier_scores
+from .scores import learning_scores as learning_scores
+from .scores import logits_of as logits_of

@@ -1,0 +1,117 @@
+"""A run as it was left, for who wants to go on with its model."""
+
+import dataclasses
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from jaxtyping import PyTree
+
+from ..storage import FolderError, load_model
+from ..storage.checkpoint import read_identity
+from ..storage.files import shown, to_json
+from ..storage.fingerprint import first_difference, identity_of
+from ..storage.reading import read_config, read_history, read_result
+from .problem import Problem, built
+from .problem_file import ProblemFile
+from .run_folder import RunFolder
+
+PARTS = ("terms", "network")
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedRun:
+    """What lies in the folder of a run.
+
+    `model` is the trained network, `problem` what it was trained for, `history` the lines of
+    `history.jsonl` (empty where there is none), `result` what `result.json` holds (None where the
+    run has not ended), `config` what `config.json` holds.
+    """
+
+    model: PyTree
+    problem: Problem
+    history: list[dict[str, Any]]
+    result: dict[str, Any] | None
+    config: dict[str, Any]
+
+
+def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> LoadedRun:
+    """Model, problem, history and result of a run that `pinn-ngd solve` or `run_problem` made.
+
+    The problem is made again from its name and settings, or from the text of its file as it was
+    then, which `config.json` keeps: that text is executed, so load runs of people whom you trust.
+    A run of a `Problem` that no file defines needs it as `problem`.
+
+    >>> run = pinn_ngd.load_run("runs/poisson-2d-engd-tr-0")  # doctest: +SKIP
+    >>> run.model(jnp.asarray([0.5, 0.5])), run.result["relative_l2"]  # doctest: +SKIP
+
+    Raises FileNotFoundError where there is no run or no checkpoint yet, FolderError (a ValueError)
+    for damaged files, and ValueError where the model does not fit, such as in single precision.
+    Warns where the problem is not the one of the run.
+    """
+    paths = RunFolder(folder)
+    config = read_config(folder)
+    settings = config["settings"]
+    if problem is None:
+        problem = _problem_of(config, paths)
+    said = {name: settings.get(name) is True for name in ("fixed_points", "balance")}
+    problem = dataclasses.replace(problem, **said)
+    seed = settings.get("seed")
+    if not isinstance(seed, int):
+        raise FolderError(f"`{shown(paths.config_path)}` has no seed: give another folder.")
+    start = problem.model(jax.random.key(seed))
+    model = load_model(paths.checkpoint_path, like=start)
+    _warn_of_another(problem, start, paths)
+    history = read_history(folder) if paths.history_path.is_file() else []
+    result = read_result(folder) if paths.result_path.is_file() else None
+    return LoadedRun(model, problem, history, result, config)
+
+
+def _problem_of(config: Mapping[str, Any], paths: RunFolder) -> Problem:
+    record = config.get("problem_file")
+    if not isinstance(record, dict) or not isinstance(record.get("name"), str):
+        raise FolderError(
+            f"`{shown(paths.path)}` is a run of a problem that no file defines: give it as "
+            "`load_run(folder, problem=...)`."
+        )
+    arguments = record.get("arguments")
+    file = _file_of(record)
+    return built(file, arguments if isinstance(arguments, dict) else {})
+
+
+def _warn_of_another(problem: Problem, start: PyTree, paths: RunFolder) -> None:
+    there = read_identity(paths.checkpoint_path)
+    here = json.loads(to_json(identity_of(problem.objective_at(start), start, None)))
+    there, here = ({name: parts.get(name) for name in PARTS} for parts in (there, here))
+    difference = first_difference(there, here)
+    if difference is not None:
+        warnings.warn(
+            f"the run in `{shown(paths.path)}` was made with another problem ({difference}): if it "
+            "was changed in Python, give it as `load_run(folder, problem=...)`.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _file_of(record: Mapping[str, Any]) -> ProblemFile:
+    """The problem file where it is as it was, else its recorded text."""
+    name, text = record["name"], record.get("text")
+    if isinstance(text, str) and not _is_unchanged(Path(name), text):
+        return ProblemFile.from_text(name, text)
+    file = ProblemFile(name)
+    if file.sha256 != record.get("sha256"):
+        warnings.warn(
+            f"the problem {name!r} is not the one that the run was made with: this is another "
+            "version of pinn_ngd.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return file
+
+
+def _is_unchanged(path: Path, text: str) -> bool:
+    return os.path.isfile(path) and path.read_bytes() == text.encode("utf-8")

@@ -1,0 +1,244 @@
+"""The trained solution beside the exact one, and the error."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...geometry.domains import Domain, SpaceTime
+from . import style as look
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+
+CURVE_POINTS = 401
+PLANE_POINTS = 161
+
+
+class Panel(NamedTuple):
+    """Values on the grid, a title, and whether they are an error (signed, around zero)."""
+
+    values: np.ndarray
+    title: str
+    is_error: bool = False
+
+
+def plot_solution(
+    model: Callable[..., Any],
+    exact: Callable[..., Any] | None,
+    domain: Domain,
+    *,
+    component: int = 0,
+    estimated_error: Callable[..., Any] | None = None,
+) -> "matplotlib.figure.Figure":
+    """Solution u, exact solution u* and error u - u*, each with a color bar.
+
+    `estimated_error`, a function of a point such as `ErrorEstimate.error`, is shown beside them.
+
+    In one dimension these are curves. In space-time, t runs to the right. In more than two
+    dimensions the central plane of the first two coordinates is shown, the others fixed at the
+    middle of the domain. Without `exact` there is the solution alone. Of a vector solution,
+    `component` is shown; those of a complex one are its real parts, then its imaginary parts.
+    """
+    with look.style():
+        if domain.dimension == 1:
+            return _curves(model, exact, domain, component, estimated_error)
+        return _planes(model, exact, domain, component, estimated_error)
+
+
+def coordinate_names(domain: Domain) -> list[str]:
+    """x, y or x_1 ... x_d, behind t where the domain has time."""
+    timed = isinstance(domain, SpaceTime)
+    space = domain.dimension - timed
+    short = {1: ["$x$"], 2: ["$x$", "$y$"]}
+    names = short.get(space) or [f"$x_{{{i + 1}}}$" for i in range(space)]
+    return ["$t$", *names] if timed else names
+
+
+def _curves(
+    model: Any, exact: Any, domain: Domain, component: int, estimate: Any
+) -> "matplotlib.figure.Figure":
+    x = np.linspace(domain.lower[0], domain.upper[0], CURVE_POINTS)
+    u = _values(model, x[:, None], component)
+    two = exact is not None or estimate is not None
+    figure = look.new_figure(look.FULL_WIDTH if two else look.COLUMN_WIDTH, 2.2)
+    axes = np.atleast_1d(figure.subplots(1, 2 if two else 1))
+    errors = {}
+    if exact:
+        u_exact = _values(exact, x[:, None], component)
+        axes[0].plot(x, u_exact, color=look.SKY, linewidth=3.0, label="exact $u^\\ast$")
+        errors["error $u - u^\\ast$"] = u - u_exact
+    if estimate is not None:
+        errors["estimated error"] = _values(estimate, x[:, None], component)
+    if errors:
+        _error_curves(axes[1], x, errors)
+    axes[0].plot(x, u, color=look.BLACK, linewidth=0.9, label="network $u$")
+    axes[0].set(ylabel="solution")
+    axes[0].legend(loc="best")
+    for ax in axes:
+        ax.set(xlabel=coordinate_names(domain)[0], xlim=(x[0], x[-1]))
+        look.few_ticks(ax)
+    return figure
+
+
+def _error_curves(ax: "matplotlib.axes.Axes", x: np.ndarray, errors: dict[str, np.ndarray]) -> None:
+    """One curve as such; an estimate on top of the error as a thin dashed line."""
+    scaled, unit = _scaled(np.stack(list(errors.values())))
+    ax.axhline(0.0, color=look.GRAY, linewidth=0.5)
+    styles = ({"color": look.VERMILION}, {"color": look.BLACK, "linewidth": 0.9, "linestyle": "--"})
+    for (name, _), values, style in zip(errors.items(), scaled, styles, strict=False):
+        ax.plot(x, values, label=name, **style)
+    ax.set(ylabel=f"error{unit}" if len(errors) > 1 else f"{next(iter(errors))}{unit}")
+    if len(errors) > 1:
+        ax.legend(loc="best")
+
+
+def _planes(
+    model: Any, exact: Any, domain: Domain, component: int, estimate: Any
+) -> "matplotlib.figure.Figure":
+    points, shape = _plane(domain)
+    u = _values(model, points, component).reshape(shape)
+    panels = [Panel(u, "network $u$")]
+    if exact:
+        u_exact = _values(exact, points, component).reshape(shape)
+        panels += [
+            Panel(u_exact, "exact $u^\\ast$"),
+            Panel(u - u_exact, "error $u - u^\\ast$", True),
+        ]
+    if estimate is not None:
+        guess = _values(estimate, points, component).reshape(shape)
+        panels.append(Panel(guess, "estimated error", True))
+    # Both solutions share their limits: a difference in color is then a difference in value.
+    limits = _limits(np.stack([panel.values for panel in panels if not panel.is_error]))
+    note = _slice_note(domain)
+    rows = 2 if len(panels) == 4 else 1  # four in a row are too narrow to read
+    columns = len(panels) // rows
+    width = look.FULL_WIDTH if len(panels) > 1 else look.COLUMN_WIDTH
+    height = _height(domain, width / max(columns, 2)) + 0.2 * bool(note)
+    figure = look.new_figure(width, min(rows * height, 6.0))
+    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).reshape(-1)
+    for ax, panel in zip(axes, panels, strict=True):
+        _image(figure, ax, panel, limits, domain)
+    axes[0].set(ylabel=coordinate_names(domain)[1])
+    for ax in axes[1:]:
+        ax.tick_params(left=False)
+    if note:
+        figure.suptitle(note, fontsize=8.0)
+    return figure
+
+
+def image_panels(
+    u: np.ndarray,
+    u_exact: np.ndarray,
+    domain: Domain,
+    titles: tuple[str, str, str],
+    *,
+    ylabel: str | None = None,
+) -> "matplotlib.figure.Figure":
+    """Two fields in one scale, and their difference, on a plane domain."""
+    panels = [Panel(u, titles[0]), Panel(u_exact, titles[1]), Panel(u - u_exact, titles[2], True)]
+    limits = _limits(np.stack([u, u_exact]))
+    with look.style():
+        figure = look.new_figure(look.FULL_WIDTH, _height(domain, look.FULL_WIDTH / 3))
+        axes = figure.subplots(1, 3, sharex=True, sharey=True)
+        for ax, panel in zip(axes, panels, strict=True):
+            _image(figure, ax, panel, limits, domain)
+        axes[0].set(ylabel=ylabel or coordinate_names(domain)[1])
+        return figure
+
+
+def _image(
+    figure: Any, ax: "matplotlib.axes.Axes", panel: Panel, limits: tuple, domain: Domain
+) -> None:
+    values, unit, colormap, extend = panel.values, "", "viridis", "neither"
+    if panel.is_error:
+        values, unit = _scaled(values)
+        bound, extend = _error_bound(values)
+        limits, colormap = (-bound, bound), "RdBu_r"
+    (left, right), (bottom, top) = zip(domain.lower[:2], domain.upper[:2], strict=True)
+    image = ax.imshow(
+        values.T, origin="lower", extent=(left, right, bottom, top), aspect="auto",
+        cmap=colormap, vmin=limits[0], vmax=limits[1], interpolation="bilinear",
+    )  # fmt: skip
+    ax.set(title=panel.title + unit, xlabel=coordinate_names(domain)[0])
+    look.hide_spines(ax)
+    look.few_ticks(ax)
+    if not isinstance(domain, SpaceTime):
+        ax.set_box_aspect((top - bottom) / (right - left))
+    bar = figure.colorbar(image, ax=ax, fraction=0.05, pad=0.03, extend=extend)
+    bar.outline.set_visible(False)
+    bar.ax.locator_params(nbins=5)
+    bar.ax.tick_params(length=2.0)
+
+
+def _plane(domain: Domain) -> tuple[np.ndarray, tuple[int, int]]:
+    """Points (n^2, d) of the central plane of the first two coordinates, and (n, n)."""
+    first, second = (
+        np.linspace(a, b, PLANE_POINTS)
+        for a, b in zip(domain.lower[:2], domain.upper[:2], strict=True)
+    )
+    grid = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+    middle = [(a + b) / 2 for a, b in zip(domain.lower[2:], domain.upper[2:], strict=True)]
+    rest = np.broadcast_to(np.asarray(middle, dtype=float), (len(grid), len(middle)))
+    return np.concatenate([grid, rest], axis=1), (PLANE_POINTS, PLANE_POINTS)
+
+
+def _slice_note(domain: Domain) -> str:
+    """What the coordinates that are not shown are fixed at: "x_3 = x_4 = 0.5"."""
+    groups: dict[str, list[str]] = {}
+    for name, a, b in list(zip(coordinate_names(domain), domain.lower, domain.upper, strict=True))[
+        2:
+    ]:
+        groups.setdefault(look.in_plain_numbers((a + b) / 2), []).append(name)
+    parts = [f"{' = '.join(names)} = {value}" for value, names in groups.items()]
+    return f"central plane, {', '.join(parts)}" if parts else ""
+
+
+def _values(function: Any, points: np.ndarray, component: int) -> np.ndarray:
+    """u at points (n, d), one compiled call: (n,)."""
+    import jax
+    import jax.numpy as jnp
+
+    array = jnp.asarray(points, dtype=jnp.result_type(float))
+    found = np.asarray(jax.jit(jax.vmap(lambda x: function(x)))(array)).reshape(len(points), -1)
+    parts = [np.real(found), np.imag(found)] if np.iscomplexobj(found) else [found]
+    values = np.concatenate(parts, axis=1).astype(float)
+    return values[:, component if values.shape[1] > 1 else 0]
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _error_bound(error: np.ndarray) -> tuple[float, str]:
+    """Where the colors of an error end, and whether the bar says that there is more beyond.
+
+    An error that is much larger in a corner than anywhere else would leave the rest white.
+    """
+    finite = np.abs(error[np.isfinite(error)])
+    largest, most = (float(np.quantile(finite, q)) for q in (1.0, 0.99)) if finite.size else (1, 1)
+    spiky = 0.0 < 2.0 * most < largest
+    return (most, "both") if spiky else (largest or 1.0, "neither")
+
+
+def _scaled(error: np.ndarray) -> tuple[np.ndarray, str]:
+    """The error in units of a power of ten, and that unit as text behind a label."""
+    finite = np.abs(error[np.isfinite(error)])
+    largest = float(finite.max()) if finite.size else 0.0
+    if largest == 0.0:
+        return error, ""
+    power = math.floor(math.log10(largest))
+    if -2 <= power <= 2:
+        return error, ""
+    return error / 10.0**power, f"  $(\\times 10^{{{power}}})$"
+
+
+def _height(domain: Domain, width: float) -> float:
+    """Height of a row of panels: true to scale in space, a fixed shape in space-time."""
+    if isinstance(domain, SpaceTime):
+        return 2.1
+    extents = [b - a for a, b in zip(domain.lower, domain.upper, strict=True)]
+    return min(0.72 * width * extents[1] / extents[0] + 0.6, 6.0)

@@ -1,0 +1,134 @@
+"""Problems: what is solved, on what network and points, with what budget, defined in a file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Array
+
+from .. import _tree
+from ..evaluation.errors import evaluator
+from ..evaluation.host_function import HostFunction, traceable
+from ..geometry.domains import Box, Interval, SpaceTime
+from ..geometry.quadrature import Quadrature
+from ..objectives import AbstractObjective, ResidualObjective, balanced, explained
+from .problem_file import ProblemFile, ProblemSource
+from .problem_file import list_problems as list_problems
+from .problem_file import problems_folder as problems_folder
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a run needs.
+
+    `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
+    at ONE point where it is known, and errors are measured with it on `evaluation`, points that
+    training does not use; written with NumPy it has no error in H1. `seconds` and `steps` are
+    the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
+    `optimizer_settings` what `pinn-ngd solve` uses. The points
+    of `objective` are a start: where the residual is larger between them than on them a run adds
+    some, unless `fixed_points`. With `balance` the terms get weights under which all of them feel
+    the parameters alike (`objectives.balanced`), for problems in units of their own. `settings`
+    records the arguments that the problem file was called with, `source` the file itself:
+    `load_problem` adds both. `picture(model)` makes the figure of a run where the model is no
+    function of a point.
+
+    A problem of data has no domain and no exact solution. Its `scores(model)` returns named
+    numbers that join the history, the result and the pictures, such as those of
+    `pinn_ngd.evaluation.classifier_scores`; `compared` names the one by which runs are compared.
+    """
+
+    name: str
+    description: str
+    objective: AbstractObjective
+    model: Any  # a function of a key, or what one would return
+    domain: Interval | Box | SpaceTime | None = None
+    evaluation: Quadrature | None = None
+    exact: Callable[[Array], Array] | None = None
+    optimizer: str | Any = "engd-tr"
+    optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 60.0
+    steps: int | None = None
+    fixed_points: bool = False
+    balance: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    picture: Callable[[Any], Any] | None = None
+    scores: Callable[[Any], dict[str, float]] | None = None
+    compared: str | None = None
+    source: ProblemSource | None = None
+
+    def __post_init__(self):
+        if not callable(self.model) or _tree.size(self.model):
+            ready = self.model
+            object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
+        if self.exact is not None and self.evaluation is not None and callable(self.exact):
+            point = self.evaluation.points[0]
+            with explained(f"`exact` of the problem '{self.name}'", point.shape):
+                exact = traceable(self.exact, point)
+            object.__setattr__(self, "exact", exact)
+
+    def objective_at(self, model: Any) -> AbstractObjective:
+        """The objective that a run from `model` minimizes: with balanced terms where it says so.
+
+        Raises ValueError where there are no terms to balance.
+        """
+        if not self.balance:
+            return self.objective
+        if not isinstance(self.objective, ResidualObjective):
+            kind = type(self.objective).__name__
+            raise ValueError(
+                f"`balance` weighs the terms of a ResidualObjective; this is a {kind}."
+            )
+        return balanced(self.objective, model)
+
+    @property
+    def measure(self) -> str:
+        """The number by which runs are compared: smaller is better."""
+        return self.compared or ("relative_l2" if self.exact is not None else "loss")
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether `evaluator` has something to measure: an exact solution, or scores."""
+        return self.exact is not None or self.scores is not None
+
+    def evaluator(self, *, h1: bool = False) -> Callable[[Any], dict[str, float]]:
+        """What `train` evaluates: model -> `scores`, or relative errors on the held-out points.
+
+        Compiled once. Raises ValueError where neither the exact solution nor scores are known, and
+        for an exact solution that is not finite. There is no H1 error where it is NumPy's.
+        """
+        if self.scores is not None:
+            return self.scores
+        if self.exact is None or self.evaluation is None:
+            msg = f"problem '{self.name}' has no `exact` solution to measure an error with."
+            raise ValueError(msg)
+        h1 = h1 and not isinstance(self.exact, HostFunction)
+        return evaluator(self.exact, self.evaluation, h1=h1)
+
+
+def load_problem(source: str | Path, **settings: Any) -> Problem:
+    """The shipped problem of that name, or the one that the file at that path defines.
+
+    A problem file defines `problem`: a `Problem`, or a function of keyword settings that returns
+    one. Raises ValueError for an unknown name, a file without `problem`, or an unknown setting.
+    """
+    return built(ProblemFile(source), settings)
+
+
+def built(file: ProblemFile, settings: Mapping[str, Any]) -> Problem:
+    """The problem of a file that has been loaded, with its source and all its arguments."""
+    problem, source = file.call(settings)
+    if not isinstance(problem, Problem):
+        kind = type(problem).__name__
+        found = f"returned {kind}" if callable(file.entry) else f"is a {kind}"
+        raise ValueError(
+            f"`problem` in {file.name} {found}: make it a Problem or a function returning one."
+        )
+    arguments = {**problem.settings, **source.arguments}
+    return replace(problem, settings=arguments, source=source)
+
+
+def settings_of(source: str | Path) -> dict[str, Any]:
+    """Settings of a problem file and their defaults."""
+    return ProblemFile(source).settings

@@ -1,0 +1,371 @@
+"""The command line: what it prints, what it writes, and how it exits."""
+
+import json
+import re
+
+import jax
+import numpy as np
+import pytest
+import threadpoolctl
+from typer.testing import CliRunner
+
+import pinn_ngd.experiments
+from pinn_ngd import __main__, gallery, list_problems, load_problem, optimizers
+from pinn_ngd.cli import app
+from pinn_ngd.cli.settings import assign
+from pinn_ngd.linalg import solver_names
+
+FILE = '''"""A tiny problem."""
+import jax.numpy as jnp
+from pinn_ngd import GaussLegendre, Interval, Problem, Residual, ResidualObjective, laplacian
+from pinn_ngd.models import MLP
+
+def exact(x):
+    return jnp.sin(jnp.pi * x[0])
+
+def residual(u, x):
+    return laplacian(u)(x) + jnp.pi**2 * exact(x)
+
+def problem(*, width=3, rate=1.0):
+    domain = Interval(0.0, 1.0)
+    return Problem(
+        name="tiny", description="tiny", domain=domain, exact=exact, optimizer="adam",
+        objective=ResidualObjective([Residual(residual, GaussLegendre(domain, 6))]),
+        model=lambda key: MLP((1, width, 1), key=key),
+        evaluation=GaussLegendre(domain, 12).quadrature(), settings={"width": width}, seconds=0.5,
+    )
+'''
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
+def _run(*arguments):
+    # A wide terminal, so that no line is broken in the middle of what a test looks for.
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("user") / "tiny.py"
+    path.write_text(FILE)
+    return path
+
+
+def _changed(tmp_path, old, new):
+    assert old in FILE
+    path = tmp_path / "changed.py"
+    path.write_text(FILE.replace(old, new))
+    return path
+
+
+@pytest.fixture(scope="session")
+def solved(file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("solved") / "run"
+    return _run("solve", file, "--steps", 50, "--set", "width=4", "--out", out), out
+
+
+def test_solve_prints_a_summary_and_leaves_files(solved):
+    result, out = solved
+    assert result.exit_code == 0, result.stderr
+    for words in ("relative L2 error", "relative H1 error", "loss", "training", "compilation",
+                  "steps", "parameters", "reached the budget of 50 steps", str(out)):  # fmt: skip
+        assert words in result.stdout
+    written = json.loads((out / "result.json").read_text())
+    assert f"{written['relative_l2']:.3e}" in result.stdout
+    assert written["parameters"] == 13
+    for name in ("solution.png", "solution.pdf", "history.png", "history.pdf"):
+        assert (out / name).stat().st_size > 5000
+    config = json.loads((out / "config.json").read_text())
+    assert config["settings"]["problem_settings"] == {"width": 4, "rate": 1.0}
+    assert config["settings"]["default_dtype"] == "float64"
+
+
+def test_solve_says_how_wrong_it_is(solved):
+    result, out = solved
+    for words in ("estimated relative L2 error", "held-out loss", "largest held-out residual"):
+        assert words in result.stdout
+    written = json.loads((out / "result.json").read_text())
+    assert written["estimate_reliable"] in (True, False)
+    assert written["worst_residual"]["term"] == "residual"
+    assert written["held_out_terms"]["residual"] == pytest.approx(written["held_out_loss"])
+    assert np.isfinite(written["corrected_relative_l2"])
+
+
+@pytest.mark.slow
+def test_a_tolerance_is_the_exit_code(tmp_path):
+    ends = ", Residual(lambda u, x: u(x), GaussLegendre(domain.boundary(), 1), 100.0, 'ends')"
+    term = "Residual(residual, GaussLegendre(domain, 6))"
+    file = _changed(tmp_path, term, term + ends)
+
+    def run(tolerance, out):
+        return _run("solve", file, "--optimizer", "engd-tr", "--set", "width=8", "--steps", 60,
+                    "--tolerance", tolerance, "--out", tmp_path / out)  # fmt: skip
+
+    loose = run(1e-2, "loose")
+    assert loose.exit_code == 0, loose.stderr
+    assert "reached the tolerance" in loose.stdout
+    assert json.loads((tmp_path / "loose" / "result.json").read_text())["relative_l2"] < 2e-2
+    tight = run(1e-30, "tight")
+    assert tight.exit_code == 1
+    assert "reached the tolerance" not in tight.stdout
+
+
+def test_fixed_points_are_recorded(file, tmp_path):
+    result = _run("solve", file, "--steps", 50, "--fixed-points", "--out", tmp_path / "fixed")
+    assert result.exit_code == 0, result.stderr
+    config = json.loads((tmp_path / "fixed" / "config.json").read_text())
+    assert config["settings"]["fixed_points"] is True
+
+
+def test_solve_resumes_to_a_larger_budget(file, solved):
+    _, out = solved
+    result = _run("solve", file, "--steps", 100, "--set", "width=4", "--out", out, "--resume")
+    assert result.exit_code == 0, result.stderr
+    assert "reached the budget of 100 steps" in result.stdout
+    steps = [json.loads(line)["step"] for line in (out / "history.jsonl").read_text().splitlines()]
+    assert steps == [50, 100]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_single_precision(file, tmp_path):
+    result = _run("solve", file, "--x32", "--steps", 0, "--out", tmp_path / "x32")
+    assert result.exit_code == 0, result.stderr
+    config = json.loads((tmp_path / "x32" / "config.json").read_text())
+    assert config["settings"]["default_dtype"] == "float32"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["solve", "poisson-2"], ["unknown problem", "Did you mean 'poisson-2d'?"]),
+        (["solve", "missing.py"], ["no file missing.py"]),
+        (["solve", "FILE", "--optimizer", "engd-t"], ["unknown optimizer", "'engd-tr'?"]),
+        (["solve", "FILE", "--solver", "qrr"], ["unknown linear solver", "lsmr", "'qr'?"]),
+        (["solve", "FILE", "--solver", "qr"], ["'adam' has no linear solver"]),
+        (["solve", "FILE", "--set", "depth=3"], ["`depth`", "problem has width", "optimizer has"]),
+        (["solve", "FILE", "--set", "rate=3"], ["`--set problem.rate=...`", "optimizer.rate"]),
+        (["solve", "FILE", "--set", "width"], ["KEY=VALUE"]),
+        (["solve", "FILE", "--set", "width=wide"], ["whole number", "default is 3"]),
+        (["solve", "FILE", "--steps", "-1"], ["`steps` is -1"]),
+        (["solve", "FILE", "--seed", "9223372036854775808"], ["the seed is 9223372036854775808"]),
+        (["solve", "FILE", "--seed", "-1"], ["the seed is -1; it must be a whole number from 0"]),
+        (["solve", "FILE", "--set", "width=" + "(" * 500], ["--set width="]),
+        (["solve", "FILE", "--set", "width={[]: 1}"], ["`--set width=...`", "no Python literal"]),
+        (["solve", "FILE", "--set", "optimizer.rate=-1"], ["`rate` is -1.0", "above 0"]),
+        (["solve", "FILE", "--set", "optimizer.rate=1" + "0" * 400], ["the number is too large"]),
+        (["solve", "FILE", "--set", "optimizer.rate=abc"], ["a number is needed"]),
+        (["solve", "FILE", "--set", "average=2"], ["`average` is 2.0"]),
+        (["solve", "FILE", "--set", "floor=1"], ["no setting `floor`"]),
+        (["solve", "FILE", "--metric", "h1"], ["'adam' has no metric", "engd-tr and wngd have"]),
+        (
+            ["solve", "FILE", "--optimizer", "wngd", "--metric", "l2", "--set", "floor=1"],
+            ["the metric has order, homogeneous"],
+        ),
+        (["solve", "FILE", "--optimizer", "wngd", "--set", "floor=-1"], ["`floor` is -1.0"]),
+        (["solve", "FILE", "--optimizer", "wngd", "--set", "mass=none"], ["`mass` is 'none'"]),
+        (["solve"], ["Missing argument"]),
+        (["solve", "FILE", "--speed", "2"], ["No such option"]),
+        (["compare", "FILE", "--optimizers", "adam,foo"], ["unknown optimizer 'foo'"]),
+        (["compare", "FILE", "--optimizers", ","], ["nothing to compare"]),
+        (["figures", "poison-2d"], ["unknown figure", "'poisson-2d'?"]),
+        (["cite", "newton"], ["unknown optimizer", "engd-tr"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)  # fmt: skip
+def test_bad_usage_exits_with_2_and_says_what_is_known(arguments, words, file, tmp_path):
+    arguments = [file if argument == "FILE" else argument for argument in arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        result = _run(*arguments)
+    assert result.exit_code == 2
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("    domain = Int", "    1 / 0\n    domain = Int", ["line 13", "1 / 0", "ZeroDivision"]),
+        ("(u)(x) + jnp.pi**2", "(u)(x) + missing * jnp.pi", ["line 10", "in residual", "NameErr"]),
+        ("(0.0, 1.0)", "(0.0, 1.0", ["line 13", "SyntaxError"]),
+        ("(0.0, 1.0)", "(1.0, 0.0)", ["line 13", "`lower` = 1.0"]),
+        ("def problem(", "def other(", ["does not define `problem`"]),
+    ],
+    ids=["raises", "residual", "syntax", "bad-domain", "no-problem"],
+)
+def test_the_users_own_line_is_shown(tmp_path, old, new, words):
+    path = _changed(tmp_path, old, new)
+    result = _run("solve", path, "--steps", 1, "--out", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    for word in words:
+        assert word in result.stderr
+    assert "pinn_ngd/" not in result.stderr
+
+
+def test_a_fault_of_ours_keeps_its_traceback(file, monkeypatch):
+    def fault(*_, **__):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(pinn_ngd.experiments, "run_problem", fault)
+    assert isinstance(_run("solve", file).exception, RuntimeError)
+
+
+def test_failed_training_exits_with_1(tmp_path):
+    fragile = _changed(tmp_path, "laplacian(u)(x)", "jnp.log(u(x) + 5.0)")
+    huge = ("--optimizer", "adam", "--set", "optimizer.rate=1e3")
+    result = _run("solve", fragile, *huge, "--steps", 5, "--out", tmp_path / "out")
+    assert result.exit_code == 1, result.stderr
+    assert "not finite" in result.stdout
+    assert (tmp_path / "out" / "solution.png").is_file()
+
+
+def test_interrupted_exits_with_130(file, monkeypatch, solved):
+    result = json.loads((solved[1] / "result.json").read_text())
+    result |= {"status": "interrupted", "message": "interrupted", "folder": "here"}
+    monkeypatch.setattr(pinn_ngd.experiments, "run_problem", lambda *_, **__: result)
+    answer = _run("solve", file)
+    assert answer.exit_code == 130
+    assert "here/" in answer.stdout
+
+
+def test_compare(file, tmp_path):
+    arguments = ("compare", file, "--optimizers", "adam,gd", "--seeds", 2, "--steps", 50)
+    result = _run(*arguments, "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    for name in ("adam", "gd"):
+        assert re.search(rf"{name} .*0 of 2 .* 50 ", result.stdout)
+    assert "[4/4] gd, seed 1" in result.stderr
+    summary = json.loads((tmp_path / "compare.json").read_text())
+    assert [row["seeds"] for row in summary["rows"]] == [2, 2]
+    assert len({run["relative_l2"] for run in summary["runs"]}) == 4
+    for name in ("compare.md", "error-vs-seconds.png", "error-vs-steps.pdf", "gd-1/result.json"):
+        assert (tmp_path / name).is_file()
+
+
+def test_a_table_in_a_pipe_is_whole(file, tmp_path):
+    out = tmp_path / "a folder with a long name of its own"
+    label = "adam:rate=0.00125:average=0.5"
+    arguments = ("compare", file, "--optimizers", label, "--seeds", 1, "--steps", 50, "--out", out)
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.stderr
+    row = next(line for line in result.stdout.splitlines() if line.strip().startswith(label + " "))
+    assert re.search(r"(\d\.\de[+-]\d\d +){3}0 of 1 +50 ", row)
+    assert "…" not in result.stdout
+    assert f"{label}: rate=0.00125, average=0.5" in result.stdout
+
+
+def test_settings_reach_the_metric(file, tmp_path):
+    arguments = ("--optimizer", "wngd", "--set", "floor=2", "--set", "metric.unbalanced=1")
+    result = _run("solve", file, *arguments, "--steps", 1, "--out", tmp_path / "floor")
+    assert result.exit_code == 0, result.stderr
+    settings = json.loads((tmp_path / "floor" / "config.json").read_text())["settings"]
+    assert settings["optimizer_settings"]["metric.floor"] == 2.0
+    assert settings["optimizer_settings"]["metric.unbalanced"] == 1.0
+    text = json.dumps(settings["resolved_optimizer"])
+    assert '"floor": 2.0' in text or "floor=2.0" in text
+
+
+def test_check_takes_settings_of_a_metric(file):
+    result = _run("check", file, "--metric", "wasserstein", "--set", "floor=-1")
+    assert result.exit_code == 2
+    assert "`floor` is -1.0" in result.stderr
+
+
+def test_list_names_everything():
+    result = _run("list")
+    assert result.exit_code == 0
+    for name in (*list_problems(), *optimizers.names(), *solver_names()):
+        assert re.search(rf"^ +{name} +\S", result.stdout, re.MULTILINE)
+
+
+def test_cite():
+    result = _run("cite", "engd-tr")
+    assert result.exit_code == 0
+    assert result.stdout == optimizers.citation("engd-tr") + "\n"
+
+
+@pytest.mark.parametrize("command", ["solve", "compare", "list", "figures", "cite"])
+def test_help_has_an_example(command):
+    result = _run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example:  pinn-ngd {command}" in result.stdout
+
+
+def test_assign_sends_each_key_to_its_owner():
+    known = {"problem": {"width": 3, "scale": 0.1}, "optimizer": {"scale": 1.0, "form": "auto"}}
+    pairs = ["width=5", "problem.scale=2", "optimizer.scale=0.5", "form=dual"]
+    chosen = assign(pairs, known)
+    assert chosen == {
+        "problem": {"width": 5, "scale": 2.0},
+        "optimizer": {"scale": 0.5, "form": "dual"},
+    }
+    assert isinstance(chosen["problem"]["scale"], float)
+    assert assign(["form=(1, 2)"], known)["optimizer"] == {"form": (1, 2)}
+    with pytest.raises(ValueError, match=r"problem\.scale"):
+        assign(["scale=2"], known)
+
+
+@pytest.fixture
+def tiny_gallery(file, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        gallery.job, "load_problem", lambda _, **settings: load_problem(file, **settings)
+    )
+    monkeypatch.setattr(gallery.results, "TABLE_PROBLEMS", ("tiny",))
+    monkeypatch.setattr(gallery.results, "TABLE_SEEDS", range(1))
+    entry = gallery.comparison("tiny", ["adam"], seeds=1, seconds=1.0)
+    monkeypatch.setitem(gallery.FIGURES, "compare-tiny", entry)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_figures_leave_their_command_beside_them(tiny_gallery):
+    (tiny_gallery / "README.md").write_text(
+        f"a\n{gallery.results.BEGIN}\nold\n{gallery.results.END}\nb\n"
+    )
+    out = tiny_gallery / "figures"
+    names = ("ritz-1d", "compare-tiny", "results")
+    result = _run("figures", "--quick", *names, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    for name in (
+        "ritz-1d-solution",
+        "ritz-1d-history",
+        "compare-tiny-seconds",
+        "compare-tiny-steps",
+    ):
+        assert (out / f"{name}.png").stat().st_size > 5000
+        assert (out / f"{name}.pdf").is_file()
+        record = json.loads((out / f"{name}.json").read_text())
+        assert record["command"].startswith(f"pinn-ngd figures {name.rsplit('-', 1)[0]} --quick")
+        assert "cores of" in record["hardware"]
+        assert record["versions"]["jax"] == jax.__version__
+        assert record["seeds"] == [0]
+    assert "| `tiny` | " in (out / "results.md").read_text()
+    assert "old" in (tiny_gallery / "README.md").read_text()  # a quick run proves no number
+
+
+def test_table_goes_between_the_marks():
+    text = f"before\n{gallery.results.BEGIN}\nold\n{gallery.results.END}\nafter\n"
+    new = gallery.results.with_table(text, "new\n")
+    assert new == f"before\n{gallery.results.BEGIN}\nnew\n{gallery.results.END}\nafter\n"
+    assert gallery.results.with_table(new, "new\n") == new
+    assert gallery.results.with_table("no marks\n", "new\n") == "no marks\n"
+
+
+def test_main_runs_with_one_blas_thread(monkeypatch):
+    counts = []
+
+    def app(**_):
+        info = threadpoolctl.threadpool_info()
+        counts.extend(library["num_threads"] for library in info if library["user_api"] == "blas")
+
+    monkeypatch.setattr("pinn_ngd.cli.app", app)
+    __main__.main()
+    assert counts
+    assert set(counts) == {1}

