@@ -1,10 +1,13 @@
-"""The pages show the pictures of figures/, which lies beside docs/ and not inside it."""
+"""The pages show the pictures of figures/, and the API page what each package exports."""
 
+import ast
+import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
 
-FIGURES = Path(__file__).resolve().parents[1] / "figures"
+ROOT = Path(__file__).resolve().parents[1]
+FIGURES = ROOT / "figures"
 
 
 def on_files(files, config):
@@ -14,6 +17,22 @@ def on_files(files, config):
     return files
 
 
-def on_page_markdown(markdown, **_):
-    """What is ../figures/ for a reader of the repository is figures/ on the site."""
+def on_page_markdown(markdown, page, **_):
+    """What is ../figures/ for a reader of the repository is figures/ on the site; on the API page
+    every package lists what its `__init__.py` exports."""
+    if page.file.src_uri == "api.md":
+        markdown = re.sub(r"^::: (pinn_ngd[\w.]*)$", _with_members, markdown, flags=re.MULTILINE)
     return markdown.replace("](../figures/", "](figures/")
+
+
+def exported(package: str) -> list[str]:
+    """The public names that a package takes from its own modules, in their order: functions,
+    classes and constants, but no modules."""
+    file = ROOT.joinpath(*package.split(".")) / "__init__.py"
+    taken = [n for n in ast.parse(file.read_text()).body if isinstance(n, ast.ImportFrom)]
+    return [alias.name for node in taken if node.module for alias in node.names if alias.asname]
+
+
+def _with_members(found: re.Match[str]) -> str:
+    names = ", ".join(exported(found[1]))
+    return f"::: {found[1]}\n    options: {{members: [{names}]}}"
