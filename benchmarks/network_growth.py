@@ -18,7 +18,6 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 import equinox as eqx
-import jax.numpy as jnp
 import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
 from threadpoolctl import threadpool_limits
 
@@ -76,9 +75,10 @@ def errors(name: str, way: str, seed: int, seconds: float) -> tuple[float, float
         model = widened(result.model, large.model(key))
         result = trained(large, model, seconds - first, key)
     measure = large.evaluator()
-    known = result.estimate is not None and result.estimate.reliable
-    after = measure(result.estimate.corrected)["relative_l2"] if known else float("nan")
-    return result.metrics["relative_l2"], after
+    estimate = result.estimate
+    if estimate is None or not estimate.reliable:
+        return result.metrics["relative_l2"], float("nan")
+    return result.metrics["relative_l2"], measure(estimate.corrected)["relative_l2"]
 
 
 def main() -> None:

@@ -119,3 +119,11 @@ class TrainResult:
     solves: dict[str, int] = dataclasses.field(default_factory=dict)
     estimate: ErrorEstimate | None = None
     held_out: Look | None = None
+
+    @property
+    def solution(self) -> Any:
+        """The most accurate function that the run knows, x -> u(x): the model minus its estimated
+        error where that estimate is reliable (see docs/trust.md), else the model itself."""
+        if self.estimate is None or not self.estimate.reliable:
+            return self.model
+        return self.estimate.corrected

@@ -78,10 +78,18 @@ def _at_rest(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> 
     size, slope = f"{last['loss']:.2e}", f"{last['gradient_norm']:.1e}"
     return Ending(
         "stalled",
-        f"stationary point with residual left (loss {size}, gradient {slope}): right for noisy "
-        "data; an equation needs a larger network, a smoother activation or another seed "
-        f"({ending.message})",
+        f"stationary point with residual left (loss {size}, gradient {slope}{_of_system(last)}): "
+        "right for noisy data; an equation needs a larger network, a smoother activation or "
+        f"another seed ({ending.message})",
     )
+
+
+def _of_system(last: Record) -> str:
+    """Rank and condition of the last linear system, where its solver knows them: a rank far below
+    the number of parameters says that most of them change nothing, as after dead units."""
+    if "rank" not in last or "condition" not in last:
+        return ""
+    return f", last system of rank {last['rank']:.0f} and condition {last['condition']:.0e}"
 
 
 def _is_sharp(estimate: Any) -> bool:
