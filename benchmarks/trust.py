@@ -36,7 +36,7 @@ from pinn_ngd.validation.estimate import RELIABLE
 
 HEADINGS = (
     "problem", "seed", "status", "loss", "held out", "points", "true error", "estimate", "ratio",
-    "reliable", "unexplained", "corrected", "seconds", "compilation",
+    "reliable", "unexplained", "corrected", "estimate of it", "seconds", "compilation",
 )  # fmt: skip
 SMALL = 1e-2  # errors below which the estimate is judged
 CLAIM = 0.2  # of the true error: a reliable estimate below is a false claim
@@ -105,6 +105,7 @@ def ending(problem: Problem, result: TrainResult) -> Record:
         found |= {"estimate": result.estimate.relative_l2, "reliable": result.estimate.reliable}
         found |= {"unexplained": result.estimate.unexplained}
         found |= {"corrected": problem.evaluator()(result.estimate.corrected)["relative_l2"]}
+        found |= {"estimate_of_corrected": result.estimate.corrected_l2}
     return found
 
 
@@ -124,16 +125,18 @@ def row(record: Record) -> str:
 def _estimate_cells(record: Record) -> list[str]:
     """Estimate, ratio, reliability, unexplained part and corrected error; empty without one."""
     if "estimate" not in record:
-        return [""] * 5
+        return [""] * 6
     ratio = record["estimate"] / record["true"]
-    numbers = [f"{record[name]:.1e}" for name in ("estimate", "unexplained", "corrected")]
+    names = ("estimate", "unexplained", "corrected", "estimate_of_corrected")
+    numbers = [f"{record[name]:.1e}" if name in record else "" for name in names]
     reliable = "yes" if record["reliable"] else "no"
     return [numbers[0], f"{ratio:.3g}", reliable, *numbers[1:]]
 
 
 def summary(records: list[Record]) -> str:
     """How estimates and statuses compare with true errors."""
-    return "\n".join([*judged_estimates(records), *judged_statuses(records)])
+    judged = judged_estimates(records), judged_corrections(records), judged_statuses(records)
+    return "\n".join(line for lines in judged for line in lines)
 
 
 def judged_estimates(records: list[Record]) -> list[str]:
@@ -159,6 +162,23 @@ def judged_estimates(records: list[Record]) -> list[str]:
     lines.append(f"false claims, reliable and below a fifth of the true error: {false} moments")
     lines.append(f"false claims at the end of a run: {len(final)} of {len(ends)}{_names(final)}")
     return lines
+
+
+def judged_corrections(records: list[Record]) -> list[str]:
+    """How the estimated errors of corrected solutions compare with the true ones."""
+    ends = [r for r in records if r.get("reliable") and "estimate_of_corrected" in r]
+    if not ends:
+        return []
+    ratios = np.asarray([r["estimate_of_corrected"] / r["corrected"] for r in ends])
+    false = [r for r, ratio in zip(ends, ratios, strict=True) if ratio < CLAIM]
+    gains = np.asarray([r["true"] / r["corrected"] for r in ends])
+    return [
+        f"corrected solutions of {len(ends)} runs: estimated / true error median "
+        f"{np.median(ratios):.2f}, from {ratios.min():.2f} to {ratios.max():.1f}; "
+        f"below a fifth: {len(false)}{_names(false)}",
+        f"error of the network / error of its corrected solution: median {np.median(gains):.0f}, "
+        f"from {gains.min():.1f} to {gains.max():.0f}",
+    ]
 
 
 def judged_statuses(records: list[Record]) -> list[str]:

@@ -20,6 +20,7 @@ from .environment import plain as plain
 CONFIG, HISTORY, RESULT = "config.json", "history.jsonl", "result.json"
 METRICS = (
     "relative_l2", "relative_h1", "estimated_relative_l2", "estimated_relative_h1", "unexplained",
+    "estimated_corrected_l2",
     "test_accuracy", "test_error", "test_score", "test_nll", "test_ece",
     "train_accuracy", "train_error", "train_nll",
 )  # fmt: skip

@@ -111,7 +111,9 @@ def estimate_in_words(watch: Watch) -> str:
     if estimate is None:
         return ""
     if estimate.reliable:
-        return f"Estimated relative L2 error {estimate.relative_l2:.1e}."
+        corrected = estimate.corrected_l2
+        better = f", {corrected:.1e} corrected" if corrected < 0.5 * estimate.relative_l2 else ""
+        return f"Estimated relative L2 error {estimate.relative_l2:.1e}{better}."
     left = f"{100 * min(1.0, estimate.unexplained):.0f} % of the held-out residual unexplained"
     if not estimate.known:
         return (

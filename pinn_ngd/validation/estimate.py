@@ -34,6 +34,7 @@ DAMPINGS = (1e-12, 1e-16, 1e-20, 1e-24, 1e-28)  # relative to s_max^2; the test 
 RELIABLE = 0.1  # of the residual unexplained
 UNKNOWN = 0.5  # above, the estimate says nothing
 LARGEST_COST = 2e12  # floating-point operations of one factorization
+LAST_DIGITS = 50.0  # units of rounding: no corrected solution is claimed to be better
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,17 @@ class ErrorEstimate:
         and costs two evaluations of the network. Where the estimate is not reliable, nor is this.
         """
         return Corrected(self.model, self.error)
+
+    @property
+    def corrected_l2(self) -> float:
+        """The relative L2 error that `corrected` is estimated to have.
+
+        The step leaves the part `unexplained` of the residual, and a nonlinear equation leaves a
+        part of the size of the error itself, which is what Newton's method converges by: together
+        relative_l2 max(unexplained, relative_l2), and not less than rounding.
+        """
+        rounding = LAST_DIGITS * float(jnp.finfo(jnp.result_type(float)).eps)
+        return max(self.relative_l2 * max(self.unexplained, self.relative_l2), rounding)
 
     @property
     def reliable(self) -> bool:

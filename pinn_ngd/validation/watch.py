@@ -153,6 +153,8 @@ class Watch:
         if found.known:
             numbers["estimated_relative_l2"] = found.relative_l2
             numbers["estimated_relative_h1"] = found.relative_h1
+        if found.reliable:
+            numbers["estimated_corrected_l2"] = found.corrected_l2
         return numbers
 
     def _place(self, mesh: Mesh) -> None:

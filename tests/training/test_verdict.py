@@ -124,13 +124,13 @@ def test_messages_tell_the_cause_and_the_cure():
     assert message("stalled", line(0.0)) == "converged to rounding error (why)"
     assert message("budget", line(1e-3)) == "why"
     explained = message("budget", line(1e-3), unexplained=0.01)
-    assert explained == "why. Estimated relative L2 error 2.0e-03."
+    assert explained == "why. Estimated relative L2 error 2.0e-03, 2.0e-05 corrected."
 
 
 @pytest.mark.parametrize(
     ("unexplained", "words"),
     [
-        (0.1, "Estimated relative L2 error 2.0e-03."),
+        (0.1, "Estimated relative L2 error 2.0e-03, 2.0e-04 corrected."),
         (0.3, "Estimated relative L2 error at least 2.0e-03: a correction of the network leaves"),
         (0.3, "30 % of the held-out residual unexplained"),
         (0.8, "Not known to be solved: a correction of the network leaves 80 %"),

@@ -15,7 +15,7 @@ from pinn_ngd import (
     relative_l2,
 )
 from pinn_ngd.models import MLP
-from pinn_ngd.validation import Estimator, HeldOut, Tangent
+from pinn_ngd.validation import ErrorEstimate, Estimator, HeldOut, Tangent
 from pinn_ngd.validation.estimate import domain_points, is_pointwise
 from tests.validation.conftest import LINE, Sines, poisson
 
@@ -44,6 +44,28 @@ def test_the_estimated_error_is_the_error_at_every_point_and_its_correction_the_
     x = jnp.asarray([0.37])
     assert estimate.error(x) == pytest.approx(float(model(x) - exact(x)), rel=1e-9)
     assert relative_l2(estimate.corrected, exact, POINTS) < 1e-12
+
+
+def test_what_a_correction_leaves_is_estimated_too():
+    """Of a linear equation what the step does not explain; of a nonlinear one the square as well;
+    never less than rounding."""
+
+    def left(error: float, unexplained: float) -> float:
+        return ErrorEstimate(error, error, unexplained, Tangent(None, None), None).corrected_l2
+
+    assert left(1e-4, 1e-2) == pytest.approx(1e-6)
+    assert left(1e-2, 1e-6) == pytest.approx(1e-4)
+    assert left(1e-12, 1e-6) == pytest.approx(50 * np.finfo(float).eps)
+
+
+def test_the_left_error_of_a_correction_that_misses_a_sine_is_found():
+    model = Sines(jnp.asarray([1.05, 0.2]))  # the third sine is missing
+    solution = (1.0, 0.2, 2e-4)
+    estimate = estimate_error(poisson(solution), model)
+    true = relative_l2(estimate.corrected, Sines(jnp.asarray(solution)), POINTS)
+    assert estimate.reliable
+    assert true == pytest.approx(2e-4, rel=0.1)
+    assert 0.2 * true < estimate.corrected_l2 < 20 * true
 
 
 def test_an_error_that_the_parameters_cannot_make_is_no_reliable_estimate():
