@@ -16,16 +16,14 @@ from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
+from .parts import Parts
 from .records import add_solves, record_of
-from .result import Budget, Ending, Record, Run, TrainResult
+from .result import Ending, Record, Run, TrainResult
 from .saver import Saver
 from .setup import batch_of, check_start, loss_of, stride_of, warn_about_precision
 from .signals import Signals, heard, patiently
 from .threads import blas_threads as limited_blas
 from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
-
-ROUNDING_TOLERANCE = 1e-13
-FIRST_ESTIMATE = 2.0  # seconds of training
 
 
 def train(
@@ -85,38 +83,32 @@ def train(
     budget, optimizer, key = budget_of(steps, seconds), optimizer_of(optimizer), key_of(key)
     checkpoint = checkpoint_of(checkpoint, resume)
     warn_about_precision(model, optimizer)
-    loop = _Loop(objective, optimizer, budget, stride_of(optimizer, objective, stride))
-    loop.callbacks = callbacks_of(callbacks)
-    loop.saver = Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=loop.stride)
-    loop.evaluation = EvaluationClock(evaluate, evaluate_every)
-    loop.watch_over(Watch(objective, grow=grow), tolerance)
-    with heard() as loop.signals, limited_blas(blas_threads):
-        return loop.run(model, key, resume=resume)
+    stride = stride_of(optimizer, objective, stride)
+    parts = Parts(
+        optimizer, budget, stride, callbacks_of(callbacks),
+        Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=stride),
+        EvaluationClock(evaluate, evaluate_every), Watch(objective, grow=grow), tolerance,
+    )  # fmt: skip
+    with heard() as signals, limited_blas(blas_threads):
+        return _Loop(parts, signals).run(model, key, resume=resume)
 
 
 class _Loop:
     """The mutable state of one run."""
 
-    def __init__(self, objective: Any, optimizer: Any, budget: Budget, stride: int):
-        self.objective, self.optimizer = objective, optimizer
-        self.budget, self.stride = budget, stride
-        self.callbacks: tuple[AbstractCallback, ...] = ()
+    def __init__(self, parts: Parts, signals: Signals):
+        self.optimizer, self.budget, self.stride = parts.optimizer, parts.budget, parts.stride
+        self.callbacks, self.saver, self.signals = parts.callbacks, parts.saver, signals
+        self.watch, self.objective = parts.watch, parts.watch.objective
+        self.evaluation, self.estimation = parts.evaluation, parts.estimation()
+        self.tolerance = parts.least_error
         self.started: list[AbstractCallback] = []
-        self.saver: Saver | None = None
-        self.signals = Signals()
-        self.evaluation, self.evaluated = EvaluationClock(None), None
+        self.evaluated: PyTree = None
         self.history: list[Record] = []
         self.step, self.lines = 0, 0
         self.seconds, self.compile_seconds, self.loss = 0.0, 0.0, float("nan")
         self.solves: dict[str, int] = {}
         self.ready = False  # to be saved: neither before the start nor in the middle of a call
-
-    def watch_over(self, watch: Watch, tolerance: float | None) -> None:
-        self.watch, self.objective = watch, watch.objective
-        self.tolerance = ROUNDING_TOLERANCE if tolerance is None else tolerance
-        measure = watch.measure if watch.held is not None else None
-        wait = FIRST_ESTIMATE if tolerance is None else 0.0  # someone waits for the estimate
-        self.estimation = EvaluationClock(measure, first_after=wait)
 
     def run(self, model: PyTree, key: PRNGKeyArray, *, resume: bool) -> TrainResult:
         self.carry = Carry(as_arrays(model), as_arrays(model), None)
