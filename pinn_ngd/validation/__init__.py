@@ -10,6 +10,8 @@ from .mesh import Mesh as Mesh
 from .mesh import refined as refined
 from .mesh import rules_of as rules_of
 from .mesh import starting_mesh as starting_mesh
+from .posterior import Posterior as Posterior
+from .posterior import posterior as posterior
 from .rounding import ROUNDING as ROUNDING
 from .rounding import Rounding as Rounding
 from .rounding import rounding_level as rounding_level

@@ -12,13 +12,15 @@ from .. import _tree
 from ..linalg import JacobianRows, LeastSquaresSystem
 from ..objectives import AbstractObjective
 from .chunks import chunks
-from .held_out import HeldOut
+from .held_out import AsGiven, HeldOut
 from .spaces import enriched
 
 Groups = tuple[PyTree, ...]
 
 
-def held_out_system(held: HeldOut, model: PyTree, groups: Groups = ()) -> LeastSquaresSystem:
+def held_out_system(
+    held: HeldOut | AsGiven, model: PyTree, groups: Groups = ()
+) -> LeastSquaresSystem:
     """The system of all held-out points as one matrix, without its rows of zeros.
 
     Its unknowns are a step of the model's parameters, or steps of all members of `groups`.
