@@ -14,6 +14,7 @@ after a change of the numerics.
 
 import argparse
 import statistics
+import sys
 from pathlib import Path
 
 import jax
@@ -25,8 +26,10 @@ from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem
 from pinn_ngd.experiments import run_problem
-from pinn_ngd.gallery.results import TABLE_SEEDS
 from pinn_ngd.storage.reading import read_history
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
+from figures.results import TABLE_SEEDS
 
 FOLDER = Path("runs/gallery/results")
 TARGETS = {

@@ -11,7 +11,8 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import time
+import sys
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -21,6 +22,9 @@ from jax.flatten_util import ravel_pytree
 from pinn_ngd.linalg import Cholesky, JacobianRows, LeastSquaresSystem, Normal, solve
 from pinn_ngd.models import CNN
 from pinn_ngd.objectives import Batch, ClassificationObjective, Generated
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
+from figures.recipes.timing import seconds_of
 
 OBJECTIVE = ClassificationObjective(Generated(lambda key: (key, key)))
 
@@ -74,13 +78,8 @@ def _direction(system):
 
 
 def milliseconds(fn, *args, repeats):
-    jax.block_until_ready(fn(*args))
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        jax.block_until_ready(fn(*args))
-        times.append(1e3 * (time.perf_counter() - begun))
-    return float(np.median(times)), float(np.min(times))
+    times = [1e3 * seconds for seconds in seconds_of(lambda: fn(*args), repeats)]
+    return float(np.median(times)), min(times)
 
 
 def main(repeats: int = 20, batch_size: int = 64) -> None:

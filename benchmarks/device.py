@@ -14,7 +14,7 @@ JAX sees no accelerator the tables have one device, the CPU.
 
 import argparse
 import json
-import time
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import pinn_ngd
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
+from figures.recipes.timing import median_ms
 
 SIZES = ((129, 129), (900, 129), (780, 1737), (2048, 2048), (4096, 8192))
 QUICK = ((129, 129), (300, 129))
@@ -76,15 +79,8 @@ OPERATIONS = {
 }
 
 
-def median_ms(call: Any) -> float:
-    """The median over as many calls as fit in `SECONDS`, three at least, after one to warm up."""
-    jax.block_until_ready(call())
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < SECONDS and len(times) < 50):
-        begun = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - begun)
-    return 1e3 * float(np.median(times))
+def time_of(call: Any) -> float:
+    return median_ms(call, at_least=SECONDS)
 
 
 def algebra(device: Any, rows: int, columns: int) -> Record:
@@ -97,8 +93,8 @@ def algebra(device: Any, rows: int, columns: int) -> Record:
     for name, operation in OPERATIONS.items():
         if not (heavy and name in ("eigh", "QR and SVD")):
             compiled = jax.jit(operation)
-            found[name] = median_ms(lambda compiled=compiled: compiled(a))
-    found["round trip"] = median_ms(lambda: jax.device_put(np.array(a), device))
+            found[name] = time_of(lambda compiled=compiled: compiled(a))
+    found["round trip"] = time_of(lambda: jax.device_put(np.array(a), device))
     return found
 
 

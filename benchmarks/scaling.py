@@ -11,7 +11,8 @@ exponents of a fit time ~ size^exponent.
 """
 
 import argparse
-import time
+import sys
+from pathlib import Path
 
 import jax
 
@@ -28,6 +29,9 @@ from pinn_ngd import Box, Residual, ResidualObjective, Sobol, laplacian
 from pinn_ngd.linalg import spectral_factor
 from pinn_ngd.models import MLP
 from pinn_ngd.optimizers import Geodesic, TrustRegion
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
+from figures.recipes.timing import measured
 
 COLUMNS = (
     "rows of J",
@@ -55,16 +59,8 @@ def build(rows: int, parameters: int):
 
 def milliseconds(fn, *arguments, repeats: int) -> tuple[float, float]:
     """Median time of the compiled function, and the memory that XLA reserves for it in MiB."""
-    compiled = eqx.filter_jit(fn).lower(*arguments).compile()
-    jax.block_until_ready(eqx.filter(compiled(*arguments), eqx.is_array))
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(eqx.filter(compiled(*arguments), eqx.is_array))
-        times.append(time.perf_counter() - start)
-    analysis = compiled.compiled.memory_analysis()
-    memory = analysis.temp_size_in_bytes + analysis.output_size_in_bytes
-    return 1e3 * float(np.median(times)), memory / 2**20
+    seconds, memory, _ = measured(fn, *arguments, repeats=repeats)
+    return 1e3 * seconds, memory
 
 
 def measure(rows: int, parameters: int, repeats: int) -> list[float]:

@@ -14,7 +14,8 @@ adjoint products. The last line holds the exponents of a fit ~ parameters^expone
 """
 
 import argparse
-import time
+import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -32,21 +33,10 @@ from pinn_ngd.linalg import get_solver, sketch, solve
 from pinn_ngd.metrics import Sobolev, Wasserstein
 from pinn_ngd.models import MLP
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
+from figures.recipes.timing import measured
+
 DAMPING = 1e-6  # relative to |Y|_F^2, estimated by one random product
-
-
-def timed(fn, *arguments, repeats: int) -> tuple[float, float, Any]:
-    """Median seconds of the compiled function, MiB that it reserves, and its value."""
-    compiled = eqx.filter_jit(fn).lower(*arguments).compile()
-    value = jax.block_until_ready(compiled(*arguments))
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(eqx.filter(compiled(*arguments), eqx.is_array))
-        times.append(time.perf_counter() - start)
-    analysis = compiled.compiled.memory_analysis()
-    memory = (analysis.temp_size_in_bytes + analysis.output_size_in_bytes) / 2**20
-    return float(np.median(times)), memory, value
 
 
 def mixture(repeats: int) -> None:
@@ -60,7 +50,7 @@ def mixture(repeats: int) -> None:
         def direction(m, metric=metric):
             return solve(metric.system(problem.objective, m, ())).value
 
-        seconds, memory, _ = timed(direction, model, repeats=repeats)
+        seconds, memory, _ = measured(direction, model, repeats=repeats)
         print(f"| {operator} | {1e3 * seconds:.1f} | {memory:.1f} |", flush=True)
 
 
@@ -68,8 +58,8 @@ def waves(repeats: int) -> None:
     """Seconds of one simulation and one gradient of `fwi-camembert`: nine shots, 625 steps."""
     problem = load_problem("fwi-camembert")
     objective, model = problem.objective, problem.model(jax.random.key(0))
-    simulation, _, _ = timed(lambda m: objective.loss(m, ()), model, repeats=repeats)
-    gradient, memory, _ = timed(
+    simulation, _, _ = measured(lambda m: objective.loss(m, ()), model, repeats=repeats)
+    gradient, memory, _ = measured(
         eqx.filter_grad(lambda m: objective.loss(m, ())), model, repeats=repeats
     )
     print("\n| waves | seconds | MiB |\n|---|---|---|")
@@ -142,7 +132,7 @@ def matrix_free(width: int, repeats: int) -> list[float]:
         scale = sum(jnp.sum(g**2) for g in jax.tree.leaves(gradient))
         return found.stats["num_steps"], jnp.sqrt(error / scale)
 
-    seconds, memory, (iterations, error) = timed(direction, params, repeats=repeats)
+    seconds, memory, (iterations, error) = measured(direction, params, repeats=repeats)
     return [count, seconds, memory, 2 * float(iterations) + 6, float(error)]
 
 

@@ -6,6 +6,7 @@ from . import linalg as linalg
 from . import metrics as metrics
 from . import models as models
 from . import optimizers as optimizers
+from ._listing import list_problems as list_problems
 from .evaluation.errors import relative_h1 as relative_h1
 from .evaluation.errors import relative_l2 as relative_l2
 from .evaluation.scores import classifier_scores as classifier_scores
@@ -13,7 +14,6 @@ from .experiments import LoadedRun as LoadedRun
 from .experiments import load_run as load_run
 from .experiments.problem import Problem as Problem
 from .experiments.problem import load_problem as load_problem
-from .experiments.problem_file import list_problems as list_problems
 from .geometry.calculus import divergence as divergence
 from .geometry.calculus import gradient as gradient
 from .geometry.calculus import laplacian as laplacian

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "pinn_ngd"
 LAYERS = [
-    ("_names", "_settings", "_tree"),
+    ("_listing", "_names", "_settings", "_tree"),
     ("linalg", "geometry", "storage"),
     ("models",),
     ("objectives",),
@@ -17,8 +17,6 @@ LAYERS = [
     ("training",),
     ("experiments",),
     ("applications",),
-    ("studies",),
-    ("gallery",),
     ("cli",),
     ("__init__", "__main__"),
 ]

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .errors import honest
-from .settings import check as check_name
+from .recipes import chosen_recipes, recipes_package
 from .settings import check_optimizer, prepare
 from .tables import checks_table, console, show_comparison, summary_of, two_columns
 
@@ -176,7 +176,7 @@ def check(
 def list_() -> None:
     """Show the problems, the optimizers, the metrics and the linear solvers, a line each."""
     from .. import metrics
-    from ..experiments.problem_file import list_problems
+    from .._listing import list_problems
     from ..linalg import solver_names
     from ..optimizers import names
 
@@ -202,12 +202,10 @@ def figures(
 ) -> None:
     """Make the pictures in figures/ and the README's table again."""
     with honest():
+        chosen = chosen_recipes(names or [])
         _configure(False)
-        from ..gallery import FIGURES, make
-
-        for name in names or []:
-            check_name("figure", name, FIGURES)
-        for path in make(names or list(FIGURES), out=out, quick=quick, resume=resume, tell=_tell):
+        make = recipes_package().make
+        for path in make(chosen, out=out, quick=quick, resume=resume, tell=_tell):
             typer.echo(path)
 
 

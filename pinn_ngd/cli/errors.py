@@ -52,11 +52,11 @@ def _users_line(error: Exception, source: str | None) -> str | None:
 def _problem_path(source: str | None) -> Path | None:
     if source is None:
         return None
-    from ..experiments.problem_file import problems_folder
+    from .._listing import file_of, problems_folder
 
     if source.endswith(".py"):
         return Path(source).resolve()
-    return (problems_folder() / f"{source.replace('-', '_')}.py").resolve()
+    return file_of(problems_folder(), source).resolve()
 
 
 def _is_ours(error: Exception) -> bool:

@@ -4,6 +4,7 @@ The command line, the figures and the benchmarks all go through here, so a numbe
 curve in a picture come from the same code.
 """
 
+from .._listing import list_problems as list_problems
 from .checks import check_problem as check_problem
 from .comparison import HEADINGS as HEADINGS
 from .comparison import as_markdown as as_markdown
@@ -18,7 +19,6 @@ from .loading import load_run as load_run
 from .pictures import draw as draw
 from .problem import Problem as Problem
 from .problem import load_problem as load_problem
-from .problem_file import list_problems as list_problems
 from .run_folder import RunFolder as RunFolder
 from .single import RUNS as RUNS
 from .single import run_problem as run_problem

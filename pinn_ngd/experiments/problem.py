@@ -14,8 +14,6 @@ from ..geometry.domains import Box, Interval, SpaceTime
 from ..geometry.quadrature import Quadrature
 from ..objectives import AbstractObjective, ResidualObjective, balanced, explained
 from .problem_file import ProblemFile, ProblemSource
-from .problem_file import list_problems as list_problems
-from .problem_file import problems_folder as problems_folder
 
 
 @dataclass(frozen=True)

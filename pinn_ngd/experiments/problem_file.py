@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .._listing import file_of, list_problems, problems_folder
 from .._names import choose
 from ..storage.fingerprint import digest, meaning_of
 
@@ -127,19 +128,6 @@ def no_exit(name: str) -> Iterator[None]:
         ) from error
 
 
-def problems_folder() -> Path:
-    """The folder of the shipped problems: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_problems"
-    return installed if installed.is_dir() else package.parent / "problems"
-
-
-def list_problems() -> dict[str, str]:
-    """Names of the shipped problems, each with the first line of its file's docstring."""
-    files = sorted(problems_folder().glob("[!_]*.py"))
-    return {file.stem.replace("_", "-"): _first_line(file) for file in files}
-
-
 def _find(source: str | Path) -> Path:
     path = Path(source)
     if path.suffix == ".py":
@@ -150,7 +138,7 @@ def _find(source: str | Path) -> Path:
         )
     name = str(source).replace("_", "-")
     choose(name, list(list_problems()), "problem")
-    return problems_folder() / f"{name.replace('-', '_')}.py"
+    return file_of(problems_folder(), name)
 
 
 def _text_of(path: Path) -> str:
@@ -168,9 +156,3 @@ def _module_of(path: Path) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
-
-
-def _first_line(path: Path) -> str:
-    text = path.read_text(encoding="utf-8")
-    docstring = text.split('"""')[1] if text.count('"""') >= 2 else ""
-    return docstring.strip().splitlines()[0] if docstring.strip() else ""

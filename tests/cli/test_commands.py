@@ -10,7 +10,7 @@ import threadpoolctl
 from typer.testing import CliRunner
 
 import pinn_ngd.experiments
-from pinn_ngd import __main__, gallery, list_problems, load_problem, optimizers
+from pinn_ngd import __main__, list_problems, optimizers
 from pinn_ngd.cli import app
 from pinn_ngd.cli.settings import assign
 from pinn_ngd.linalg import solver_names
@@ -309,53 +309,6 @@ def test_assign_sends_each_key_to_its_owner():
     assert assign(["form=(1, 2)"], known)["optimizer"] == {"form": (1, 2)}
     with pytest.raises(ValueError, match=r"problem\.scale"):
         assign(["scale=2"], known)
-
-
-@pytest.fixture
-def tiny_gallery(file, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        gallery.job, "load_problem", lambda _, **settings: load_problem(file, **settings)
-    )
-    monkeypatch.setattr(gallery.results, "TABLE_PROBLEMS", ("tiny",))
-    monkeypatch.setattr(gallery.results, "TABLE_SEEDS", range(1))
-    entry = gallery.comparison("tiny", ["adam"], seeds=1, seconds=1.0)
-    monkeypatch.setitem(gallery.FIGURES, "compare-tiny", entry)
-    return tmp_path
-
-
-@pytest.mark.slow
-def test_figures_leave_their_command_beside_them(tiny_gallery):
-    (tiny_gallery / "README.md").write_text(
-        f"a\n{gallery.results.BEGIN}\nold\n{gallery.results.END}\nb\n"
-    )
-    out = tiny_gallery / "figures"
-    names = ("ritz-1d", "compare-tiny", "results")
-    result = _run("figures", "--quick", *names, "--out", out)
-    assert result.exit_code == 0, result.stderr
-    for name in (
-        "ritz-1d-solution",
-        "ritz-1d-history",
-        "compare-tiny-seconds",
-        "compare-tiny-steps",
-    ):
-        assert (out / f"{name}.png").stat().st_size > 5000
-        assert (out / f"{name}.pdf").is_file()
-        record = json.loads((out / f"{name}.json").read_text())
-        assert record["command"].startswith(f"pinn-ngd figures {name.rsplit('-', 1)[0]} --quick")
-        assert "cores of" in record["hardware"]
-        assert record["versions"]["jax"] == jax.__version__
-        assert record["seeds"] == [0]
-    assert "| `tiny` | " in (out / "results.md").read_text()
-    assert "old" in (tiny_gallery / "README.md").read_text()  # a quick run proves no number
-
-
-def test_table_goes_between_the_marks():
-    text = f"before\n{gallery.results.BEGIN}\nold\n{gallery.results.END}\nafter\n"
-    new = gallery.results.with_table(text, "new\n")
-    assert new == f"before\n{gallery.results.BEGIN}\nnew\n{gallery.results.END}\nafter\n"
-    assert gallery.results.with_table(new, "new\n") == new
-    assert gallery.results.with_table("no marks\n", "new\n") == "no marks\n"
 
 
 def test_main_runs_with_one_blas_thread(monkeypatch):

@@ -16,10 +16,10 @@ from pinn_ngd import (
     Trapezoid,
     gradient,
     laplacian,
+    list_problems,
     load_problem,
 )
 from pinn_ngd.evaluation.errors import evaluator
-from pinn_ngd.experiments.problem_file import list_problems
 from pinn_ngd.training import train
 from pinn_ngd.training.setup import check_start
 from tests.training.helpers import Descent

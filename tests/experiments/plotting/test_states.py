@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from figures.update_spectra import _radial, update_spectra
 from pinn_ngd import Box, Grid, load_problem
 from pinn_ngd.experiments.plotting import (
     Curves,
@@ -12,7 +13,6 @@ from pinn_ngd.experiments.plotting import (
     plot_state,
     save,
 )
-from pinn_ngd.studies.update_spectra import _radial, update_spectra
 
 
 @pytest.mark.parametrize(("dimension", "panels"), [(1, 1), (2, 3), (3, 3)])

@@ -1,0 +1,48 @@
+"""How long compiled functions take: the timers of recipes and benchmarks."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+
+
+def seconds_of(
+    call: Callable[[], Any], repeats: int = 3, *, at_least: float = 0.0, most: int = 50
+) -> list[float]:
+    """Seconds of each of several calls, after one that compiles.
+
+    So many `repeats`, and more until they took `at_least` so many seconds together or there are
+    `most`. A call has ended when all its arrays are there.
+    """
+    jax.block_until_ready(call())
+    times: list[float] = []
+    while len(times) < repeats or (sum(times) < at_least and len(times) < most):
+        begun = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - begun)
+    return times
+
+
+def median_ms(call: Callable[[], Any], repeats: int = 3, **limits: Any) -> float:
+    """The median of `seconds_of`, in milliseconds."""
+    return 1e3 * float(np.median(seconds_of(call, repeats, **limits)))
+
+
+class Measured(NamedTuple):
+    """Median seconds of a compiled function, the MiB that XLA reserves for it, and its value."""
+
+    seconds: float
+    memory: float
+    value: Any
+
+
+def measured(function: Callable[..., Any], *arguments: Any, repeats: int) -> Measured:
+    """What `function(*arguments)`, compiled as a whole, costs, and what it returns."""
+    compiled = eqx.filter_jit(function).lower(*arguments).compile()
+    times = seconds_of(lambda: compiled(*arguments), repeats)
+    analysis = compiled.compiled.memory_analysis()
+    memory = (analysis.temp_size_in_bytes + analysis.output_size_in_bytes) / 2**20
+    return Measured(float(np.median(times)), memory, compiled(*arguments))

@@ -1,1 +1,0 @@
-"""What the gallery measures beyond runs and comparisons, a file for each question."""
