@@ -16,6 +16,24 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+from tests import extras
+
+
+def pytest_addoption(parser):
+    extras.add_option(parser)
+
+
+def pytest_collection_modifyitems(config, items):
+    extras.keep_those_that_need_extras(config, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    extras.fail_where_one_is_missing(item, report)
+    return report
+
+
 @pytest.fixture(autouse=True, scope="module")
 def few_executables():
     yield

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...experiments.plotting import style as look
+from ...experiments.plotting.style import BLACK, FULL_WIDTH, hide_spines, new_figure, style
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -27,8 +27,8 @@ def plot_confusion(
     guesses, classes = logits.argmax(axis=1), logits.shape[1]
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (labels, guesses), 1)
-    with look.style():
-        figure = look.new_figure(look.FULL_WIDTH, 3.4)
+    with style():
+        figure = new_figure(FULL_WIDTH, 3.4)
         left, right = figure.subfigures(1, 2)
         _matrix(left.subplots(), counts)
         _mistakes(right, logits, labels, inputs)
@@ -58,11 +58,11 @@ def _mistakes(figure: Any, logits: np.ndarray, labels: np.ndarray, inputs: np.nd
         ax.set_title(f"{guesses[place]} for {labels[place]}")
     for ax in panels:
         ax.set(xticks=[], yticks=[])
-        look.hide_spines(ax)
+        hide_spines(ax)
 
 
 def _example(ax: "matplotlib.axes.Axes", x: np.ndarray) -> None:
     if x.ndim == 3 and min(x.shape[1:]) > 1:
         ax.imshow(x.mean(axis=0), cmap="Greys")
     else:
-        ax.plot(x.ravel(), color=look.BLACK, linewidth=0.8)
+        ax.plot(x.ravel(), color=BLACK, linewidth=0.8)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...experiments.plotting import style as look
+from ...experiments.plotting.style import FULL_WIDTH, hide_spines, new_figure, style
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -49,12 +49,12 @@ def _words(text: str, offsets: np.ndarray, span: np.ndarray) -> str:
 
 
 def _listed(lines: Sequence[str], title: str) -> "matplotlib.figure.Figure":
-    with look.style():
-        figure = look.new_figure(look.FULL_WIDTH, 0.5 + 0.19 * LINES)
+    with style():
+        figure = new_figure(FULL_WIDTH, 0.5 + 0.19 * LINES)
         ax = figure.subplots()
         ax.set_title(title, loc="left")
         ax.set(xticks=[], yticks=[], ylim=(LINES, 0))
-        look.hide_spines(ax)
+        hide_spines(ax)
         for row, line in enumerate(lines[:LINES]):
             short = line if len(line) <= CHARACTERS else line[: CHARACTERS - 3] + "..."
             ax.text(0.0, row + 0.8, short, fontsize=7.0, parse_math=False)
