@@ -12,11 +12,10 @@ import jax
 import numpy as np
 import pytest
 
+from tests import extras
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-
-
-from tests import extras
 
 
 def pytest_addoption(parser):

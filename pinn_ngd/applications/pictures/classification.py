@@ -29,7 +29,8 @@ def plot_confusion(
     np.add.at(counts, (labels, guesses), 1)
     with style():
         figure = new_figure(FULL_WIDTH, 3.4)
-        left, right = figure.subfigures(1, 2)
+        halves: Any = figure.subfigures(1, 2)
+        left, right = halves
         _matrix(left.subplots(), counts)
         _mistakes(right, logits, labels, inputs)
         return figure
