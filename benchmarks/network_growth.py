@@ -10,6 +10,7 @@ on held-out points, median (worst) over the seeds, and the same for the correcte
 """
 
 import argparse
+import math
 import statistics
 from typing import Any
 
@@ -81,6 +82,15 @@ def errors(name: str, way: str, seed: int, seconds: float) -> tuple[float, float
     return result.metrics["relative_l2"], measure(estimate.corrected)["relative_l2"]
 
 
+def cell(errors: tuple[float, ...]) -> str:
+    """Median (worst) of the errors that are known, and how many these are where some are not."""
+    known = [error for error in errors if not math.isnan(error)]
+    if not known:
+        return "not known"
+    count = "" if len(known) == len(errors) else f", {len(known)} of {len(errors)}"
+    return f"{statistics.median(known):.1e} ({max(known):.1e}){count}"
+
+
 def main() -> None:
     """Print a line for each problem and way."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -95,8 +105,8 @@ def main() -> None:
             for seed in range(options.seeds):
                 found.append(errors(name, way, seed, options.seconds))
                 jax.clear_caches()
-            cells = [f"{statistics.median(c):.1e} ({max(c):.1e})" for c in zip(*found, strict=True)]
-            print(f"| {name} | {way} | {' | '.join(cells)} |", flush=True)
+            network, after = zip(*found, strict=True)
+            print(f"| {name} | {way} | {cell(network)} | {cell(after)} |", flush=True)
 
 
 if __name__ == "__main__":

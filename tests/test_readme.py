@@ -30,6 +30,10 @@ def test_python_code_runs():  # that of docs/extending.md in tests/test_extendin
         scope: dict = {}
         exec(compile(code, "README", "exec"), scope)
         result = scope["result"]  # equations are solved; classifiers get unseen examples right
+        if "bars" in scope:  # a fit of noisy measurements: its loss is half their number
+            error = abs(float(result.model.k) - 0.5)
+            assert error < 3 * float(scope["bars"].deviation(lambda m: m.k))
+            continue
         assert result.metrics.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
 
 
