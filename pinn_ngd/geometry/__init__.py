@@ -16,6 +16,14 @@ from .domains import Region as Region
 from .domains import SpaceTime as SpaceTime
 from .grids import Edges as Edges
 from .grids import Grid as Grid
+from .higher import biharmonic as biharmonic
+from .higher import curl as curl
+from .higher import derivative as derivative
+from .higher import hessian as hessian
+from .higher import jacobian as jacobian
+from .higher import second_time_derivative as second_time_derivative
+from .higher import symmetric_gradient as symmetric_gradient
+from .higher import tensor_divergence as tensor_divergence
 from .quadrature import AbstractRule as AbstractRule
 from .quadrature import Cells as Cells
 from .quadrature import Equispaced as Equispaced

@@ -2,8 +2,15 @@
 
 from .cnn import CNN as CNN
 from .constraints import HardDirichlet as HardDirichlet
+from .embedding import Embedded as Embedded
+from .embedding import FourierFeatures as FourierFeatures
+from .embedding import PeriodicFeatures as PeriodicFeatures
 from .frozen import Frozen as Frozen
 from .frozen import freeze as freeze
+from .gated import ModifiedMLP as ModifiedMLP
+from .gated import PirateNet as PirateNet
 from .mlp import MLP as MLP
 from .mlp import Linear as Linear
 from .normalized import Normalized as Normalized
+from .sums import Separable as Separable
+from .sums import Stages as Stages

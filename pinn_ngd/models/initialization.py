@@ -6,6 +6,7 @@ magnitude: tanh units are ridges, and a point of the domain far from every ridge
 function only.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -71,6 +72,32 @@ def glorot(
     return _scaled_normal(key, sizes, deviation, dtype)
 
 
+def siren(
+    key: PRNGKeyArray, sizes: Sequence[int], domain: Domain, scale: float, dtype: Any
+) -> Layers:
+    """For `activation="sin"`: waves of up to `scale` / pi periods across the domain.
+
+    Sitzmann et al. (NeurIPS 2020, arXiv:2006.09661), their omega_0 = `scale` absorbed into the
+    weights: with coordinates y in [-1, 1] the first layer has W ~ scale U(-1, 1) / fan_in, later
+    layers W ~ U(-1, 1) sqrt(6 / fan_in), so that every layer sees the same distribution. Phases of
+    the first layer are uniform in [-pi, pi], later biases zero.
+    """
+    first, phases, later = jax.random.split(key, 3)
+    lower, extents = (jnp.asarray(v, dtype=dtype) for v in (domain.lower, domain.extents))
+    weight = _uniform(first, (sizes[1], sizes[0]), scale * 2 / sizes[0], dtype) / extents
+    bias = _uniform(phases, (sizes[1],), math.pi, dtype) - weight @ (lower + extents / 2)
+    keys, fans = jax.random.split(later, max(len(sizes) - 2, 1)), pairwise(sizes[1:])
+    rest = [
+        (_uniform(k, (n, m), math.sqrt(6 / m), dtype), jnp.zeros(n, dtype))
+        for k, (m, n) in zip(keys, fans, strict=False)
+    ]
+    return [(weight, bias), *rest]
+
+
+def _uniform(key: PRNGKeyArray, shape: tuple[int, ...], bound: float, dtype: Any) -> Array:
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
 def _scaled_normal(
     key: PRNGKeyArray, sizes: Sequence[int], deviation: Callable[[int, int], float], dtype: Any
 ) -> Layers:
@@ -90,5 +117,6 @@ INITIALIZATIONS: dict[str, tuple[Initialization, float]] = {
     "ridge": (ridge, 2.0),
     "normal": (normal, 0.1),
     "glorot": (glorot, 1.0),
+    "siren": (siren, 30.0),
 }
 """Name -> (initialization, default scale)."""

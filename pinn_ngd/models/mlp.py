@@ -56,11 +56,11 @@ class MLP(eqx.Module):
         """Arguments:
 
         * `sizes`: widths (inputs, hidden, ..., outputs), at least two;
-        * `domain`: where the network lives, for `init="ridge"`; the unit box by default;
+        * `domain`: where the network lives, for "ridge" and "siren"; the unit box by default;
         * `activation`: "tanh", "sin", "gelu", "softplus" or a twice differentiable function of
           arrays;
-        * `init`: "ridge", "normal" or "glorot", see `pinn_ngd.models.initialization`;
-        * `scale`: of the initialization, by default 2 (ridge), 0.1 (normal), 1 (glorot);
+        * `init`: "ridge", "normal", "glorot" or "siren", see `pinn_ngd.models.initialization`;
+        * `scale`: of the initialization, by default 2, 0.1, 1 and 30 in this order;
         * `dtype`: of the parameters, by default JAX's default float (float64 with x64 enabled).
 
         Raises ValueError for bad sizes, unknown names, or a domain of another dimension than
