@@ -1,14 +1,11 @@
 """`pinn-ngd` and `python -m pinn_ngd`."""
 
-from .training.threads import blas_threads
-
 
 def main() -> None:
-    """Run the command line, with BLAS on one thread."""
+    """Run the command line."""
     from .cli import app
 
-    with blas_threads(1):
-        app(prog_name="pinn-ngd")
+    app(prog_name="pinn-ngd")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,16 @@ def settings_of(make: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
+def settings_in_words(make: Callable[..., Any]) -> dict[str, str]:
+    """The keywords of a function or class, each with its default and what else it may be."""
+    hints = _hints_of(make)
+    lines = {}
+    for name, default in settings_of(make).items():
+        may_be = _described(hints[name]) if name in hints else ""
+        lines[name] = f"{default!r}; {may_be}" if may_be else repr(default)
+    return lines
+
+
 def checked_settings(owner: str, make: Callable[..., Any], given: Mapping[str, Any]) -> dict:
     """The given settings as `make` takes them.
 
@@ -78,8 +88,7 @@ def checked_settings(owner: str, make: Callable[..., Any], given: Mapping[str, A
     """
     known = settings_of(make)
     check_known(owner, given, known)
-    target = make.func if isinstance(make, functools.partial) else make
-    hints = _hints(target if inspect.isclass(target) else _plain(target))
+    hints = _hints_of(make)
     return {
         name: checked(name, v, hints.get(name, _like(known[name]))) for name, v in given.items()
     }
@@ -93,8 +102,9 @@ def check_known(owner: str, given: Mapping[str, Any], known: Mapping[str, Any]) 
         raise ValueError(f"{owner} has no setting {', '.join(unknown)}; it has {have}.")
 
 
-def _plain(function: Any) -> Any:
-    return inspect.unwrap(function)
+def _hints_of(make: Callable[..., Any]) -> dict[str, Any]:
+    target = make.func if isinstance(make, functools.partial) else make
+    return _hints(target if inspect.isclass(target) else inspect.unwrap(target))
 
 
 @functools.lru_cache(maxsize=256)
@@ -180,6 +190,10 @@ def _described(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         parts = [_described(argument) for argument in arguments]
         return " or ".join([", ".join(parts[:-1]), parts[-1]])
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, arguments))
+    if origin is tuple:
+        return "(" + ", ".join(map(_described, arguments)) + ")"
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "a name"}
     if hint is None or hint is type(None):
         return "None"

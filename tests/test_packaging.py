@@ -4,6 +4,8 @@ import importlib.metadata
 import subprocess
 import sys
 
+import pytest
+
 import pinn_ngd
 
 
@@ -13,6 +15,36 @@ def test_import_changes_no_configuration_and_pulls_no_heavy_module():
         "assert 'matplotlib' not in sys.modules; assert 'problems' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_command_line_lists_without_jax():
+    """What is asked in a hurry is answered at once: nothing heavy is imported for it."""
+    code = (
+        "import sys; sys.argv[1:] = ['list']\n"
+        "from pinn_ngd.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code in (0, None), end.code\n"
+        "heavy = {'jax', 'numpy', 'scipy', 'equinox', 'optax', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert "engd-tr" in result.stdout
+
+
+def test_every_name_is_there_and_what_is_rarely_used_is_not_loaded():
+    code = (
+        "import pinn_ngd, sys; [getattr(pinn_ngd, name) for name in dir(pinn_ngd)]; "
+        "rare = {'scipy.stats', 'scipy.sparse', 'scipy.optimize', 'matplotlib', 'rich', 'typer'}; "
+        "assert not rare & set(sys.modules), rare & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_name_is_an_error():
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        _ = pinn_ngd.trian
 
 
 def test_version_comes_from_the_metadata():

@@ -23,7 +23,9 @@ def packages() -> list[str]:
 def names_of(package: str) -> list[str]:
     """What a package exports: no modules, and nothing with an underscore."""
     module = importlib.import_module(package)
-    source = pathlib.Path(module.__file__ or "").read_text(encoding="utf-8")
+    file = pathlib.Path(module.__file__ or "")
+    stub = file.with_suffix(".pyi")  # what is imported when it is first asked for
+    source = (stub if stub.is_file() else file).read_text(encoding="utf-8")
     taken = re.findall(r"^\s*from \.\S* import \w+ as (\w+)$", source, re.MULTILINE)
     values = {name: getattr(module, name) for name in taken if not name.startswith("_")}
     return sorted(n for n, value in values.items() if not isinstance(value, types.ModuleType))

@@ -1,27 +1,31 @@
-"""The command line: solve, compare, check, list, figures, cite.
+"""The command line: solve, compare, check, list, show, figures, cite.
 
 Exit codes: 0 trained (also when the budget ended), 1 training failed, or a check, or a tolerance
 was asked for and not reached,
 2 bad usage or input, 130 interrupted, with the files kept.
 
-JAX is set up and imported inside the commands, so that `--help` and a mistyped option are answered
-without it.
+JAX is set up and imported inside the commands, so that `--help`, `list` and a mistyped option are
+answered without it.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .errors import honest
+from .help import Command, Group
+from .listing import listed
 from .recipes import chosen_recipes, recipes_package
 from .settings import check_optimizer, prepare
-from .tables import checks_table, console, show_comparison, summary_of, two_columns
 
 TRAINED, FAILED, INTERRUPTED = 0, 1, 130
 CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
 
 app = typer.Typer(
+    cls=Group,
     help="Train neural networks for PDEs by natural gradients, to the last digits of float64.",
     epilog="Start with:  pinn-ngd solve poisson-2d",
     no_args_is_help=True,
@@ -44,7 +48,9 @@ def _show_version(wanted: bool) -> bool:
 def main(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", metavar="", callback=_show_version, is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     """Options of the program itself."""
@@ -63,21 +69,27 @@ Tolerance = Annotated[
     typer.Option(metavar="E", help="Stop once the estimated relative error is below."),
 ]
 Fixed = Annotated[
-    bool, typer.Option("--fixed-points", help="Add no points to those of the problem.")
+    bool, typer.Option("--fixed-points", metavar="", help="Add no points to those of the problem.")
 ]
 Balance = Annotated[
-    bool, typer.Option("--balance", help="Weigh the terms so that all count alike.")
+    bool, typer.Option("--balance", metavar="", help="Weigh the terms so that all count alike.")
 ]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the results go.")]
-Single = Annotated[bool, typer.Option("--x32", help="Single precision instead of double.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds.")]
+Single = Annotated[
+    bool, typer.Option("--x32", metavar="", help="Single precision instead of double.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", metavar="", help="Go on with what the folder holds.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting of problem or optimizer."),
 ]
 
 
-@app.command(epilog="Example:  pinn-ngd solve poisson-2d --optimizer engd-tr --set width=24")
+@app.command(
+    cls=Command, epilog="Example:  pinn-ngd solve poisson-2d --optimizer engd-tr --set width=24"
+)
 def solve(
     source: Source,
     optimizer: Annotated[str | None, Name] = None,
@@ -95,9 +107,9 @@ def solve(
     set_: Set = None,
 ) -> None:
     """Train one problem; print a summary and leave results and pictures in a folder."""
-    with honest(source):
-        _configure(x32)
+    with honest(source), _computing(x32):
         from ..experiments import run_problem
+        from .tables import console, summary_of
 
         problem, settings = prepare(source, optimizer, solver, set_ or [], metric=metric)
         result = run_problem(
@@ -111,7 +123,8 @@ def solve(
 
 
 @app.command(
-    epilog="Example:  pinn-ngd compare poisson-2d-icml23 --optimizers engd-tr,engd,adam --seeds 3"
+    cls=Command,
+    epilog="Example:  pinn-ngd compare poisson-2d-icml23 --optimizers engd-tr,engd,adam --seeds 3",
 )
 def compare(
     source: Source,
@@ -131,12 +144,12 @@ def compare(
 ) -> None:
     """Run several optimizers from several seeds; print a table and draw error against time."""
     names = [name.strip() for name in optimizers.split(",") if name.strip()]
-    with honest(source):
+    with honest(source), _computing(x32):
         if not names or seeds < 1:
             raise ValueError("nothing to compare: give `--optimizers` names and `--seeds` >= 1.")
-        _configure(x32)
         from ..experiments import RUNS, compare_optimizers, split_label
         from ..storage.files import safe_name
+        from .tables import show_comparison
 
         for name in names:
             check_optimizer(name.partition(":")[0])
@@ -154,7 +167,7 @@ def compare(
     raise typer.Exit(INTERRUPTED if "interrupted" in statuses else code)
 
 
-@app.command(epilog="Example:  pinn-ngd check mine.py --metric wasserstein")
+@app.command(cls=Command, epilog="Example:  pinn-ngd check mine.py --metric wasserstein")
 def check(
     source: Source,
     metric: Annotated[str | None, Name] = None,
@@ -162,9 +175,9 @@ def check(
     set_: Set = None,
 ) -> None:
     """Test a problem's derivatives, adjoints and metric; exit code 1 where a test fails."""
-    with honest(source):
-        _configure(False)
+    with honest(source), _computing():
         from ..experiments import check_problem
+        from .tables import checks_table, console
 
         problem, settings = prepare(source, None, None, set_ or [], metric=metric, checking=True)
         checks = check_problem(problem, metric=metric, settings=settings, seed=seed)
@@ -172,44 +185,62 @@ def check(
     raise typer.Exit(TRAINED if all(check.passed for check in checks) else FAILED)
 
 
-@app.command("list", epilog="Example:  pinn-ngd list")
-def list_() -> None:
-    """Show the problems, the optimizers, the metrics and the linear solvers, a line each."""
-    from .. import metrics
-    from .._listing import list_problems
-    from ..linalg import solver_names
-    from ..optimizers import names
+@app.command("list", cls=Command, epilog="Example:  pinn-ngd list optimizers")
+def list_(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PART]...", help="Such as problems or optimizers."),
+    ] = None,
+) -> None:
+    """Show what there is, a line each: problems by kind, optimizers by what they train."""
+    with honest():
+        tables = listed(parts or [])
+        from .tables import console, two_columns
 
-    screen = console()
-    parts = {
-        "problems": list_problems(),
-        "optimizers (--optimizer)": names(),
-        "metrics (--metric)": metrics.names(),
-        "linear solvers (--solver)": solver_names(),
-    }
-    for title, lines in parts.items():
-        screen.print(two_columns(lines, title), highlight=False)
+        screen = console()
+        for title, lines in tables.items():
+            screen.print(two_columns(lines, title), highlight=False)
 
 
-@app.command(epilog="Example:  pinn-ngd figures poisson-2d ritz-1d")
+@app.command(cls=Command, epilog="Example:  pinn-ngd show poisson-2d")
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="PROBLEM|FILE.py|OPTIMIZER|METRIC", help="A name from `list`.")
+    ],
+    set_: Set = None,
+) -> None:
+    """Show what a problem is, or what an optimizer or a metric can be told, with the defaults."""
+    with honest(name), _computing():
+        from .show import described
+        from .tables import console, two_columns
+
+        for title, lines in described(name, set_ or []).items():
+            console().print(two_columns(lines, title), highlight=False)
+
+
+@app.command(cls=Command, epilog="Example:  pinn-ngd figures poisson-2d ritz-1d")
 def figures(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones (default: all).")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Tiny runs, to see it work.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", metavar="", help="Tiny runs, to see it work.")
+    ] = False,
     out: Out = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Reuse runs that ended.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", metavar="", help="Reuse runs that ended.")
+    ] = False,
 ) -> None:
     """Make the pictures in figures/ and the README's table again."""
     with honest():
         chosen = chosen_recipes(names or [])
-        _configure(False)
-        make = recipes_package().make
-        for path in make(chosen, out=out, quick=quick, resume=resume, tell=_tell):
-            typer.echo(path)
+        with _computing():
+            make = recipes_package().make
+            for path in make(chosen, out=out, quick=quick, resume=resume, tell=_tell):
+                typer.echo(path)
 
 
-@app.command(epilog="Example:  pinn-ngd cite engd-tr")
+@app.command(cls=Command, epilog="Example:  pinn-ngd cite engd-tr")
 def cite(optimizer: Annotated[str, typer.Argument(help="A name from `list`.")]) -> None:
     """Print the BibTeX of the papers behind an optimizer."""
     with honest():
@@ -219,15 +250,20 @@ def cite(optimizer: Annotated[str, typer.Argument(help="A name from `list`.")]) 
         typer.echo(citation(optimizer))
 
 
-def _configure(x32: bool) -> None:
-    """Double precision unless asked otherwise: before any array exists."""
+@contextlib.contextmanager
+def _computing(x32: bool = False) -> Iterator[None]:
+    """Double precision unless asked otherwise, before any array exists, and BLAS on one thread."""
     import logging
 
     import jax
 
+    from ..training.threads import blas_threads
+
     jax.config.update("jax_enable_x64", not x32)
     # Run-time errors of a step reach the user as one line; JAX would log a page before it.
     logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
+    with blas_threads(1):
+        yield
 
 
 def _tell(text: str) -> None:

@@ -13,8 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 OUTSIDE = -1
 LEAK = 50.0  # times eps: relative conductance that holds a component which hardly anything holds
@@ -61,6 +59,9 @@ def _components(
 ) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     inside = (left != OUTSIDE) & (right != OUTSIDE)
     pairs = (left[inside], right[inside])
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(pairs[0])), pairs), shape=(vertices, vertices))
     count, label = connected_components(graph, directed=False)
     exits = np.flatnonzero(~inside)

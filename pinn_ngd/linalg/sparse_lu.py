@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 from jaxtyping import Array, Float, Int
 
 KEPT = 4  # factorizations
@@ -76,10 +74,13 @@ class _Key:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _factor(key: _Key) -> scipy.sparse.linalg.SuperLU | None:
+def _factor(key: _Key) -> Any:  # a SuperLU, or None for a singular matrix
+    from scipy.sparse import coo_array
+    from scipy.sparse.linalg import splu
+
     rows, columns, size = key.pattern
-    matrix = scipy.sparse.coo_array((key.values, (rows, columns)), shape=(size, size)).tocsc()
+    matrix = coo_array((key.values, (rows, columns)), shape=(size, size)).tocsc()
     try:
-        return scipy.sparse.linalg.splu(matrix)
+        return splu(matrix)
     except RuntimeError:  # "Factor is exactly singular"
         return None

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PRNGKeyArray, PyTree
-from scipy.optimize import least_squares
 
 from .. import _tree
 from .._settings import Count
@@ -70,6 +69,8 @@ class ScipyLevenbergMarquardt(AbstractOptimizer):
             )
             raise ValueError(msg)
         tolerance = float(np.finfo(start.dtype).eps)
+        from scipy.optimize import least_squares
+
         result = least_squares(
             residual,
             np.asarray(theta),

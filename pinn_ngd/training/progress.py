@@ -1,13 +1,15 @@
 """The progress bar of a run."""
 
 import time
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import PyTree
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from .callbacks import AbstractCallback
 from .result import Record, Run, TrainResult
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 REFRESH_SECONDS = 0.1
 LINE_SECONDS = 10.0
@@ -24,15 +26,20 @@ class ProgressBar(AbstractCallback):
     """Shows step, seconds, loss, held-out loss, relative error (true and estimated), and damping.
 
     The bar follows whichever budget is closer to its end. Where the output is not a terminal it
-    prints a plain line every ten seconds instead; `enabled=False` silences it.
+    prints a plain line every ten seconds instead; `enabled=False` silences it. `console` is a
+    `rich.console.Console`, by default that of the standard error.
     """
 
-    def __init__(self, *, enabled: bool = True, console: Console | None = None):
+    def __init__(self, *, enabled: bool = True, console: Any = None):
+        from rich.console import Console
+
         self.enabled = enabled
         self.console = Console(stderr=True) if console is None else console
         self.bar: Progress | None = None
 
     def on_start(self, run: Run) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
         self.run, self.shown_at = run, time.monotonic()
         self.measured: Record = {}
         if self.enabled and self.console.is_terminal:

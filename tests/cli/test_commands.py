@@ -10,7 +10,7 @@ import threadpoolctl
 from typer.testing import CliRunner
 
 import pinn_ngd.experiments
-from pinn_ngd import __main__, list_problems, optimizers
+from pinn_ngd import list_problems, metrics, optimizers
 from pinn_ngd.cli import app
 from pinn_ngd.cli.settings import assign
 from pinn_ngd.linalg import solver_names
@@ -280,8 +280,51 @@ def test_check_takes_settings_of_a_metric(file):
 def test_list_names_everything():
     result = _run("list")
     assert result.exit_code == 0
-    for name in (*list_problems(), *optimizers.names(), *solver_names()):
+    for name in (*list_problems(), *optimizers.names(), *metrics.names(), *solver_names()):
         assert re.search(rf"^ +{name} +\S", result.stdout, re.MULTILINE)
+
+
+def test_list_shows_the_parts_that_are_asked_for():
+    result = _run("list", "solvers", "figures")
+    assert result.exit_code == 0
+    assert re.search(r"^ +lsmr +\S", result.stdout, re.MULTILINE)
+    assert re.search(r"^ +tngd-bits +\S", result.stdout, re.MULTILINE)
+    assert "engd-tr " not in result.stdout
+    wrong = _run("list", "optimizer")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'optimizers'?" in wrong.stderr
+
+
+def test_show_tells_what_a_problem_is(file):
+    result = _run("show", file, "--set", "width=5")
+    assert result.exit_code == 0, result.stderr
+    for words in ("width=5, rate=1.0", "MLP, arrays of 5x1, 5, 1x5, 1", "parameters", "16",
+                  "adam with rate=0.001", "0.5 s of training", "relative_l2"):  # fmt: skip
+        assert words in result.stdout
+    assert re.search(r"residual +GaussLegendre on Interval, 6 points, weight 1.0", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("engd-tr", ["acceptance", "0.1; a number at least 0 and below 1", "Achieving High"]),
+        ("tngd", ["average", "(optimizer)"]),
+        ("wasserstein", ["'check'; one of 'check', 'project', 'ignore'", "(metric)"]),
+        ("h1", ["order", "1.0; a number"]),
+    ],
+)
+def test_show_tells_the_settings_of_a_name(name, words):
+    result = _run("show", name)
+    assert result.exit_code == 0, result.stderr
+    for word in words:
+        assert word in result.stdout
+
+
+def test_show_knows_no_other_name():
+    result = _run("show", "engd-trr")
+    assert result.exit_code == 2
+    assert "unknown problem, optimizer or metric" in result.stderr
+    assert "Did you mean 'engd-tr'?" in result.stderr
 
 
 def test_cite():
@@ -290,11 +333,12 @@ def test_cite():
     assert result.stdout == optimizers.citation("engd-tr") + "\n"
 
 
-@pytest.mark.parametrize("command", ["solve", "compare", "list", "figures", "cite"])
+@pytest.mark.parametrize("command", ["solve", "compare", "list", "show", "figures", "cite"])
 def test_help_has_an_example(command):
     result = _run(command, "--help")
     assert result.exit_code == 0
     assert f"Example:  pinn-ngd {command}" in result.stdout
+    assert "bool" not in result.stdout.lower()  # a flag takes no value
 
 
 def test_assign_sends_each_key_to_its_owner():
@@ -311,14 +355,14 @@ def test_assign_sends_each_key_to_its_owner():
         assign(["scale=2"], known)
 
 
-def test_main_runs_with_one_blas_thread(monkeypatch):
+def test_a_command_computes_with_one_blas_thread(file, monkeypatch):
     counts = []
 
-    def app(**_):
+    def check(*_, **__):
         info = threadpoolctl.threadpool_info()
         counts.extend(library["num_threads"] for library in info if library["user_api"] == "blas")
+        return []
 
-    monkeypatch.setattr("pinn_ngd.cli.app", app)
-    __main__.main()
-    assert counts
+    monkeypatch.setattr(pinn_ngd.experiments, "check_problem", check)
+    assert _run("check", file).exit_code == 0
     assert set(counts) == {1}

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
-from scipy.stats import qmc
 
 from ..domains import Boundary, Region
 from .base import AbstractRule, Quadrature, as_count, as_quadrature
@@ -165,6 +164,8 @@ def _sobol_points(piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
     """Points (n, d) of the unit cube; zero on the fixed axis of a face."""
     unit, free = np.zeros((n, piece.dimension)), list(piece.free_axes)
     if free:
+        from scipy.stats import qmc  # takes longer to import than JAX
+
         sampler = qmc.Sobol(len(free), scramble=True, rng=np.random.default_rng(entropy))
         # SciPy warns of a size which is no power of two: draw the next power and cut.
         unit[:, free] = sampler.random_base2((n - 1).bit_length())[:n]

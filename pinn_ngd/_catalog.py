@@ -1,0 +1,124 @@
+"""Names that the command line lists: known without importing what they stand for.
+
+The registries say the same (a test compares them), but importing those takes seconds.
+"""
+
+# ruff: noqa: E501  (a line a name)
+
+Lines = dict[str, str]  # a name, and what it is
+
+# By what they train.
+OPTIMIZERS: dict[str, Lines] = {
+    "residuals of a PDE, and energies": {
+        "engd-tr": (
+            "Energy natural gradient, ratio-controlled damping, curvature-corrected candidates."
+        ),
+        "engd": (
+            "Energy natural gradient as published: pseudo-inverse of the Gram matrix, grid line search."
+        ),
+        "engd-w": (
+            "Damped energy natural gradient in the dual (kernel) form: A^T (A A^T + damping)^-1 b."
+        ),
+    },
+    "residuals of a PDE": {
+        "spring": "ENGD-W with the Kaczmarz-style momentum of SPRING.",
+        "scipy-lm": "MINPACK's Levenberg-Marquardt through SciPy, with this package's Jacobian.",
+    },
+    "states, or a network on a grid": {
+        "wngd": (
+            "Natural gradient in a metric of the state (default: Wasserstein), Armijo line search."
+        ),
+    },
+    "classification, in minibatches": {
+        "ngd": "Natural gradient of a minibatch by a dense solver, for small networks.",
+        "ngd-woodbury": (
+            "Natural gradient of a minibatch by Woodbury's identity: a matrix of rows x rows."
+        ),
+        "ngd-cg": (
+            "Natural gradient of a minibatch by a few warm-started conjugate-gradient iterations."
+        ),
+        "tngd": (
+            "Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD."
+        ),
+        "tngd-adam": (
+            "Thermodynamic natural gradient handed to Adam; with both betas zero, its sign."
+        ),
+        "spectral-clipping": (
+            "Gradient descent with curvature modes above 1 scaled down to 1: the filter min(1, 1/a)."
+        ),
+    },
+    "anything, by its gradient": {
+        "gd": "Gradient descent with the 31-point grid line search.",
+        "adam": "Adam, by default with the schedule of the ENGD paper.",
+        "lbfgs": "L-BFGS with the zoom line search, from Optax.",
+        "bfgs": "BFGS with a dense inverse Hessian and a zoom line search.",
+        "sgd": "Stochastic gradient descent with momentum.",
+        "signsgd": (
+            "Descent along the sign of the gradient: what Adam is when both its betas are zero."
+        ),
+    },
+}
+
+METRICS: Lines = {
+    "energy": "The objective's own Hessian: Gauss-Newton",
+    "euclidean": "That of the parameters: gradient descent",
+    "l2": "L2 of the state",
+    "h1": "H1 of the state",
+    "h2": "H2 of the state: that of a second-order residual",
+    "h1-homogeneous": "Gradients of the state in L2, constants not seen",
+    "h-1": "H-1 of the state",
+    "h-1-homogeneous": "H-1 of the state, constants not seen",
+    "fisher-rao": "Fisher information of a positive state",
+    "wasserstein": "Wasserstein-2 of a positive state: transport of mass",
+    "wasserstein-central": (
+        "The same with the central differences of Nurbekyan, Lei and Yang's code"
+    ),
+    "wasserstein-kernel": "Wasserstein-2 of a density known by its samples",
+}
+
+SOLVERS: Lines = {
+    "spectral": (
+        "one factorization for every damping; QR or Gram matrix, whichever the damping allows"
+    ),
+    "spectral-gram": (
+        "one factorization for every damping, from the Gram matrix: fast, for larger dampings"
+    ),
+    "spectral-qr": (
+        "one factorization for every damping, from QR and the SVD of R: safe for every damping"
+    ),
+    "qr": "QR of the damped operator; does not square the condition number",
+    "svd": "singular values of the damped operator; the slowest and most robust",
+    "cholesky": "Cholesky of the damped normal equations; falls back on the SVD and reports it",
+    "cg": "conjugate gradients on the damped normal equations; matrix-free",
+    "spu": (
+        "a simulated analog device, without noise, after 1e6 time constants; exact by eigenvalues"
+    ),
+    "lsmr": "LSMR on the damped operator; matrix-free",
+}
+
+# What a problem file builds tells its kind: the first of these names that stands in it.
+PROBLEMS = {
+    "classification_problem": "classification",
+    "ClassificationObjective": "classification",
+    "sentiment_problem": "fine-tuning of an encoder",
+    "span_problem": "fine-tuning of an encoder",
+    "EnergyObjective": "energies",
+    "StateMisfit": "states",
+    "StateObjective": "states",
+    "SampleObjective": "states",
+    "ResidualObjective": "residuals of a PDE",
+}
+OTHERS = "others"
+
+
+def by_kind(problems: Lines, texts: Lines) -> dict[str, Lines]:
+    """Problems in groups of one kind, in the order of `PROBLEMS` backwards: PDEs first."""
+    kinds = {name: kind_of(text) for name, text in texts.items()}
+    order = [*dict.fromkeys(reversed(PROBLEMS.values())), OTHERS]
+    groups = {kind: {n: d for n, d in problems.items() if kinds[n] == kind} for kind in order}
+    return {kind: lines for kind, lines in groups.items() if lines}
+
+
+def kind_of(text: str) -> str:
+    """What a problem file is about, by the objective that it names."""
+    return next((kind for name, kind in PROBLEMS.items() if name in text), OTHERS)
