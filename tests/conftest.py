@@ -5,6 +5,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["PINN_NGD_CACHE"] = "off"  # the user's folder is not for tests
 # Most of the time is compilation, and most of that machine code which runs once.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 

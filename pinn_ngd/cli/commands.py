@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from .compiled import keep_compiled
 from .errors import honest
 from .help import Command, Group
 from .listing import listed
@@ -260,6 +261,7 @@ def _computing(x32: bool = False) -> Iterator[None]:
     from ..training.threads import blas_threads
 
     jax.config.update("jax_enable_x64", not x32)
+    keep_compiled()
     # Run-time errors of a step reach the user as one line; JAX would log a page before it.
     logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
     with blas_threads(1):
