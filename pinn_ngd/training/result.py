@@ -123,7 +123,9 @@ class TrainResult:
     @property
     def solution(self) -> Any:
         """The most accurate function that the run knows, x -> u(x): the model minus its estimated
-        error where that estimate is reliable (see docs/trust.md), else the model itself."""
-        if self.estimate is None or not self.estimate.reliable:
+        error where that estimate is reliable and the correction is estimated to be better (see
+        docs/trust.md), else the model itself."""
+        found = self.estimate
+        if found is None or not found.reliable or not found.corrected_l2 < found.relative_l2:
             return self.model
-        return self.estimate.corrected
+        return found.corrected

@@ -22,10 +22,10 @@ from ..geometry.domains import Box, Interval, SpaceTime
 from ..geometry.quadrature import AbstractRule, Cells, Quadrature
 from ..linalg import Spectral, prepare
 from ..objectives import AbstractObjective
-from .chunks import chunks
 from .energies import energy_error, relatives_needed
 from .held_out import FACTOR, HeldOut
-from .rounding import ROUNDING, is_energy, rounded
+from .remainder import left_by, unexplained_by
+from .rounding import is_energy
 from .rows import held_out_system
 from .spaces import Tangent, TangentSum
 
@@ -43,7 +43,9 @@ class ErrorEstimate:
 
     `unexplained` is the largest |r - J d| / |r| of a term at the test points (for energies see
     `energy_error`): where it is above 0.1 the estimate is not `reliable` and no more than a lower
-    bound, and above 0.5 the error is not known. `error` is e as a function of a point.
+    bound, and above 0.5 the error is not known. `error` is e as a function of a point. `left` is
+    the same ratio for the residual of u - e itself, whose equation may be nonlinear, in place of
+    r - J d; None where it was not evaluated.
     """
 
     relative_l2: float
@@ -51,6 +53,7 @@ class ErrorEstimate:
     unexplained: float
     error: Tangent | TangentSum
     model: PyTree
+    left: float | None = None
 
     @property
     def corrected(self) -> "Corrected":
@@ -65,12 +68,13 @@ class ErrorEstimate:
     def corrected_l2(self) -> float:
         """The relative L2 error that `corrected` is estimated to have.
 
-        The step leaves the part `unexplained` of the residual, and a nonlinear equation leaves a
-        part of the size of the error itself, which is what Newton's method converges by: together
-        relative_l2 max(unexplained, relative_l2), and not less than rounding.
+        That of the model, times the part of the residual that is `left`. Where this was not
+        evaluated, as for energies, times the larger of `unexplained` and the error itself, by which
+        Newton's method falls short for a nonlinear equation. Not less than rounding.
         """
+        left = max(self.unexplained, self.relative_l2) if self.left is None else self.left
         rounding = LAST_DIGITS * float(jnp.finfo(jnp.result_type(float)).eps)
-        return max(self.relative_l2 * max(self.unexplained, self.relative_l2), rounding)
+        return max(self.relative_l2 * left, rounding)
 
     @property
     def reliable(self) -> bool:
@@ -140,18 +144,22 @@ class Estimator:
         prepared = prepare(system, Spectral(method="qr", refine=False))
         scale = float(prepared.state.factor.singular_values[0]) ** 2
         steps = [prepared.solve(damping=factor * scale).value for factor in DAMPINGS]
-        unexplained = [_unexplained(self.tested, model, step) for step in steps]
+        unexplained = [unexplained_by(self.tested, model, step) for step in steps]
         best = int(np.argmin(np.nan_to_num(unexplained, nan=np.inf)))
-        return self._measured(model, Tangent(model, steps[best]), unexplained[best])
+        error, least = Tangent(model, steps[best]), unexplained[best]
+        left = left_by(self.tested, model, Corrected(model, error)) if least <= RELIABLE else None
+        return self._measured(model, error, least, left)
 
-    def _measured(self, model: PyTree, error: Any, unexplained: float) -> ErrorEstimate:
+    def _measured(
+        self, model: PyTree, error: Any, unexplained: float, left: float | None = None
+    ) -> ErrorEstimate:
         points = self.points
         sizes = norms(model, points.points, points.weights, True)
         errors = norms(error, points.points, points.weights, True)
         l2, h1 = (e / s if s > 0 else float("nan") for e, s in zip(errors, sizes, strict=True))
         if not unexplained <= UNKNOWN:
             l2 = h1 = float("nan")
-        return ErrorEstimate(l2, h1, unexplained, error, model)
+        return ErrorEstimate(l2, h1, unexplained, error, model, left)
 
 
 def domain_points(objective: AbstractObjective) -> Quadrature:
@@ -177,32 +185,3 @@ def _is_inside(rule: AbstractRule) -> bool:
     if isinstance(rule, Cells):
         return all(_is_inside(cell) for cell in rule.rules)
     return isinstance(getattr(rule, "region", None), Interval | Box | SpaceTime)
-
-
-def _unexplained(held: HeldOut, model: PyTree, step: PyTree) -> float:
-    """The largest |r - J d| / |r| of a term at the test points.
-
-    A term that is tiny beside the others may still be the one that carries the error, so every
-    term is asked, but for those of which d leaves no more than rounding error.
-    """
-    parts = [_chunk_test(held.objective, model, part, step) for part in chunks(held.batch)]
-    before, left, rounding = np.sum(np.asarray(parts), axis=0).T
-    last_digits = np.finfo(before.dtype).eps ** 2 * before.sum()
-    asked = ~(left <= ROUNDING * (rounding + last_digits))
-    return float(np.sqrt(np.max(left[asked] / before[asked], initial=0.0)))
-
-
-@eqx.filter_jit
-def _chunk_test(
-    objective: AbstractObjective, model: PyTree, batch: Any, step: PyTree
-) -> Float[Array, "terms 3"]:
-    """|r|^2, |r - J d|^2 and the square of what rounding the parameters does to r, by terms."""
-    params, static = _tree.trainable(model)
-
-    def residuals(q: PyTree) -> PyTree:
-        return objective.evaluate(eqx.combine(q, static), batch).right_hand_side
-
-    r, change = jax.jvp(residuals, (params,), (step,))
-    noise = _tree.subtract(residuals(rounded(params)), r)
-    blocks = zip(*(jax.tree.leaves(x) for x in (r, _tree.subtract(r, change), noise)), strict=True)
-    return jnp.stack([jnp.stack([_tree.dot(x, x) for x in block]) for block in blocks])

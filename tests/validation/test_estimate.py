@@ -21,6 +21,7 @@ from tests.validation.conftest import LINE, Sines, poisson
 
 POINTS = GaussLegendre(LINE, 60).quadrature()
 SOLUTION = (1.0, 0.3, -0.2)
+POINTS_IN = GaussLegendre(LINE, 8)
 rules_of_ends = GaussLegendre(LINE.boundary(), 1)
 
 
@@ -47,12 +48,14 @@ def test_the_estimated_error_is_the_error_at_every_point_and_its_correction_the_
 
 
 def test_what_a_correction_leaves_is_estimated_too():
-    """Of a linear equation what the step does not explain; of a nonlinear one the square as well;
-    never less than rounding."""
+    """By the residual of the corrected function; where that is not known by what the step does not
+    explain, or the square of a nonlinear error; never less than rounding."""
 
-    def left(error: float, unexplained: float) -> float:
-        return ErrorEstimate(error, error, unexplained, Tangent(None, None), None).corrected_l2
+    def left(error: float, unexplained: float, left: float | None = None) -> float:
+        tangent = Tangent(None, None)
+        return ErrorEstimate(error, error, unexplained, tangent, None, left).corrected_l2
 
+    assert left(1e-4, 1e-2, 1e-3) == pytest.approx(1e-7)
     assert left(1e-4, 1e-2) == pytest.approx(1e-6)
     assert left(1e-2, 1e-6) == pytest.approx(1e-4)
     assert left(1e-12, 1e-6) == pytest.approx(50 * np.finfo(float).eps)
@@ -66,6 +69,23 @@ def test_the_left_error_of_a_correction_that_misses_a_sine_is_found():
     assert estimate.reliable
     assert true == pytest.approx(2e-4, rel=0.1)
     assert 0.2 * true < estimate.corrected_l2 < 20 * true
+
+
+def test_a_nonlinear_equation_leaves_the_square_of_the_error():
+    """u^2 = f: the linearized step leaves nothing, and the residual of u - e is e^2."""
+    terms = [Residual(lambda u, x: u(x) ** 2 - Sines(jnp.asarray([1.0]))(x) ** 2, POINTS_IN)]
+    for error in (1e-2, 1e-3):
+        found = estimate_error(ResidualObjective(terms), Sines(jnp.asarray([1.0 + error])))
+        assert found.unexplained < 1e-6
+        assert found.left == pytest.approx(error / 2, rel=0.05)
+        true = relative_l2(found.corrected, Sines(jnp.asarray([1.0])), POINTS)
+        assert found.corrected_l2 == pytest.approx(true, rel=0.05)
+
+
+def test_an_unknown_coefficient_is_nothing_that_a_corrected_function_has():
+    terms = [Residual(lambda u, x: u(x) - u.coefficients[0] * jnp.sin(jnp.pi * x[0]), POINTS_IN)]
+    found = estimate_error(ResidualObjective(terms), Sines(jnp.asarray([1.0, 0.1])))
+    assert found.left is None
 
 
 def test_an_error_that_the_parameters_cannot_make_is_no_reliable_estimate():
