@@ -30,7 +30,7 @@ def test_python_code_runs():  # that of docs/extending.md in tests/test_extendin
         scope: dict = {}
         exec(compile(code, "README", "exec"), scope)
         result = scope["result"]  # equations are solved; classifiers get unseen examples right
-        assert result.metrics.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
+        assert result.measures.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
 
 
 def test_linked_pictures_and_pages_exist():
