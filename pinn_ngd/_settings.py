@@ -34,6 +34,15 @@ class Range:
         return f"{low} and {'below' if self.below else 'at most'} {self.high:g}"
 
 
+class Shared:
+    """Marks a setting of a training that does not belong to a method, such as a schedule.
+
+    A comparison gives the value of such a setting to all optimizers. To mark one, annotate it:
+    `warmup: Annotated[int, SHARED] = 0`.
+    """
+
+
+SHARED = Shared()
 Positive = Annotated[float, Range(0.0, above=True)]
 NonNegative = Annotated[float, Range(0.0)]
 Fraction = Annotated[float, Range(0.0, 1.0, below=True)]
@@ -70,6 +79,12 @@ def settings_of(make: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
+def shared_settings_of(make: Callable[..., Any]) -> set[str]:
+    """The keywords of a function or class that are marked as `Shared`."""
+    marks = {name: get_args(hint) for name, hint in _hints_of(make).items() if name != "return"}
+    return {name for name, parts in marks.items() if any(isinstance(x, Shared) for x in parts)}
+
+
 def checked_settings(owner: str, make: Callable[..., Any], given: Mapping[str, Any]) -> dict:
     """The given settings as `make` takes them.
 
@@ -78,8 +93,7 @@ def checked_settings(owner: str, make: Callable[..., Any], given: Mapping[str, A
     """
     known = settings_of(make)
     check_known(owner, given, known)
-    target = make.func if isinstance(make, functools.partial) else make
-    hints = _hints(target if inspect.isclass(target) else _plain(target))
+    hints = _hints_of(make)
     return {
         name: checked(name, v, hints.get(name, _like(known[name]))) for name, v in given.items()
     }
@@ -93,8 +107,9 @@ def check_known(owner: str, given: Mapping[str, Any], known: Mapping[str, Any]) 
         raise ValueError(f"{owner} has no setting {', '.join(unknown)}; it has {have}.")
 
 
-def _plain(function: Any) -> Any:
-    return inspect.unwrap(function)
+def _hints_of(make: Any) -> dict[str, Any]:
+    target = make.func if isinstance(make, functools.partial) else make
+    return _hints(target if inspect.isclass(target) else inspect.unwrap(target))
 
 
 @functools.lru_cache(maxsize=256)
