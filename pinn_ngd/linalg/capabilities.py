@@ -1,4 +1,4 @@
-"""What a solver needs of its operator: it says so, or it is tried. There is no list of classes."""
+"""What a solver needs of its operator, without a list of classes."""
 
 import functools
 from typing import Any
@@ -43,9 +43,9 @@ class _Products(lx.AbstractLinearOperator):
 def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
     """Whether a solver needs products with the operator only, never its matrix.
 
-    A solver may say so by an attribute `matrix_free`; of `Normal` the inner solver is asked. Any
-    other solver is tried: its `init` is traced with a small operator that has products only. It is
-    direct if it asks for the matrix or raises an error.
+    A solver may say so by an attribute `matrix_free`; `Normal` answers for its inner solver. Any
+    other is tried: its `init` is traced with a small operator that has products only, and one that
+    asks for the matrix, or cannot begin, is direct.
     """
     stated: Any = getattr(solver, "matrix_free", None)
     if stated is not None:
@@ -59,11 +59,11 @@ def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
 def takes_square_only(solver: lx.AbstractLinearSolver) -> bool:
     """Whether a solver refuses operators that are not square, as LU and GMRES do.
 
-    Such a solver is given the normal equations of a least-squares problem. It may say so by an
-    attribute `square_only`. Any other is tried: its `init` is traced with a small tall matrix, and
-    one that answers with a ValueError takes square operators only.
+    Such a solver is given the normal equations of a least-squares problem, whose matrix is
+    semidefinite. It may say so by an attribute `semidefinite`. Any other solver is tried: its
+    `init` is traced with a small tall matrix, which a ValueError refuses.
     """
-    stated: Any = getattr(solver, "square_only", None)
+    stated: Any = getattr(solver, "semidefinite", None)
     if stated is not None:
         return bool(stated)
     held = any(eqx.is_array(x) for x in jax.tree.leaves(solver))

@@ -27,8 +27,8 @@ def is_empty(operator: lx.AbstractLinearOperator) -> bool:
 def solve_empty(system: Any, solver: lx.AbstractLinearSolver) -> Answer:
     """The minimum-norm solution where A has no entries: zero for a target, else g / damping.
 
-    LAPACK is not called, because it aborts the process for some of these shapes. Raises ValueError
-    for a gradient and no damping where there are columns.
+    LAPACK is not asked: it ends the process for some of these shapes. Raises ValueError for a
+    gradient and no damping where there are columns.
     """
     stats = solver.empty_stats() if isinstance(solver, Spectral) else {}
     structure = system.operator.in_structure()

@@ -288,8 +288,8 @@ class Spectral(lx.AbstractLinearSolver[_State]):
     `method="auto"` can take the cheaper Gram route where it is safe. Any operator will do.
 
     `stats`: "rank", "condition" and "from_gram". The solution may be differentiated in the
-    target, and in the operator where there is no damping (NotImplementedError otherwise). `refine`
-    is that of `SpectralFactor.solve`.
+    target; in the operator only without damping (NotImplementedError otherwise). `refine` is that
+    of `SpectralFactor.solve`.
     """
 
     method: Method = eqx.field(static=True, default="auto")
@@ -315,7 +315,7 @@ class Spectral(lx.AbstractLinearSolver[_State]):
         return unravel(solution, thaw(in_structure)), lx.RESULTS.successful, stats
 
     def stats(self, factor: SpectralFactor) -> dict[str, Array]:
-        """The statistics of a solution: what it reports of its factor."""
+        """What a solution reports of its factor."""
         return {
             "rank": factor.rank(self.rcond),
             "condition": factor.condition,
@@ -323,7 +323,7 @@ class Spectral(lx.AbstractLinearSolver[_State]):
         }
 
     def empty_stats(self) -> dict[str, Array]:
-        """The statistics of a solution with a matrix without entries."""
+        """What a solution reports of a matrix without entries."""
         return self.stats(spectral_factor(jnp.zeros((0, 0))))
 
     def transpose(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
@@ -333,7 +333,7 @@ class Spectral(lx.AbstractLinearSolver[_State]):
 
     def conj(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
         # Lineax asks for this only to differentiate in the operator, by a formula for
-        # pseudo-inverses that is wrong with damping. No gradient is better than a wrong one.
+        # pseudo-inverses that is wrong with damping: better no gradient than a wrong one.
         if not is_zero(options.get("damping", 0)):
             msg = (
                 "A solution of `Spectral` with damping cannot be differentiated in its operator:"

@@ -1,4 +1,4 @@
-"""Damped least-squares systems, and the only module that calls `lineax.linear_solve`."""
+"""Damped least-squares systems and the one place that solves them."""
 
 from typing import Any, Literal, get_args
 
@@ -77,9 +77,6 @@ class LeastSquaresSystem(eqx.Module):
 class Solution(eqx.Module):
     """A solution shaped like the parameters, whether it succeeded, and the solver's statistics.
 
-    Its fields are those of `lineax.Solution` that a damped system can fill, hence the same name.
-    Likewise `solve` is `lineax.linear_solve` for a `LeastSquaresSystem`.
-
     `result` is a `lineax.RESULTS` (compare with `lineax.RESULTS.successful`, or index
     `lineax.RESULTS[result]` for a sentence); nothing is raised for a failed solve.
     """
@@ -134,7 +131,7 @@ def prepare(
         options = {} if smallest_damping is None else {"smallest_damping": smallest_damping}
         state = solver.init(system.operator, options)
     elif is_empty(system.operator):
-        pass  # `solve` calls no solver
+        pass  # `solve` asks no solver
     elif is_device(solver):
         state = prepare_device(system.operator, system.damping, inner(solver))
     elif not is_iterative(solver):
@@ -172,7 +169,7 @@ def solve(
     tolerances are relative to it.
 
     A system without rows has the solution zero (g / damping for a gradient), one without columns an
-    empty one; no solver is called. Infinite numbers and NaN in the system end in a result that is
+    empty one; no solver is asked. Infinite numbers and NaN in the system end in a result that is
     not successful, whatever the solver says.
 
     `SPU`, bare or in `Normal`, always runs in the space of the parameters, where its start and its

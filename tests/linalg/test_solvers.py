@@ -229,7 +229,7 @@ def test_a_solver_of_somebody_else_is_known_by_what_it_does():
 
 
 class SquareOnly(Richardson):
-    square_only: bool = True
+    semidefinite: bool = True
 
 
 def test_a_solver_of_square_systems_is_known_by_what_it_does():
