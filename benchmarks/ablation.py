@@ -47,7 +47,7 @@ def errors(name: str, optimizer: TrustRegion, steps: int, seeds: int, **settings
             evaluate=evaluate,
             evaluate_every=steps,
         )
-        found.append(result.metrics["relative_l2"])
+        found.append(result.measures["relative_l2"])
     return f"{statistics.median(found):.1e} ({max(found):.1e})"
 
 

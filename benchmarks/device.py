@@ -122,7 +122,7 @@ def training(device: Any, name: str, steps: int) -> Record:
         "ms a step": a_step / stride,
         "compilation": result.compile_seconds,
         "loss": result.loss,
-        "error": result.metrics["relative_l2"],
+        "error": result.measures["relative_l2"],
     }
 
 

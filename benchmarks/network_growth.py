@@ -78,8 +78,8 @@ def errors(name: str, way: str, seed: int, seconds: float) -> tuple[float, float
     measure = large.evaluator()
     estimate = result.estimate
     if estimate is None or not estimate.reliable:
-        return result.metrics["relative_l2"], float("nan")
-    return result.metrics["relative_l2"], measure(estimate.corrected)["relative_l2"]
+        return result.measures["relative_l2"], float("nan")
+    return result.measures["relative_l2"], measure(estimate.corrected)["relative_l2"]
 
 
 def cell(errors: tuple[float, ...]) -> str:

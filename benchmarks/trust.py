@@ -97,7 +97,7 @@ def ending(problem: Problem, result: TrainResult) -> Record:
         "loss": result.loss,
         "held_out": None if result.held_out is None else result.held_out.loss,
         "points": [first.get("points"), last.get("points")],
-        "true": result.metrics["relative_l2"],
+        "true": result.measures["relative_l2"],
         "seconds": result.seconds,
         "compilation": result.compile_seconds,
     }

@@ -25,7 +25,7 @@ def main(seconds: float = 20.0, seed: int = 0, **settings) -> float:
         evaluate=problem.evaluator(),
         grow=not problem.fixed_points,
     )
-    error = result.metrics["relative_l2"]
+    error = result.measures["relative_l2"]
     print(f"relative L2 error {error:.1e} after {result.steps} steps, {result.seconds:.1f} s")
     print(result.message)
     return error

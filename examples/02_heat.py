@@ -28,7 +28,7 @@ def main(steps: int = 100, seed: int = 0, **settings) -> dict[str, float]:
             key=jax.random.key(seed),
             evaluate=evaluate,
         )
-        errors[name] = result.metrics["relative_l2"]
+        errors[name] = result.measures["relative_l2"]
         print(f"{name:>6}: relative L2 {errors[name]:.1e}, {result.seconds:.1f} s")
     return errors
 

@@ -31,7 +31,7 @@ def main(steps: int = 100, times: tuple[float, ...] = (0.0, 1.0, 10.0)) -> dict[
             evaluate=problem.evaluator(),
             evaluate_every=steps,
         )
-        accuracy[label] = result.metrics["test_accuracy"]
+        accuracy[label] = result.measures["test_accuracy"]
         print(f"{label:14s} {100 * accuracy[label]:.1f} % right, {result.seconds:.1f} s")
     return accuracy
 

@@ -36,7 +36,7 @@ def main(
             evaluate=problem.evaluator(),
             evaluate_every=steps,
         )
-        accuracy[name] = result.metrics["test_accuracy"]
+        accuracy[name] = result.measures["test_accuracy"]
         print(f"{name:10s} {100 * accuracy[name]:.1f} % right, {result.seconds:.1f} s")
         plain = merge_adapters(result.model.encoder)  # without adapters, for use elsewhere
         assert not isinstance(plain.blocks[0].attention.query, LowRank)

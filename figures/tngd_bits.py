@@ -95,4 +95,4 @@ def _final_error(problem: Problem, settings: Mapping[str, Any], seed: int, steps
     except ValueError:  # rounded arrays that are indefinite
         return 1.0
     failed = result.status == "failed"
-    return 1.0 if failed else float(result.metrics["test_error"])
+    return 1.0 if failed else float(result.measures["test_error"])

@@ -34,6 +34,15 @@ class Range:
         return f"{low} and {'below' if self.below else 'at most'} {self.high:g}"
 
 
+class Shared:
+    """Marks a setting of a training that does not belong to a method, such as a schedule.
+
+    A comparison gives the value of such a setting to all optimizers. To mark one, annotate it:
+    `warmup: Annotated[int, SHARED] = 0`.
+    """
+
+
+SHARED = Shared()
 Positive = Annotated[float, Range(0.0, above=True)]
 NonNegative = Annotated[float, Range(0.0)]
 Fraction = Annotated[float, Range(0.0, 1.0, below=True)]
@@ -80,6 +89,12 @@ def settings_in_words(make: Callable[..., Any]) -> dict[str, str]:
     return lines
 
 
+def shared_settings_of(make: Callable[..., Any]) -> set[str]:
+    """The keywords of a function or class that are marked as `Shared`."""
+    marks = {name: get_args(hint) for name, hint in _hints_of(make).items() if name != "return"}
+    return {name for name, parts in marks.items() if any(isinstance(x, Shared) for x in parts)}
+
+
 def checked_settings(owner: str, make: Callable[..., Any], given: Mapping[str, Any]) -> dict:
     """The given settings as `make` takes them.
 
@@ -102,7 +117,7 @@ def check_known(owner: str, given: Mapping[str, Any], known: Mapping[str, Any]) 
         raise ValueError(f"{owner} has no setting {', '.join(unknown)}; it has {have}.")
 
 
-def _hints_of(make: Callable[..., Any]) -> dict[str, Any]:
+def _hints_of(make: Any) -> dict[str, Any]:
     target = make.func if isinstance(make, functools.partial) else make
     return _hints(target if inspect.isclass(target) else inspect.unwrap(target))
 

@@ -49,11 +49,13 @@ def registries():
     from pinn_ngd.linalg import solvers
     from pinn_ngd.optimizers import registry
 
-    kept = [(known, dict(known)) for known in (registry.PRESETS, metrics.METRICS, solvers.SOLVERS)]
+    every = (registry.PRESETS, metrics.METRICS, solvers.SOLVERS)
+    kept = [(known, dict(known), known.is_complete) for known in every]
     yield
-    for known, before in kept:
+    for known, before, is_complete in kept:
         known.clear()
         known.update(before)
+        known.is_complete = is_complete
 
 
 @pytest.fixture

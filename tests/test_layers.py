@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "pinn_ngd"
 LAYERS = [
-    ("_catalog", "_listing", "_names", "_settings", "_tree"),
+    ("_catalog", "_listing", "_names", "_registry", "_settings", "_tree"),
     ("linalg", "geometry", "storage"),
     ("models",),
     ("objectives",),

@@ -34,7 +34,7 @@ def test_python_code_runs():  # that of docs/extending.md in tests/test_extendin
             error = abs(float(result.model.k) - 0.5)
             assert error < 3 * float(scope["bars"].deviation(lambda m: m.k))
             continue
-        assert result.metrics.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
+        assert result.measures.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
 
 
 def test_linked_pictures_and_pages_exist():

@@ -70,9 +70,9 @@ def _known(
 
 
 def _takes_metric(optimizer: Any) -> bool:
-    from ..optimizers import settings
+    from ..optimizers import uses_metric
 
-    return isinstance(optimizer, str) and "metric" in settings(optimizer)
+    return isinstance(optimizer, str) and uses_metric(optimizer)
 
 
 def _is_metric(pair: str) -> bool:
@@ -160,10 +160,9 @@ def _check_metric(metric: str | None, optimizer: str, settings: Mapping[str, Any
         return
     check("metric", metric, metrics.names())
     if "metric" not in settings:
-        from ..optimizers import names
-        from ..optimizers import settings as settings_of
+        from ..optimizers import names, uses_metric
 
-        have = " and ".join(name for name in names() if "metric" in settings_of(name))
+        have = " and ".join(name for name in names() if uses_metric(name))
         raise ValueError(
             f"`--metric`: the optimizer {optimizer!r} has no metric to choose; {have} have one."
         )

@@ -15,7 +15,7 @@ from .._settings import settings_in_words
 from ..experiments.comparison import effective_settings
 from ..experiments.problem import Problem
 from ..metrics.registry import METRICS
-from ..optimizers.registry import PRESETS
+from ..optimizers.presets.registry import PRESETS
 from .settings import prepare
 
 Tables = dict[str, Lines]
@@ -26,9 +26,9 @@ def described(name: str, pairs: list[str]) -> Tables:
 
     Raises ValueError for an unknown name.
     """
-    if name in PRESETS:
+    if name in PRESETS.complete():
         return _of_optimizer(name)
-    if name in METRICS:
+    if name in METRICS.complete():
         return _of_metric(name)
     if not name.endswith(".py"):
         name = choose(name, [*list_problems(), *PRESETS, *METRICS], "problem, optimizer or metric")

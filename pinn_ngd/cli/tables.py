@@ -76,7 +76,7 @@ def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
     """Print the table of a comparison and where its files are."""
     from ..experiments import HEADINGS, settings_lines, table_cells
 
-    title = f"{summary['problem']}: final {summary['metric']} over the seeds"
+    title = f"{summary['problem']}: final {summary['measure']} over the seeds"
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in HEADINGS:
         first = heading == "optimizer"  # may be folded on a small screen: numbers may not

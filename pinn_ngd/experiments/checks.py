@@ -42,7 +42,7 @@ def _metric_of(
     if isinstance(problem.optimizer, str):
         own = {**problem.optimizer_settings, **settings, **named}
         name = problem.optimizer
-        if "metric" in named and "metric" not in optimizers.settings(name):
+        if "metric" in named and not optimizers.uses_metric(name):
             name = "engd-tr"  # some optimizer that takes a metric: it is not asked to step
             own = {key: value for key, value in own.items() if key.startswith("metric")}
         optimizer = optimizers.get(name, **with_state(name, own, problem))

@@ -44,11 +44,11 @@ def compare_optimizers(
 
     A name is that of an optimizer, with a metric as in "wngd:h1" or settings of its own as in
     "tngd:time=5:damping=0.1"; `settings` go to every optimizer that has them, and so do the
-    problem's own where they belong to the training and not to a method (`optimizers.SHARED`: the
-    schedule and the average), so that all are compared alike. The effective settings are in the
-    table. An optimizer may also be an object, with all its settings. Writes `compare.json`
-    and `compare.md`, anew after every run, so that what has been run is not lost, and in the end
-    the error against seconds, steps and solves (`.png`, `.pdf`); each run lies in
+    problem's own where they belong to the training and not to a method, as the schedule and the
+    average do (`optimizers.shared_settings`), so that all are compared alike. The effective
+    settings are in the table. An optimizer may also be an object, with all its settings. Writes
+    `compare.json` and `compare.md`, anew after every run, so that what has been run is not lost,
+    and in the end the error against seconds, steps and solves (`.png`, `.pdf`); each run lies in
     `out/<optimizer>-<seed>`. Where the problem has no exact solution the loss is compared. A run
     that an optimizer refuses (ValueError, such as SciPy's Levenberg-Marquardt with fewer rows than
     parameters) counts as failed. `tell` gets a line before and after every run.
@@ -139,7 +139,8 @@ def effective_settings(
     known = optimizers.settings(name)
     own = dict(problem.optimizer_settings)
     if name != problem.optimizer:
-        own = {key: value for key, value in own.items() if key in optimizers.SHARED}
+        common_to_all = optimizers.shared_settings(name)
+        own = {key: value for key, value in own.items() if key in common_to_all}
     shared = {key: value for key, value in {**own, **(common or {})}.items() if key in known}
     return {**known, **shared, **settings}
 
@@ -196,7 +197,7 @@ def _write_comparison(
     runs = [{**result, "folder": Path(result["folder"]).name} for result in results]
     summary = {
         "problem": problem.name,
-        "metric": plotting.MEASURES.get(problem.measure, problem.measure),
+        "measure": plotting.MEASURES.get(problem.measure, problem.measure),
         "rows": rows,
         "runs": runs,
     }
@@ -247,7 +248,7 @@ def table_cells(row: Mapping[str, Any]) -> list[str]:
 
 def as_markdown(summary: Mapping[str, Any]) -> str:
     """The table of a comparison in Markdown."""
-    lines = [f"{summary['problem']}: final {summary['metric']} over the seeds\n"]
+    lines = [f"{summary['problem']}: final {summary['measure']} over the seeds\n"]
     lines += [" | ".join(HEADINGS), " | ".join(["---"] + ["---:"] * (len(HEADINGS) - 1))]
     lines += [" | ".join(table_cells(row)) for row in summary["rows"]]
     table = [lines[0], *(f"| {line} |" for line in lines[1:])]
@@ -261,7 +262,7 @@ def settings_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _draw_comparison(summary: Mapping[str, Any], out: Path, metric: str) -> None:
+def _draw_comparison(summary: Mapping[str, Any], out: Path, measure: str) -> None:
     histories: dict[str, list[list[dict[str, Any]]]] = {}
     for run in summary["runs"]:
         path = out / run["folder"] / "history.jsonl"
@@ -269,13 +270,13 @@ def _draw_comparison(summary: Mapping[str, Any], out: Path, metric: str) -> None
             histories.setdefault(run["optimizer"], []).append(read_history(path))
     for x, name in AGAINST.items():
         drawn_or_warned(
-            lambda x=x, name=name: _draw_against(histories, x, metric, out / name), name
+            lambda x=x, name=name: _draw_against(histories, x, measure, out / name), name
         )
 
 
-def _draw_against(histories: Any, x: str, metric: str, path: Path) -> None:
+def _draw_against(histories: Any, x: str, measure: str, path: Path) -> None:
     try:
-        figure = plotting.plot_comparison(histories, x, y=metric)
+        figure = plotting.plot_comparison(histories, x, y=measure)
     except ValueError:  # no run got far enough to have an error, or none counts its solves
         return
     plotting.save(figure, path)

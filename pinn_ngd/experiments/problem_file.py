@@ -15,6 +15,7 @@ from typing import Any
 
 from .._listing import file_of, list_problems, problems_folder
 from .._names import choose
+from .._settings import check_known
 from ..storage.fingerprint import digest, meaning_of
 
 
@@ -105,12 +106,7 @@ class ProblemFile:
             raise ValueError(
                 f"{self.name} defines a fixed `problem`; make it a function to take settings."
             )
-        unknown = sorted(set(settings) - set(known))
-        if unknown:
-            raise ValueError(
-                f"problem {self.name!r} has no setting {', '.join(unknown)}; "
-                f"it has {', '.join(known) or 'none'}."
-            )
+        check_known(f"problem {self.name!r}", settings, known)
         source = ProblemSource(self.name, self.text, {**known, **settings})
         with no_exit(self.name):
             return (self.entry(**settings) if callable(self.entry) else self.entry), source

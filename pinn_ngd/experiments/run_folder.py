@@ -18,12 +18,6 @@ from .environment import command_line, environment
 from .environment import plain as plain
 
 CONFIG, HISTORY, RESULT = "config.json", "history.jsonl", "result.json"
-METRICS = (
-    "relative_l2", "relative_h1", "estimated_relative_l2", "estimated_relative_h1", "unexplained",
-    "estimated_corrected_l2",
-    "test_accuracy", "test_error", "test_score", "test_nll", "test_ece",
-    "train_accuracy", "train_error", "train_nll",
-)  # fmt: skip
 
 
 class RunFolder:
@@ -118,13 +112,13 @@ class RunFolder:
         """What `result.json` says of a result.
 
         `description` holds what the loop does not know: problem, optimizer, solver, seed,
-        parameters, and metrics such as relative_h1; it wins over the metrics of the result.
+        parameters, and measures such as relative_h1; it wins over the measures of the result.
         """
-        known = {name: result.metrics[name] for name in METRICS if name in result.metrics}
         fields = ("steps", "seconds", "compile_seconds", "loss", "status", "message")
         head = ("problem", "optimizer", "solver", "seed", "parameters")
-        values = dict.fromkeys(head) | {name: getattr(result, name) for name in fields}
-        values |= result.solves | known | _trust(result)
+        values = dict.fromkeys(head) | result.measures
+        values |= {name: getattr(result, name) for name in fields} | result.solves
+        values |= _trust(result)
         return self._portable(plain(values | description))
 
     def _portable(self, value: Any) -> Any:

@@ -5,8 +5,7 @@ from typing import Any
 
 from .. import metrics, optimizers
 from ..geometry.grids import Grid
-from ..metrics import AbstractStateMetric
-from ..optimizers.registry import split_metric
+from ..optimizers.presets.registry import split_metric
 from ..states import PointwiseState, StateObjective
 from .problem import Problem
 
@@ -36,12 +35,17 @@ def with_state(optimizer: str, settings: Mapping[str, Any], problem: Problem) ->
             " use the energy metric, or pass a metric with a `state` of your own."
         )
         raise ValueError(msg)
-    metric = metrics.get(name, **given)
-    assert isinstance(metric, AbstractStateMetric)
-    boundary = "dirichlet" if metric.is_blind else "neumann"
+    metric: Any = metrics.get(name, **given)
+    boundary = "dirichlet" if getattr(metric, "is_blind", False) else "neumann"
     grid = Grid(problem.domain, (POINTS[dimension],) * dimension, boundary)
-    lift = DENSITY if metric.needs_positive else {}
+    lift = _lift(name) if getattr(metric, "needs_positive", False) else {}
     return {**own, "metric": metrics.get(name, state=PointwiseState(grid), **{**lift, **given})}
+
+
+def _lift(name: str) -> dict[str, float]:
+    """What makes a network a density, of the settings that the metric has."""
+    known = metrics.settings(name)
+    return {key: value for key, value in DENSITY.items() if key in known}
 
 
 def _wants_state(name: str, problem: Problem) -> bool:

@@ -3,8 +3,8 @@
 from .chunked import ChunkedJacobian as ChunkedJacobian
 from .damped import damped_dual as damped_dual
 from .damped import damped_primal as damped_primal
+from .damped import dual_gram as dual_gram
 from .damped import gram as gram
-from .damped import kernel as kernel
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
-from .operators import register_operator
+from .operators import JacobianRows, register_operator
 
 SIZE = 3
 _TAGS = frozenset({lx.diagonal_tag, lx.positive_semidefinite_tag})
 
 
 class _MatrixWanted(Exception):
-    """Somebody asked for the matrix of an operator that has products only."""
+    """A solver asked for the matrix of an operator that has products only."""
 
 
 @register_operator
@@ -56,6 +56,32 @@ def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
     return _asks_for_products_only(solver) if held else _remembered(solver)
 
 
+def takes_square_only(solver: lx.AbstractLinearSolver) -> bool:
+    """Whether a solver refuses operators that are not square, as LU and GMRES do.
+
+    Such a solver is given the normal equations of a least-squares problem, whose matrix is
+    semidefinite. It may say so by an attribute `semidefinite`. Any other solver is tried: its
+    `init` is traced with a small tall matrix, which a ValueError refuses.
+    """
+    stated: Any = getattr(solver, "semidefinite", None)
+    if stated is not None:
+        return bool(stated)
+    held = any(eqx.is_array(x) for x in jax.tree.leaves(solver))
+    return _refuses_tall(solver) if held else _refuses_tall_remembered(solver)
+
+
+def _refuses_tall(solver: lx.AbstractLinearSolver) -> bool:
+    dtype = jnp.result_type(float)
+    shapes = [jax.ShapeDtypeStruct((size,), dtype) for size in (SIZE - 1, SIZE)]
+    try:
+        eqx.filter_eval_shape(
+            lambda: solver.init(JacobianRows(jnp.zeros((SIZE, SIZE - 1), dtype), *shapes), {})
+        )
+    except ValueError:
+        return True
+    return False
+
+
 def _asks_for_products_only(solver: lx.AbstractLinearSolver) -> bool:
     try:
         eqx.filter_eval_shape(solver.init, _Products(), {})
@@ -64,5 +90,6 @@ def _asks_for_products_only(solver: lx.AbstractLinearSolver) -> bool:
     return True
 
 
-# A trial takes milliseconds, and a solver is asked in every solve.
+# A trial takes milliseconds and would be repeated in every solve.
 _remembered = functools.lru_cache(maxsize=64)(_asks_for_products_only)
+_refuses_tall_remembered = functools.lru_cache(maxsize=64)(_refuses_tall)

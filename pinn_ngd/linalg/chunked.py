@@ -20,8 +20,8 @@ class ChunkedJacobian(AbstractTransposable):
     `fn(params, points)` maps n points (an array or PyTree with leading axis n) to a PyTree of
     arrays with leading axis n; row i may depend on point i alone. A v is a forward derivative of
     one chunk of points after another, A^T y the accumulated reverse derivatives. `as_matrix`
-    takes one reverse sweep a residual. `fn` may close over traced arrays; of complex parameters it
-    must be holomorphic.
+    takes one reverse sweep for every residual. `fn` may close over traced arrays; it must be a
+    holomorphic function of complex parameters.
     """
 
     fn: Callable[[PyTree, PyTree], PyTree]
@@ -73,7 +73,7 @@ class ChunkedJacobian(AbstractTransposable):
         return _structure(self.params)
 
     def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        # Not `self._residual` of arrays: shapes must be available where the arrays are abstract.
+        # Computed from shapes alone, because the arrays may be abstract here.
         return _structure(eqx.filter_eval_shape(self._residual, self.params, self.points))
 
     def _residual(self, params: PyTree, points: PyTree) -> PyTree:

@@ -50,8 +50,8 @@ class Damped(AbstractTransposable):
         return jax.tree.map(lambda x: root.astype(x.dtype) * x, tree)
 
 
-# Materialising keeps the identity block implicit: the normal equations of the stack then cost
-# those of A alone.
+# Materialising keeps the identity block implicit, so that the normal equations of the stack cost
+# no more than those of A.
 register_operator(
     Damped,
     linearise=lambda op: Damped(lx.linearise(op.operator), op.damping),
@@ -66,7 +66,7 @@ class Gram(lx.AbstractLinearOperator):
     operator: lx.AbstractLinearOperator
     damping: Inexact[Array, ""]
 
-    # Lineax 0.1.1 loses the tag of a sum with a traced factor, so it is stated here.
+    # Lineax 0.1.1 loses the tag of a sum with a traced factor: this property states it.
     @property
     def tags(self) -> frozenset[object]:
         return _PSD
@@ -115,7 +115,7 @@ def gram(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""] = 0.0
     return Gram(operator, _as_scalar(operator, damping))
 
 
-def kernel(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""] = 0.0) -> Gram:
+def dual_gram(operator: lx.AbstractLinearOperator, damping: Real[ArrayLike, ""] = 0.0) -> Gram:
     """A A^H + damping I, tagged positive semidefinite."""
     return gram(adjoint(operator), damping)
 

@@ -1,4 +1,4 @@
-"""A solver that falls back on another."""
+"""A solver that calls a second solver where the first one fails."""
 
 from typing import Any
 
@@ -12,17 +12,18 @@ from .capabilities import is_iterative
 from .guards import Answer, is_empty
 from .operators import adjoint
 
-DOUBT = 0.25  # the power of eps that a direct solver may miss: 1e-4, and 2e-2 in float32
+DOUBT = 0.25  # a direct solver may be wrong by eps to this power: 1e-4, and 2e-2 in float32
 
 
 class Fallback(lx.AbstractLinearSolver[Any]):
     """Solve with `primary`; where that fails, solve again with `secondary`.
 
-    Failure is a vector or solution with a non-finite entry or an unsuccessful `lineax.RESULTS`. A
-    direct primary that assumes full rank (QR, Cholesky, LU) calls everything a success; it fails
-    where its residual is too large, or where it misses the known solution A^H y of the right-hand
-    side A A^H y for a random y, both by more than eps^(1/4): that costs another solve with its
-    factor. Operators without rows or columns are left to neither.
+    A failure is a vector or solution with an entry that is not finite, or an unsuccessful
+    `lineax.RESULTS`. A direct primary solver that assumes full rank (QR, Cholesky, LU) reports
+    success in every case. It counts as failed where its residual is too large, or where its answer
+    to the right-hand side A A^H y for a random y differs from the known solution A^H y, both by
+    more than eps^(1/4). The second test costs another solve with its factor. Neither solver is
+    called for operators without rows or columns.
 
     The secondary solver runs (and factors the operator) only after a failure, except under `vmap`,
     where both run. `stats["fallback"]` tells which solution was returned, beside the stats of
@@ -35,7 +36,7 @@ class Fallback(lx.AbstractLinearSolver[Any]):
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
         if is_empty(operator):
             return None, operator
-        # The secondary's factorization would cost its full price on every success: postponed.
+        # The secondary solver factors later, since its factor is needed after a failure only.
         return self.primary.init(operator, options), operator
 
     def compute(
@@ -87,9 +88,9 @@ def _attempt(
     vector: PyTree[Array],
     options: dict[str, Any],
 ) -> Answer:
-    """What a solver answers; no success of an iterative one where numbers are not finite.
+    """The answer of a solver; that of an iterative one is a failure where numbers are not finite.
 
-    CG stops at once, and content, at a residual that is no number.
+    CG stops at once and reports success where its residual is not a number.
     """
     value, result, stats = solver.compute(state, vector, options)
     if is_iterative(solver):
@@ -109,14 +110,14 @@ class _Probe:
         self.vector = operator.mv(self.solution)
 
     def is_missed(self, found: PyTree[Array]) -> Bool[Array, ""]:
-        """Whether what a solver found is not z: a lost rank leaves rounding over rounding."""
+        """Whether a solver did not find z: where rank is lost it divides rounding errors."""
         error = _norm(jax.tree.map(jnp.subtract, found, self.solution))
         return _exceeds(error, _norm(self.solution))
 
     def is_left(self, vector: PyTree[Array], found: PyTree[Array]) -> Bool[Array, ""]:
-        """Whether A^H (b - A x) is too large beside |A| |b|: of an x beyond all bounds it is."""
+        """Whether A^H (b - A x) is too large compared with |A| |b|, as it is for a huge x."""
         residual = jax.tree.map(jnp.subtract, vector, self.operator.mv(found))
-        scale = _norm(self.vector) / _norm(self.solution)  # at most |A|, and near it
+        scale = _norm(self.vector) / _norm(self.solution)  # at most |A|, and usually close to it
         return _exceeds(_norm(self.adjoint.mv(residual)), scale * _norm(vector))
 
 

@@ -15,15 +15,15 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
 OUTSIDE = -1
-LEAK = 50.0  # times eps: relative conductance that holds a component which hardly anything holds
+LEAK = 50.0  # times eps: relative conductance to the outside that every open component has
 
 
 class Ordering(NamedTuple):
-    """Where the vertices of a fixed graph lie in the blocks: found once, in NumPy.
+    """The places of the vertices of a fixed graph in the blocks, found once with NumPy.
 
     `slot` (n,) numbers the m * width padded places; `left`, `right` (e,) are the ends of the edges,
     -1 for an end outside, where the potential is zero. `components` are the vertices of every
-    connected component, and its edges to the outside: none for a closed one.
+    connected component, and its edges to the outside: none for a closed component.
     """
 
     slot: Int[np.ndarray, " n"]
@@ -80,7 +80,7 @@ class LaplacianFactor(eqx.Module):
     slot: Int[Array | np.ndarray, " n"]
 
     def solve(self, charge: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The potential K^-1 z, linear in z. `vmap` over many z is a matrix product a level."""
+        """The potential K^-1 z, linear in z. Under `vmap` each level takes one matrix product."""
         blocks, width, _ = self.lower.shape
         places = (
             jnp.zeros(blocks * width, charge.dtype).at[self.slot].set(charge, unique_indices=True)
@@ -107,11 +107,11 @@ class LaplacianFactor(eqx.Module):
 def factor_laplacian(order: Ordering, weights: Float[Array, " e"]) -> LaplacianFactor:
     """Factor the graph Laplacian with positive edge weights (e,).
 
-    On a closed component K is singular: its kernel are the constants. There the potential of one
-    vertex, that of the largest degree, is pinned to zero; a charge z that sums to zero then gives
-    the exact solution with that constant, and any other charge leaks out there. An open component
-    whose edges to the outside are together thinner than 50 eps of that degree is held there by as
-    much, which keeps the factorization stable. Weights that are not positive give NaN.
+    On a closed component K is singular, and its null space are the constants. There the potential
+    of the vertex of largest degree is fixed at zero. A charge z that sums to zero then gives the
+    exact solution with that constant; the rest of any other charge leaves through that vertex. An
+    open component whose edges to the outside weigh less than 50 eps times that degree gets an edge
+    of this weight, which keeps the factorization stable. Weights that are not positive give NaN.
     """
     diagonal, below = _blocks(order, weights)
 
@@ -157,5 +157,5 @@ def _blocks(
 
 
 def _degrees(order: Ordering, weights: Float[Array, " e"]) -> Float[Array, " n"]:
-    degree = jnp.zeros(len(order.slot) + 1, weights.dtype)  # the last one collects the outside
+    degree = jnp.zeros(len(order.slot) + 1, weights.dtype)  # the last: the outside
     return degree.at[order.left].add(weights).at[order.right].add(weights)[:-1]

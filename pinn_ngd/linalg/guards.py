@@ -1,4 +1,4 @@
-"""What is checked before a solver is asked, and what is believed of its answer."""
+"""Checks before a solver is called, and of the answer that it gives."""
 
 from typing import Any
 
@@ -43,10 +43,11 @@ def solve_empty(system: Any, solver: lx.AbstractLinearSolver) -> Answer:
 
 
 def judge(system: Any, answer: Answer, *, products: bool) -> Answer:
-    """The answer, with `nonfinite_input` for a success that right-hand side or damping forbid.
+    """The answer of a solver, whose success is turned into a failure where the input is not finite.
 
-    CG and LSMR stop at once, and content, where a number is none. With `products`, for solvers that
-    never saw a matrix, the operator is judged by its product with the solution.
+    CG and LSMR stop at once and report success where a right-hand side or damping is not a number;
+    the result then becomes `nonfinite_input`. A solver that uses `products` only has never seen the
+    entries of the matrix: there the operator is judged by its product with the solution.
     """
     value, result, stats = answer
     given = system.gradient if system.target is None else system.target

@@ -1,4 +1,4 @@
-"""Jacobians of networks kept as layer inputs and cotangents, never as rows x parameters.
+"""Jacobians of networks, stored as layer inputs and cotangents instead of rows x parameters.
 
 Row (i, j) of a layer's weight block is sum_s d_ijs a_is^T: a the input of example i (at position s
 of a convolution), d the cotangent of its output along direction j. The Gram matrix of the rows
@@ -64,7 +64,7 @@ class LayerRows(eqx.Module):
         mixed = _einsum("nkr,nkso->nrso", factor, self.cotangents)
         return LayerRows(self.inputs, mixed, self.weight, self.bias)
 
-    def kernel(self) -> Inexact[Array, "m m"]:
+    def kernel_matrix(self) -> Inexact[Array, "m m"]:
         """A A^H by the cheaper of two ways: the rows, or products of two Gram matrices."""
         if self._rows_are_cheaper():
             return sum((_gram(part) for part in self.columns()[1:]), _gram(self.columns()[0]))
@@ -72,7 +72,7 @@ class LayerRows(eqx.Module):
         among_inputs = _gram(self.inputs.reshape(n * s, -1)).reshape(n, s, n, s)
         if self.bias is not None:
             among_inputs = among_inputs + jnp.ones((), among_inputs.dtype)
-        if s == 1:  # the Hadamard product proper
+        if s == 1:  # a dense layer has one position: the product is a Hadamard product
             among = _gram(self.cotangents.reshape(n * k, o)).reshape(n, k, n, k)
             return (among * among_inputs[:, None, 0, :, None, 0]).reshape(n * k, n * k)
         spread = _einsum("nkso,nsmt->nkmto", self.cotangents, among_inputs)
@@ -80,7 +80,7 @@ class LayerRows(eqx.Module):
         return spread.reshape(n * k, n * k)
 
     def _rows_are_cheaper(self) -> bool:
-        """Multiplications of the two ways; with one position the Hadamard product mostly wins."""
+        """Whether the rows take fewer multiplications than the product of two Gram matrices."""
         (n, k, s, o), i = self.cotangents.shape, self.inputs.shape[-1]
         m = n * k
         by_rows = m * s * o * i + m * m * o * i
@@ -160,7 +160,9 @@ class LayerwiseJacobian(AbstractTransposable):
     def kernel_matrix(self) -> Inexact[Array, "m m"]:
         """A A^H, without the rows of dense and convolution layers wherever that is cheaper."""
         m = self.shape[0] * self.shape[1]
-        parts = [layer.kernel() for layer in self.layers] + [_gram(rows) for rows in self.rows]
+        parts = [layer.kernel_matrix() for layer in self.layers] + [
+            _gram(rows) for rows in self.rows
+        ]
         return sum(parts, start=jnp.zeros((m, m), dtype_of(self.in_structure())))
 
     def as_matrix(self) -> Inexact[Array, "m p"]:

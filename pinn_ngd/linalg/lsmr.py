@@ -1,4 +1,4 @@
-"""LSMR in every precision."""
+"""LSMR for operators of every precision."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ class LSMR(lx.LSMR):
     """`lineax.LSMR`, also where the operator is less precise than JAX's default float.
 
     Lineax 0.1.1 keeps its scalars in the default float, and its loop refuses vectors of another
-    precision (float32 under `jax_enable_x64`). There the recurrences run in the default float with
-    products in the precision of the operator, in which the solution is returned.
+    precision (float32 under `jax_enable_x64`). Here the recurrences run in the default float. The
+    products and the solution have the precision of the operator.
     """
 
     def compute(

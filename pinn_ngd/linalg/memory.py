@@ -1,4 +1,4 @@
-"""How much memory a linear solve needs, and which form fits."""
+"""How much memory a linear solve needs, and which of its forms fits into memory."""
 
 import os
 from typing import Literal
@@ -44,7 +44,7 @@ def choose_form(
 def available_memory() -> int:
     """Bytes of free main memory, or 4 GiB where the system does not tell.
 
-    It does not know of an accelerator's own memory nor of limits set on a container.
+    The memory of an accelerator and the limits of a container are not taken into account.
     """
     for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
         try:

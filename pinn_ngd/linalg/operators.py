@@ -106,7 +106,7 @@ def _tridiagonal(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Arr
 
 
 class JacobianRows(lx.AbstractLinearOperator):
-    """A dense matrix between PyTrees: (n, p) rows, p parameters in a model's shape.
+    """A dense matrix between PyTrees, such as the Jacobian (n, p) of n residuals.
 
     `in_structure` and `out_structure` are PyTrees of arrays or of `jax.ShapeDtypeStruct`s (as
     from `jax.eval_shape`); Equinox modules with None leaves are allowed. Columns and rows follow
@@ -246,7 +246,7 @@ def _conj(tree: PyTree[Array]) -> PyTree[Array]:
 class ProductOperator(AbstractTransposable):
     """An operator known by its products v -> A v and w -> A^T w, which may capture arrays.
 
-    The matrix, where somebody asks for it, costs a product for every column.
+    `as_matrix` takes one product for every column.
     """
 
     forward: Callable[[PyTree], PyTree]
@@ -292,7 +292,7 @@ register_operator(ProductOperator)
 
 
 class StackedOperator(AbstractTransposable):
-    """Operators of one domain, one below the other; the output is the tuple of their outputs."""
+    """Operators with the same input, stacked: the output is the tuple of their outputs."""
 
     operators: tuple[lx.AbstractLinearOperator, ...]
 

@@ -11,8 +11,9 @@ from lineax import SVD as SVD
 from lineax import Cholesky as Cholesky
 from lineax import Normal as Normal
 
-from .._names import choose, is_again
+from .._registry import Registry
 from .capabilities import is_iterative as is_iterative
+from .capabilities import takes_square_only
 from .fallback import Fallback as Fallback
 from .lsmr import LSMR as LSMR
 from .spectral import Spectral
@@ -20,8 +21,8 @@ from .spu import SPU
 
 
 def is_semidefinite(solver: lx.AbstractLinearSolver) -> bool:
-    """Whether a solver works with the Gram matrix: `Normal`, or a bare Cholesky, CG or SPU."""
-    return isinstance(solver, (Normal, Cholesky, CG, SPU))
+    """Whether a solver works with the Gram matrix: `Normal`, or one that takes square operators."""
+    return isinstance(solver, (Normal, Cholesky, CG, SPU)) or takes_square_only(solver)
 
 
 def is_device(solver: lx.AbstractLinearSolver) -> bool:
@@ -92,9 +93,6 @@ _SHIPPED: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
 }
 
 
-SOLVERS: dict[str, Named] = {}
-
-
 def register_solver(
     name: str, make: Callable[[float], lx.AbstractLinearSolver], description: str = ""
 ) -> None:
@@ -103,18 +101,18 @@ def register_solver(
     `make(eps)` returns a Lineax solver of least-squares problems for numbers of the relative
     precision `eps`. Raises ValueError for a name that something else has.
     """
-    if name in SOLVERS and not is_again(SOLVERS[name].make, make):
-        raise ValueError(f"the name {name!r} is taken by another solver: choose a new one.")
-    SOLVERS[name] = Named(make, description)
+    first = ((make.__doc__ or "").strip().splitlines() or [""])[0]
+    SOLVERS.add(name, Named(make, description or first), lambda named: named.make)
 
 
+SOLVERS: Registry[Named] = Registry("linear solver", "pinn_ngd.solvers", register_solver)
 for _name, _solver in _SHIPPED.items():
     register_solver(_name, *_solver)
 
 
 def solver_names() -> dict[str, str]:
     """Every name that `get_solver` knows, with a line of description."""
-    return {name: description for name, (_, description) in SOLVERS.items()}
+    return {name: description for name, (_, description) in SOLVERS.complete().items()}
 
 
 def get_solver(name: str, *, dtype: Any = None) -> lx.AbstractLinearSolver:
@@ -122,6 +120,6 @@ def get_solver(name: str, *, dtype: Any = None) -> lx.AbstractLinearSolver:
 
     `dtype` (default: JAX's default float) sets the tolerances of iterative solvers.
     """
-    make = choose(name, SOLVERS, "linear solver").make
+    make = SOLVERS.find(name).make
     eps = jnp.finfo(jnp.result_type(float) if dtype is None else dtype).eps
     return make(float(eps))

@@ -48,7 +48,7 @@ def sparse_solve(
 def _solved(
     pattern: Pattern, values: np.ndarray, right: np.ndarray, transposed: bool
 ) -> np.ndarray:
-    """One matrix, any number of right-hand sides."""
+    """The solutions for one matrix and any number of right-hand sides."""
     factor = _factor(_Key(pattern, values))
     if factor is None:
         return np.full_like(right, np.nan)

@@ -15,6 +15,7 @@ import lineax as lx
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Inexact, Int, PyTree, Real
 
+from .._names import choose
 from ._ravel import freeze, ravel, thaw, unravel
 from .operators import matvec
 
@@ -33,8 +34,8 @@ class SpectralFactor(eqx.Module):
 
     `vectors` are the singular vectors of the smaller side: right ones (p, p) where n >= p, left
     ones (n, n) where n < p (`left`). Those of the larger side are the product `basis` @ `inner`,
-    which is never formed. `from_gram` tells that all were computed from the Gram matrix, where
-    singular values below sqrt(eps) s_max are noise.
+    which is never formed. `from_gram` says whether all of them were computed from the Gram matrix,
+    whose singular values below sqrt(eps) s_max are noise.
 
     For a tall matrix `basis` is A itself: the rounding errors of A^T b come before the filter
     1 / (s^2 + damping) and stay in soft directions, where they change the residual by no more than
@@ -126,7 +127,7 @@ class SpectralFactor(eqx.Module):
 
     @property
     def condition(self) -> Float[Array, ""]:
-        """s_max / s_min: infinite for a singular matrix with s_min = 0, one without entries."""
+        """s_max / s_min: infinite where s_min = 0, and 1 for a matrix without entries."""
         s = self.singular_values
         return s[0] / s[-1] if s.size else jnp.ones((), s.dtype)
 
@@ -137,15 +138,15 @@ class SpectralFactor(eqx.Module):
     def transpose(self) -> "SpectralFactor":
         """The factor of A^T: the same vectors on the other side.
 
-        That of a tall matrix has no orthonormal basis: its transpose is accurate for dampings above
-        eps s_max^2 only. Factor A^T itself where smaller ones are needed.
+        The factor of a tall matrix has no orthonormal basis, so that its transpose is accurate for
+        dampings above eps s_max^2 only. Factor A^T itself where smaller dampings are needed.
         """
         other = self.conj()
         parts = other.singular_values, other.vectors, other.basis, other.inner
         return SpectralFactor(self.matrix.T, *parts, self.from_gram, not self.left)
 
     def conj(self) -> "SpectralFactor":
-        """The factor of the conjugate; a real one itself."""
+        """The factor of the conjugate matrix; the factor of a real matrix is returned unchanged."""
         return jax.tree.map(jnp.conj, self) if jnp.iscomplexobj(self.matrix) else self
 
     def _from_right(self, coefficients: Array) -> Array:
@@ -185,7 +186,7 @@ def _corrected(x: Array, correction: Callable[[Array], Array], refine: bool) -> 
     if not refine:
         return x
     step = correction(x)
-    # A correction as large as the solution tells that refinement diverges: better none.
+    # Where the correction is as large as the solution, refinement diverges and is left out.
     sound = jnp.linalg.norm(step) <= 0.5 * jnp.linalg.norm(x)
     return jnp.where(sound, x + step, x)
 
@@ -198,17 +199,15 @@ def spectral_factor(
 ) -> SpectralFactor:
     """Factor a dense (n, p) matrix for `SpectralFactor.solve`.
 
-    - "qr": QR of the tall one of A and A^T, then the SVD of R (Chan, ACM TOMS 1982). All digits
-      of the singular values relative to s_max. Only a wide matrix needs Q.
+    - "qr": QR of the tall one of A and A^T, then the SVD of R (Chan, ACM TOMS 1982). The errors
+      of the singular values are eps s_max. Only a wide matrix needs Q.
     - "gram": eigenvalues of the smaller Gram matrix; two to three times cheaper, but
       singular values below sqrt(eps) s_max are noise.
     - "auto": "gram" where `smallest_damping` >= 4500 eps |A|_F^2 (1e-12 |A|_F^2 in float64) makes
       it accurate enough, decided at run time; "qr" otherwise and where none is given.
     """
-    if method not in ("auto", "gram", "qr"):
-        msg = f"`method` is {method!r}; choose 'auto', 'gram' or 'qr'."
-        raise ValueError(msg)
-    if matrix.size == 0:  # not for LAPACK
+    choose(method, ("auto", "gram", "qr"), "`method`")
+    if matrix.size == 0:  # LAPACK would abort the process
         return _assemble(matrix, _no_route(matrix), jnp.asarray(False))
     if method == "qr" or (method == "auto" and smallest_damping is None):
         return _assemble(matrix, _qr_route(matrix), jnp.asarray(False))

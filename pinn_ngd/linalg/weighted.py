@@ -16,8 +16,8 @@ class WeightedJacobian(AbstractTransposable):
     """A = C^T J, so that A^H A = J^H H J with H = conj(C) C^T block diagonal.
 
     `operator` J maps parameters to the outputs (n, o) of n examples; `factor` (n, o, r) holds the
-    blocks C_i. The result is an array (n, r). Where the rows A are all that counts this is one
-    operator; a device can store J and H in arrays of their own.
+    blocks C_i. The result is an array (n, r). A solver sees one operator A, while a device
+    can store J and H in two different arrays.
     """
 
     operator: lx.AbstractLinearOperator
@@ -35,7 +35,7 @@ class WeightedJacobian(AbstractTransposable):
         return _einsum("nor,npr->nop", self.factor.conj(), self.factor)
 
     def kernel_matrix(self) -> Inexact[Array, "m m"]:
-        """A A^H = C^T (J J^H) conj(C); cheaper with C taken into the cotangents of layers."""
+        """A A^H = C^T (J J^H) conj(C); the cotangents of layers are multiplied by C first."""
         if isinstance(self.operator, LayerwiseJacobian):
             return self.operator.weighted(self.factor).kernel_matrix()
         n, o, r = self.factor.shape

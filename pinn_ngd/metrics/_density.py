@@ -1,4 +1,4 @@
-"""What metrics of densities ask of a state, and what they say where it is not so."""
+"""Conditions that metrics of densities put on a state, and their error messages."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from ..geometry.grids import Grid
 
 Field = Float[Array, "..."]
-MASS_TOLERANCE = 1e-6  # relative: what truncating a density to a box may lose
+MASS_TOLERANCE = 1e-6  # relative mass that truncating a density to a box may lose
 
 
 def lifted(grid: Grid, rho: Field, shift: float, floor: float) -> Field:

@@ -20,10 +20,10 @@ class FisherRao(AbstractStateMetric):
     """<u, v> = integral of u v / rho: the Fisher information of a density.
 
     With `mass_preserving` the target is sqrt(rho) (phi - E_rho phi): the gradient on densities of
-    fixed mass, in each slice of a grid with decoupled axes. It gives the same step as the
-    unconstrained (Hellinger) one, for tangents that sum to zero; others are a run-time error.
-    `shift` is added to the state to make it positive, and more than that where its minimum would be
-    below a positive `floor`. Raises ValueError for a negative one.
+    fixed mass, in each slice of a grid with decoupled axes. For tangents that sum to zero the step
+    is the same as without constraint (Hellinger); other tangents are a run-time error. `shift` is
+    added to the state to make it positive. A slice whose minimum would still be below a positive
+    `floor` is lifted to it. Raises ValueError for a negative `floor`.
     """
 
     mass_preserving: bool = eqx.field(static=True, default=False)

@@ -129,13 +129,13 @@ def _sampled(objective: AbstractObjective) -> SampleObjective:
 
 
 def _jacobian(fn, flat: Float[Array, " p"]) -> Float[Array, "m p"]:
-    """By columns or by rows, whichever are fewer."""
+    """The Jacobian of a function, by columns or by rows, whichever are fewer."""
     rows = jax.eval_shape(fn, flat).shape[0]
     return jax.jacfwd(fn)(flat) if flat.size <= rows else jax.jacrev(fn)(flat)
 
 
 def _inverse_root(matrix: Float[Array, "m m"]) -> Float[Array, "m m"]:
-    """R with R^T R the pseudo-inverse: directions at rounding level are left out."""
+    """R with R^T R the pseudo-inverse; eigenvalues at rounding level count as zero."""
     values, vectors = jnp.linalg.eigh(matrix)
     floor = len(values) * jnp.finfo(values.dtype).eps * values[-1]
     kept = values > floor

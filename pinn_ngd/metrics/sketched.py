@@ -1,4 +1,4 @@
-"""Any metric, seen through a few random adjoint solves."""
+"""An estimate of any metric by a few random adjoint solves."""
 
 import equinox as eqx
 import jax
@@ -13,9 +13,9 @@ from .base import AbstractMetric
 class Sketched(AbstractMetric):
     """Hutchinson's estimate of a metric from `samples` adjoint solves (`linalg.sketch`).
 
-    For states whose Jacobian is expensive in both directions, and few parameters or a damping. All
-    steps use the same random directions, drawn from `seed`: the metric is then a fixed function of
-    the parameters. Raises ValueError for fewer than one sample.
+    It is meant for states whose Jacobian is expensive in both directions, with few parameters or a
+    damping. All steps use the same random directions, drawn from `seed`, so that the metric is a
+    fixed function of the parameters. Raises ValueError for fewer than one sample.
     """
 
     metric: AbstractMetric

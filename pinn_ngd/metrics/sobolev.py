@@ -17,10 +17,10 @@ class Sobolev(AbstractStateMetric):
     """<u, v> = integral of u (1 - Laplacian)^s v, or u (-Laplacian)^s v if `homogeneous`.
 
     `order` s is any real number: 0 is L2, 1 is H1, -1 is H-1. L = (1 - Laplacian)^(s/2) is applied
-    by fast diagonalization. Homogeneous metrics drop the constants, unless the boundary condition
-    is Dirichlet, which has none: a tangent's mean is not seen.
+    by fast diagonalization. Homogeneous metrics are zero for constants, so that the mean of a
+    tangent does not count, unless the boundary condition is Dirichlet.
 
-    In the state, an H1 gradient (1 - Laplacian)^-1 phi smooths, an H-1 gradient sharpens.
+    An H1 gradient (1 - Laplacian)^-1 phi is smoother than phi, an H-1 gradient is rougher.
     """
 
     order: float = 0.0

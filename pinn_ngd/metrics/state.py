@@ -32,17 +32,18 @@ class AbstractStateMetric(AbstractMetric):
     weight of the grid is part of L, so that metrics converge under refinement.
 
     The state is that of a `StateObjective`. For any other objective (PINN residuals, energies) the
-    metric acts on `state`, such as `PointwiseState(grid)`, the network on a grid; the gradient of
-    the loss then replaces Y^T b. `needs_positive` says whether the state has to be a density.
-    Raises ValueError where there is neither.
+    metric acts on its field `state`, such as `PointwiseState(grid)`, the network on a grid; the
+    gradient of the loss then replaces Y^T b. `needs_positive` says whether the state has to be a
+    density. Raises ValueError where neither the objective nor the metric has a state.
     """
 
     state: eqx.AbstractVar[AbstractState | None]
+    needs_state: ClassVar[bool] = True
     needs_positive: ClassVar[bool] = False
 
     @property
     def is_blind(self) -> bool:
-        """Whether it does not see a constant on a closed grid, and needs an open one."""
+        """Whether <1, 1> = 0 on a grid with a closed boundary, so that it needs an open one."""
         return False
 
     @abc.abstractmethod
@@ -54,7 +55,7 @@ class AbstractStateMetric(AbstractMetric):
         """b = (L^+)^T phi, in the metric space."""
 
     def has_covector(self, grid: Grid) -> bool:
-        """Whether Y^T b is the gradient; if L changes tangents first, the gradient replaces it."""
+        """Whether Y^T b is the gradient, which it is not where L projects tangents first."""
         del grid
         return True
 
@@ -113,21 +114,21 @@ class AbstractStateMetric(AbstractMetric):
     def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
         del model, batch
         grid = self.state_of(objective).grid
-        return grid.size * (1 + len(grid.shape))  # of fields and edges: an upper bound
+        return grid.size * (1 + len(grid.shape))  # points and edges: an upper bound
 
     @property
     def admits_some(self) -> bool:
-        """Whether `admit` has to be asked: it costs two products with Z^T where Z is not stored."""
+        """Whether `admit` tests anything: a test costs two products with Z^T if Z is not stored."""
         return False
 
     def admit(
         self, grid: Grid, rho: Field, mass: Float[Array, "*slices"], size: Float[Array, "*slices"]
     ) -> Field:
-        """The state, or a run-time error: `mass` is |Z^T 1|, `size` a bound for it without signs.
+        """The state; a run-time error where the metric does not admit its tangents.
 
-        Both are those of every slice of the grid, or one random combination of all slices.
-
-        For metrics that admit only some tangents; the default admits all.
+        `mass` is |Z^T 1| and `size` a bound of it, the same with absolute values: one number for
+        every slice of the grid, or one for a random combination of all slices. The default admits
+        all tangents.
         """
         del grid, mass, size
         return rho
@@ -149,7 +150,7 @@ class AbstractStateMetric(AbstractMetric):
     def _products(
         self, state: AbstractState, model: PyTree
     ) -> tuple[Field, lx.AbstractLinearOperator]:
-        """v -> L Z v: a linearized solve for a product, an adjoint one for a transposed one."""
+        """v -> L Z v: a product takes a linearized solve, a transposed product an adjoint solve."""
         params, _ = _tree.trainable(model)
         structure = jax.eval_shape(lambda: params)
         rho, push, pull = state.linearize(model)
@@ -177,13 +178,13 @@ class AbstractStateMetric(AbstractMetric):
 
 
 def _per_slice(grid: Grid, jacobian: Float[Array, "n p"]) -> Float[Array, " slices"]:
-    """Of every slice of the grid, the norm of its sums of rows."""
+    """The norm of the sum of the rows of each slice of the grid."""
     sums = jnp.sum(jacobian.reshape(*grid.shape, -1), axis=grid.coupled)
     return jnp.linalg.norm(sums.reshape(grid.slices, -1), axis=1)
 
 
 def _weights(grid: Grid, rho: Field) -> Field:
-    """One where mass is one number, else normal numbers, a slice each: no two masses cancel."""
+    """Ones for a single slice, else a normal number for each, so that masses do not cancel."""
     if grid.slices == 1:
         return jnp.ones_like(rho)
     shape = [n if axis in grid.decoupled else 1 for axis, n in enumerate(grid.shape)]

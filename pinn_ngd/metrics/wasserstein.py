@@ -33,13 +33,14 @@ class Wasserstein(AbstractStateMetric):
       differences with zero exterior of the code of Nurbekyan, Lei and Yang;
     - `elliptic`: "direct" (block Cholesky, reused for all tangents of a step) or "cg" (matrix-free,
       preconditioned by the fast solver of constant density; for densities bounded from below);
-    - `mass`, where the boundary is closed: "check" that tangents sum to zero; "project" them, u
-      minus rho times its mass, as if the state were normalized (dropping their *mean* instead
-      would charge the empty tails, and transport from there is expensive without limit); "ignore".
-      Along decoupled axes of the grid nothing flows: each slice has a mass of its own;
+    - `mass`, where the boundary is closed: "check" tests that tangents u sum to zero; "project"
+      takes u minus rho times the mass of u, as if the state were normalized (u minus its *mean*
+      would put mass into empty tails, and transport from there is expensive without limit);
+      "ignore" does nothing. Along decoupled axes of the grid nothing flows: each slice has a mass
+      of its own;
     - `unbalanced` kappa > 0 lets mass grow and decay: K + kappa diag(rho);
-    - `shift` is added to the state to make it positive, and more than that where its minimum would
-      be below a positive `floor`, in each slice.
+    - `shift` is added to the state to make it positive. A slice whose minimum would still be below
+      a positive `floor` is lifted to it.
 
     Raises ValueError for unknown choices; run-time errors for densities that are not positive and
     for tangents that do not conserve mass.
@@ -131,7 +132,7 @@ def _conjugate_gradients(
     def precondition(charge: Field) -> Field:
         def inverse(values: Array) -> Array:
             shifted = mean * values + extra
-            # Constants: in the kernel of a closed K too, but not of one that an exterior holds.
+            # Constants have the value zero where K is closed, but not where an exterior holds them.
             least = jnp.min(jnp.where(shifted > 0, shifted, jnp.inf))
             return 1 / jnp.maximum(shifted, least)
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._names import choose
 from ..geometry.domains import Box, Domain
 from .initialization import INITIALIZATIONS
 from .normalized import UnitBox
@@ -86,11 +87,7 @@ class MLP(eqx.Module):
 
 
 def _lookup(name: str, choice: Any, known: dict[str, Any]) -> Any:
-    if callable(choice):
-        return choice
-    if choice not in known:
-        raise ValueError(f"`{name}` = {choice!r} is unknown. Take one of {', '.join(known)}.")
-    return known[choice]
+    return choice if callable(choice) else choose(choice, known, f"`{name}`")
 
 
 def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Classification and regression from data: minibatch losses with their Gauss-Newton structure."""
 
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Scalar
 
 from .. import _tree
+from .._names import choose
 from ..linalg import (
     LayerRows,
     LayerwiseJacobian,
@@ -27,6 +28,7 @@ Curvature = Literal["ggn", "mc-fisher", "empirical-fisher"]
 class ClassificationObjective(AbstractObjective):
     """1/n sum_i loss(model(x_i), y_i) over minibatches, for any Equinox model of one example.
 
+    The targets y_i are classes or, with the loss "squared", any numbers: it then is a regression.
     `loss` is "softmax", "binary", "squared" or an `AbstractLoss`. `curvature` names the matrix
     A^T A of `system`, J_i being the Jacobian of the outputs of example i:
 
@@ -53,16 +55,10 @@ class ClassificationObjective(AbstractObjective):
         loss: str | AbstractLoss = "softmax",
         curvature: str = "ggn",
     ):
-        if isinstance(loss, str) and loss not in LOSSES:
-            msg = f"`loss` is {loss!r}; it must be one of {', '.join(LOSSES)}, or an AbstractLoss."
-            raise ValueError(msg)
-        if curvature not in get_args(Curvature):
-            known = ", ".join(get_args(Curvature))
-            msg = f"`curvature` is {curvature!r}; it must be one of {known}."
-            raise ValueError(msg)
         self.batches = batches
-        self.curvature = cast(Curvature, curvature)
-        self.loss_function = LOSSES[loss] if isinstance(loss, str) else loss
+        self.curvature = choose(curvature, get_args(Curvature), "`curvature`")
+        is_loss = isinstance(loss, AbstractLoss)
+        self.loss_function = loss if is_loss else choose(loss, LOSSES, "`loss`")
 
     @property
     def resampled(self) -> bool:

@@ -1,6 +1,5 @@
 """Deep Ritz objectives: variational energies, integrated by quadrature."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -12,11 +11,12 @@ from jaxtyping import Array, Float, Inexact, PyTree, Scalar
 from .. import _tree
 from ..geometry.calculus import gradient
 from ..geometry.quadrature import AbstractRule, Quadrature, as_rule
-from ..linalg import JacobianRows, LeastSquaresSystem
-from .base import AbstractObjective, Evaluation, with_gradient
+from ..linalg import LeastSquaresSystem
+from .base import Evaluation, with_gradient
+from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import numbers, real_scalar
 from .rows import map_points, point_row
-from .terms import check_arguments, check_term
+from .terms import check_arguments
 from .weights import Weight, as_weight, check_weight, weight_at
 
 
@@ -69,7 +69,7 @@ class Energy(eqx.Module):
         return weight_at(self.weight, x, density, f"the term '{self.name}'") * density
 
 
-class EnergyObjective(AbstractObjective):
+class EnergyObjective(AbstractQuadratureObjective):
     """E(theta) = sum_terms weight sum_i w_i e(x_i, F u_theta(x_i)): the deep Ritz method.
 
     The natural metric is the Hessian of E in function space pulled back to the parameters
@@ -89,37 +89,9 @@ class EnergyObjective(AbstractObjective):
         self.terms = tuple(terms)
         self.chunk_size = chunk_size
 
-    @property
-    def rules(self) -> tuple[AbstractRule, ...]:
-        return tuple(term.rule for term in self.terms)
-
-    @property
-    def term_names(self) -> tuple[str, ...]:
-        return tuple(term.name for term in self.terms)
-
-    def with_rules(self, rules: Sequence[AbstractRule]) -> "EnergyObjective":
-        pairs = zip(self.terms, rules, strict=True)
-        terms = [dataclasses.replace(term, rule=rule) for term, rule in pairs]
-        return EnergyObjective(terms, chunk_size=self.chunk_size)
-
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
         pairs = zip(self.terms, batch, strict=True)
         return tuple(_densities(term, model, rule, self.chunk_size) for term, rule in pairs)
-
-    def check(self, model: PyTree, batch: PyTree) -> None:
-        """Raises ValueError, which names the term, where one of them cannot be evaluated."""
-        for term, rule in zip(self.terms, batch, strict=True):
-            check_term(term.name, term.value, model, rule, term.weight)
-
-    @property
-    def resampled(self) -> bool:
-        return any(term.rule.resampled for term in self.terms)
-
-    def batch(self, key: Any = None) -> tuple[Quadrature, ...]:
-        if key is None:
-            return tuple(term.rule.quadrature(None) for term in self.terms)
-        keys = jax.random.split(key, len(self.terms))
-        return tuple(term.rule.quadrature(k) for term, k in zip(self.terms, keys, strict=True))
 
     def energy(self, model: PyTree, batch: PyTree) -> Scalar:
         """The energy alone."""
@@ -140,14 +112,8 @@ class EnergyObjective(AbstractObjective):
             _metric_rows(term, model, rule, self.chunk_size)
             for term, rule in zip(self.terms, batch, strict=True)
         ]
-        matrix = jnp.concatenate(blocks)
-        params, _ = _tree.trainable(model)
-        operator = JacobianRows(
-            matrix,
-            jax.eval_shape(lambda: params),
-            jax.ShapeDtypeStruct((matrix.shape[0],), matrix.dtype),
-        )
-        return LeastSquaresSystem(operator, gradient=self.evaluate(model, batch).right_hand_side)
+        gradient = self.evaluate(model, batch).right_hand_side
+        return LeastSquaresSystem(stacked_rows(blocks, model), gradient=gradient)
 
     def reduction(self, before: Evaluation, after: Evaluation, step: PyTree) -> Scalar:
         """E(theta) - E(theta - step), by gradients where the energies agree to many digits.

@@ -1,21 +1,20 @@
 """Least-squares objectives: squared PDE residuals, integrated by quadrature."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
 from ..geometry.quadrature import AbstractRule, Quadrature, as_rule
-from ..linalg import ChunkedJacobian, JacobianRows, LeastSquaresSystem, StackedOperator
-from .base import AbstractObjective, Evaluation
+from ..linalg import ChunkedJacobian, LeastSquaresSystem, StackedOperator
+from .base import Evaluation
+from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import numbers, real
 from .rows import map_points, point_row
-from .terms import check_arguments, check_term
+from .terms import check_arguments
 from .weights import Weight, as_weight, check_weight, is_number, weight_at
 
 
@@ -57,7 +56,7 @@ class Residual(eqx.Module):
         return real(values)
 
 
-class ResidualObjective(AbstractObjective):
+class ResidualObjective(AbstractQuadratureObjective):
     """The PINN loss L(theta) = 1/2 sum_terms weight sum_i w_i |r(u_theta, x_i)|^2.
 
     Quadrature weights and term weights enter the residual vector as square roots, so L is
@@ -79,37 +78,9 @@ class ResidualObjective(AbstractObjective):
         self.terms = tuple(terms)
         self.chunk_size = chunk_size
 
-    @property
-    def rules(self) -> tuple[AbstractRule, ...]:
-        return tuple(term.rule for term in self.terms)
-
-    @property
-    def term_names(self) -> tuple[str, ...]:
-        return tuple(term.name for term in self.terms)
-
-    def with_rules(self, rules: Sequence[AbstractRule]) -> "ResidualObjective":
-        pairs = zip(self.terms, rules, strict=True)
-        terms = [dataclasses.replace(term, rule=rule) for term, rule in pairs]
-        return ResidualObjective(terms, chunk_size=self.chunk_size)
-
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
         blocks = self.residuals(model, batch)
         return tuple(0.5 * jnp.sum(block.reshape(len(block), -1) ** 2, axis=1) for block in blocks)
-
-    def check(self, model: PyTree, batch: PyTree) -> None:
-        """Raises ValueError, which names the term, where one of them cannot be evaluated."""
-        for term, rule in zip(self.terms, batch, strict=True):
-            check_term(term.name, term.value, model, rule, term.weight)
-
-    @property
-    def resampled(self) -> bool:
-        return any(term.rule.resampled for term in self.terms)
-
-    def batch(self, key: Any = None) -> tuple[Quadrature, ...]:
-        if key is None:
-            return tuple(term.rule.quadrature(None) for term in self.terms)
-        keys = jax.random.split(key, len(self.terms))
-        return tuple(term.rule.quadrature(k) for term, k in zip(self.terms, keys, strict=True))
 
     def residuals(self, model: PyTree, batch: PyTree) -> tuple[Array, ...]:
         """Blocks sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k), one a term, always real."""
@@ -133,11 +104,7 @@ class ResidualObjective(AbstractObjective):
             for term, rule in zip(self.terms, batch, strict=True)
         ]
         blocks, rows = tuple(b for b, _ in pairs), [r for _, r in pairs]
-        params, _ = _tree.trainable(model)
-        operator = JacobianRows(
-            jnp.concatenate(rows), jax.eval_shape(lambda: params), jax.eval_shape(lambda: blocks)
-        )
-        return LeastSquaresSystem(operator, target=blocks)
+        return LeastSquaresSystem(stacked_rows(rows, model, blocks), target=blocks)
 
     def _matrix_free_system(self, model: PyTree, batch: PyTree) -> LeastSquaresSystem:
         params, static = _tree.trainable(model)

@@ -1,40 +1,49 @@
-"""Optimizers: natural gradients, baselines, and adapters to Optax."""
+"""Optimizers: natural gradients, baselines, and adapters to Optax.
 
-from .acceleration import AbstractAcceleration as AbstractAcceleration
-from .acceleration import Chord as Chord
-from .acceleration import Geodesic as Geodesic
-from .acceleration import Plain as Plain
+`deterministic` holds the methods for losses that are evaluated exactly, `minibatch` those for
+losses of which a step sees a random part, `presets` the names and their settings.
+"""
+
+from .._settings import SHARED as SHARED
 from .adapters import OptaxOptimizer as OptaxOptimizer
-from .adapters import as_optax as as_optax
-from .averaging import Averaged as Averaged
 from .base import STOP_REASONS as STOP_REASONS
 from .base import AbstractOptimizer as AbstractOptimizer
 from .base import StepInfo as StepInfo
-from .bfgs import bfgs as bfgs
-from .bfgs import scale_by_bfgs as scale_by_bfgs
-from .damping import FixedDamping as FixedDamping
-from .damping import LevenbergMarquardt as LevenbergMarquardt
-from .directions import AbstractDirection as AbstractDirection
-from .directions import ConjugateGradients as ConjugateGradients
-from .directions import Exact as Exact
-from .directions import Filtered as Filtered
-from .directions import clipped as clipped
+from .deterministic import AbstractAcceleration as AbstractAcceleration
+from .deterministic import Armijo as Armijo
+from .deterministic import Chord as Chord
+from .deterministic import FixedStep as FixedStep
+from .deterministic import Geodesic as Geodesic
+from .deterministic import GridLineSearch as GridLineSearch
+from .deterministic import NaturalGradient as NaturalGradient
+from .deterministic import Plain as Plain
+from .deterministic import ScipyLevenbergMarquardt as ScipyLevenbergMarquardt
+from .deterministic import TrustRegion as TrustRegion
+from .deterministic import bfgs as bfgs
+from .deterministic import scale_by_bfgs as scale_by_bfgs
 from .forms import system_for as system_for
-from .line_search import Armijo as Armijo
-from .line_search import FixedStep as FixedStep
-from .line_search import GridLineSearch as GridLineSearch
+from .links import as_optax as as_optax
+from .links import scale_by_natural_gradient as scale_by_natural_gradient
+from .minibatch import AbstractDirection as AbstractDirection
+from .minibatch import Averaged as Averaged
+from .minibatch import ConjugateGradients as ConjugateGradients
+from .minibatch import Exact as Exact
+from .minibatch import Filtered as Filtered
+from .minibatch import FixedDamping as FixedDamping
+from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
-from .natural_gradient import NaturalGradient as NaturalGradient
-from .registry import SHARED as SHARED
-from .registry import citation as citation
-from .registry import get as get
-from .registry import name_of as name_of
-from .registry import names as names
-from .registry import register as register
-from .registry import settings as settings
-from .schedules import schedule as schedule
-from .scipy_lm import ScipyLevenbergMarquardt as ScipyLevenbergMarquardt
-from .thermodynamic import RelativeNoise as RelativeNoise
-from .thermodynamic import Thermodynamic as Thermodynamic
-from .transform import scale_by_natural_gradient as scale_by_natural_gradient
-from .trust_region import TrustRegion as TrustRegion
+from .minibatch import RelativeNoise as RelativeNoise
+from .minibatch import Thermodynamic as Thermodynamic
+from .minibatch import clipped as clipped
+from .minibatch import schedule as schedule
+from .presets import AbstractPreset as AbstractPreset
+from .presets import citation as citation
+from .presets import get as get
+from .presets import name_of as name_of
+from .presets import names as names
+from .presets import register as register
+from .presets import registry as registry
+from .presets import settings as settings
+from .presets import shared_settings as shared_settings
+from .presets import uses_metric as uses_metric
+from .presets import uses_solver as uses_solver

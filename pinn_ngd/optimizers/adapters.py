@@ -1,6 +1,6 @@
-"""Borders to Optax: any of its transformations in our loop, any of our optimizers in its chains."""
+"""Transformations of Optax in the training loop of this package."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -58,6 +58,7 @@ class OptaxOptimizer(AbstractOptimizer):
             updates, after = transformation.update(
                 gradient, state, params, value=value, grad=gradient, value_fn=loss
             )
+        # The compiled loop wants the types that `init` returned.
         updates, state = _typed(updates, params), _typed(after, state)
         accepted = _tree.all_finite(updates)
         updates = _tree.where(accepted, updates, _tree.zeros_like(updates))
@@ -77,62 +78,11 @@ class OptaxOptimizer(AbstractOptimizer):
 
 
 def _typed(tree: PyTree, like: PyTree) -> PyTree:
-    """Leafwise a tree in the types of another one."""
+    """A tree with the leaves converted to the types of the leaves of another one."""
     return jax.tree.map(lambda x, y: jnp.asarray(x, jnp.result_type(y)), tree, like)
 
 
 def _solves(state: PyTree) -> Solves:
-    """A loss and a gradient, and another pair for each trial of a line search."""
+    """The solves of a loss and a gradient, and of another pair for each trial of a line search."""
     trials = optax.tree_utils.tree_get(state, "num_linesearch_steps", 0)
     return Solves(forward=1 + trials, adjoint=1 + trials)
-
-
-class AsOptaxState(NamedTuple):
-    """State of `as_optax`: the wrapped optimizer's own and a key."""
-
-    inner: Any
-    key: PRNGKeyArray
-
-
-def as_optax(
-    optimizer: AbstractOptimizer,
-    objective: AbstractObjective,
-    *,
-    static: PyTree = None,
-    seed: int = 0,
-) -> optax.GradientTransformationExtraArgs:
-    """An optimizer of this package as an Optax transformation.
-
-    `update(gradients, state, params, batch=...)` ignores the gradients (the natural gradient is
-    computed from the objective's rows) and returns the change of the parameters; `static` is the
-    non-trainable half of `eqx.partition(model, eqx.is_inexact_array)`. Without `batch` the
-    objective's own points are used. Raises ValueError for an optimizer that answers with something
-    else than its last iterate (`Averaged`): a transformation has no place for that.
-    """
-    if type(optimizer).answer is not AbstractOptimizer.answer:
-        msg = (
-            "`optimizer` averages its iterates, but an Optax transformation only returns updates:"
-            " wrap the inner optimizer, and average the parameters with optax.ema."
-        )
-        raise ValueError(msg)
-
-    def model(params: PyTree) -> PyTree:
-        return params if static is None else eqx.combine(params, static)
-
-    def init(params: PyTree) -> AsOptaxState:
-        points = objective.batch(jax.random.key(seed))
-        return AsOptaxState(optimizer.init(model(params), objective, points), jax.random.key(seed))
-
-    def update(updates, state, params=None, *, batch=None, **extra):
-        del updates, extra
-        if params is None:
-            msg = "`params` is required: call `update(gradients, state, params)`."
-            raise ValueError(msg)
-        key, now = jax.random.split(state.key)
-        points = objective.batch(now) if batch is None else batch
-        new, inner, _ = optimizer.step(model(params), state.inner, objective, points, key=now)
-        after, _ = _tree.trainable(new)
-        before, _ = _tree.trainable(model(params))
-        return _tree.subtract(after, before), AsOptaxState(inner, key)
-
-    return optax.GradientTransformationExtraArgs(init, update)

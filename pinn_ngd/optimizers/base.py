@@ -29,9 +29,10 @@ STOP_REASONS: Mapping[int, str] = {
 class Solves(eqx.Module):
     """How often a step solved the state equation, and its linearized and adjoint equations.
 
-    Whatever the state, one of each costs about as much: an evaluation, a product with the Jacobian
-    and one with its transpose. The rows of a pointwise residual are one reverse sweep over all
-    points and count as one adjoint. Equal work is equal `total`.
+    A forward solve is one evaluation of the state, a linearized solve one product with its
+    Jacobian, an adjoint solve one product with the transposed Jacobian. The three cost about the
+    same. The rows of a pointwise residual take one reverse sweep over all points, which counts as
+    one adjoint solve.
     """
 
     forward: Int[Array, ""]
@@ -53,8 +54,8 @@ class StepInfo(eqx.Module):
     report the loss that their gradient was computed with. `predicted` and `actual` are the
     reductions of the loss by the linear model and in fact; `step_length` is the Euclidean norm of
     the change of the parameters; `stop` is 0, or a key of `STOP_REASONS`. `solves` is None where an
-    optimizer does not count them; `rank` and `condition` are what the solver says of its own
-    matrix (A for a factorization, A^T A + damping for a device), None where it does not know.
+    optimizer does not count them. `rank` and `condition` are those that the solver states of its
+    own matrix (A for a factorization, A^T A + damping for a device), None where it states none.
     """
 
     loss: Float[Array, ""]
@@ -74,8 +75,9 @@ class AbstractOptimizer(eqx.Module):
     """`init` once, then `step` as often as wanted; both are pure functions of their arguments.
 
     `dtypes` are the types of parameters that it trains. `jittable` says whether `step` can be
-    compiled; `stride` how many steps the training loop runs in one compiled call (cheap steps want
-    many); `wants_float64` whether single precision spoils the method.
+    compiled. `stride` is the number of steps that the training loop runs in one compiled call: many
+    where a step is cheap. `wants_float64` says whether the method loses its accuracy in single
+    precision.
     """
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
@@ -90,7 +92,7 @@ class AbstractOptimizer(eqx.Module):
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         """Raises ValueError, in one sentence, where it cannot train that model on that objective.
 
-        `init` asks first of all.
+        `init` calls it before anything else.
         """
         del objective
         leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
@@ -118,11 +120,11 @@ class AbstractOptimizer(eqx.Module):
         """One step: the new model, the new state and what happened."""
 
     def refreshed(self, state: PyTree) -> PyTree:
-        """The state with which to go on after points were added: the same loss, measured anew."""
+        """The state after points were added: earlier losses cannot be compared with later ones."""
         return state
 
     def answer(self, model: PyTree, state: PyTree) -> PyTree:
-        """What the training has found after a step: its model, unless an optimizer knows better."""
+        """The model that is evaluated and returned: the last iterate, unless a subclass differs."""
         del state
         return model
 

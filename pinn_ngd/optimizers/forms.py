@@ -1,4 +1,4 @@
-"""Choosing how a system is represented."""
+"""How the linear system of a step is represented: by stored rows or by products."""
 
 from typing import Any, cast, get_args
 
@@ -14,9 +14,9 @@ from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, ch
 from ..linalg.solvers import is_device
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
-from .counting import POWER_ITERATIONS
 
 FORMS = get_args(Form)
+POWER_ITERATIONS = 3  # of `squared_norm`, where the matrix is not stored
 
 
 def system_for(
@@ -37,8 +37,9 @@ def system_for(
 def squared_norm(operator: lx.AbstractLinearOperator, gradient: PyTree) -> Float[Array, ""]:
     """|A|_F^2 of stored rows; an estimate of |A|_2^2 where A is never stored.
 
-    A few power iterations from the gradient: it is A^T b, rich in the leading directions, and only
-    the order of magnitude is wanted, at the price of two solves each.
+    The estimate is made by a few power iterations that start at the gradient. The gradient A^T b
+    has large components along the leading singular vectors, and only the order of magnitude is
+    wanted. Each iteration takes two solves.
     """
     if isinstance(operator, JacobianRows):
         return jnp.sum(operator.matrix**2)
@@ -53,7 +54,7 @@ def squared_norm(operator: lx.AbstractLinearOperator, gradient: PyTree) -> Float
 
 
 def options_for(solver: lx.AbstractLinearSolver, key: PRNGKeyArray) -> dict[str, Any]:
-    """What a solver is told in a step: a key, where it is a device and has noise."""
+    """The options of a solver in one step: a key where it is a device, which may have noise."""
     return {"key": key} if is_device(solver) else {}
 
 

@@ -1,4 +1,4 @@
-"""What people write, as the loop takes it."""
+"""The arguments of `train`, converted to the types that the training loop works with."""
 
 import inspect
 import os
@@ -22,9 +22,9 @@ HOOKS = ("on_start", "on_step", "on_end")
 
 
 class Called(AbstractCallback):
-    """A plain function as a callback: called with each history line, and the model if it takes it.
+    """A callback made of a plain function, which is called with each history line.
 
-    It may return "stop".
+    The model is passed too where the function takes two arguments. It may return "stop".
     """
 
     message = "stopped by a callback"
@@ -37,7 +37,7 @@ class Called(AbstractCallback):
 
 
 def optimizer_of(optimizer: Any) -> Any:
-    """The optimizer that is meant by a name, an Optax transformation or an optimizer.
+    """The optimizer that a name, an Optax transformation or an optimizer stands for.
 
     Raises ValueError for an unknown name and for anything else.
     """
@@ -54,7 +54,7 @@ def optimizer_of(optimizer: Any) -> Any:
 
 
 def budget_of(steps: Any, seconds: Any) -> Budget:
-    """The budgets of a run: `steps` a whole number, also one like 1e4, `seconds` any number.
+    """The budgets of a run. `steps` is a whole number (also 1e4), `seconds` any number.
 
     Raises ValueError for others.
     """
@@ -62,7 +62,7 @@ def budget_of(steps: Any, seconds: Any) -> Budget:
 
 
 def key_of(key: Any) -> PRNGKeyArray:
-    """A typed key of JAX: from a seed, a raw key of `jax.random.PRNGKey` or a typed one.
+    """A typed key of JAX, from a seed, from a raw key of `jax.random.PRNGKey` or from a typed key.
 
     Raises ValueError for a seed outside 0 ... 2^63 - 1 and for anything else.
     """
@@ -92,7 +92,7 @@ def seed_of(seed: Any) -> int:
 def callbacks_of(callbacks: Any) -> tuple[AbstractCallback, ...]:
     """Callbacks from one or several, which may be plain functions of (record) or (record, model).
 
-    Raises ValueError for something that is none.
+    Raises ValueError for anything else.
     """
     alone = callable(callbacks) or _has(callbacks, *HOOKS)
     given = [callbacks] if alone or not isinstance(callbacks, Iterable) else list(callbacks)
@@ -100,7 +100,10 @@ def callbacks_of(callbacks: Any) -> tuple[AbstractCallback, ...]:
 
 
 def checkpoint_of(checkpoint: Any, resume: bool = False) -> Checkpoint | None:
-    """A checkpoint, from its path too; ValueError for something else, and for none to resume."""
+    """A checkpoint, from itself or from its path.
+
+    Raises ValueError for anything else, and where there is none to resume from.
+    """
     if resume and checkpoint is None:
         raise ValueError("`resume` needs `checkpoint`: pass `checkpoint=Checkpoint(path)`.")
     if checkpoint is None or isinstance(checkpoint, Checkpoint):

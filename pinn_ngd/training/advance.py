@@ -21,8 +21,8 @@ from .verdict import refused
 class Carry(eqx.Module):
     """The last model and state known to be finite, and the model before them.
 
-    First-order optimizers report the loss that their gradient was computed with, so that a loss
-    that is not finite condemns the model before the step; hence `previous`.
+    First-order optimizers report the loss before the step. Where that is not finite the model
+    before the step is of no use either, and the run goes back to `previous`.
     """
 
     model: PyTree
@@ -39,7 +39,7 @@ class Progress(eqx.Module):
 
 
 def as_arrays(tree: PyTree) -> PyTree:
-    """NumPy leaves as JAX arrays, weak types as strong ones: what a compiled step returns."""
+    """A tree with JAX arrays for NumPy leaves and no weak types, as compiled steps return it."""
     kinds = (np.ndarray, np.generic, jax.Array)
 
     def convert(leaf: Any) -> Any:
@@ -50,7 +50,7 @@ def as_arrays(tree: PyTree) -> PyTree:
 
 
 def compiled_advance(stride: int, *args: Any) -> Callable:
-    """`advance` compiled for these arguments: call it with the same ones, `stride` left out.
+    """`advance`, compiled for these arguments. Call it with the same ones, without `stride`.
 
     The objective and the batch are arguments and not constants, so fresh points reach the compiled
     code and XLA does not spend its time folding them.
@@ -59,21 +59,21 @@ def compiled_advance(stride: int, *args: Any) -> Callable:
     return functools.partial(compiled, stride)
 
 
-class CheckFailed(ValueError):
-    """What a compiled step refuses to compute, in a sentence."""
+class StepRefused(ValueError):
+    """A compiled step was refused at run time; the message says why in one sentence."""
 
 
 @contextlib.contextmanager
 def refusals(step: int) -> Iterator[list[Ending]]:
-    """A list that holds the end of a run where its next step, after that many, is refused.
+    """A list that receives the end of a run if the step after `step` steps is refused.
 
-    A check that fails in mid-run is the end of the run, and no reason to throw it away; one that
-    fails before the first step is raised.
+    A refusal in the middle of a run ends the run and keeps its results. A refusal of the first step
+    is raised.
     """
     endings: list[Ending] = []
     try:
         yield endings
-    except CheckFailed as error:
+    except StepRefused as error:
         if step == 0:
             raise
         endings.append(refused(step + 1, str(error)))
@@ -81,10 +81,10 @@ def refusals(step: int) -> Iterator[list[Ending]]:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Errors that a compiled step raised on purpose, as a ValueError of one line.
+    """Turns errors that a compiled step raised on purpose into a ValueError of one line.
 
-    That is by `equinox.error_if`, or by a callback's ValueError, of which JAX would log the
-    traceback too.
+    They come from `equinox.error_if`, or from a ValueError in a host callback, of which JAX would
+    also log the traceback.
     """
     log = logging.getLogger("jax._src.callback")
     before, log.disabled = log.disabled, True
@@ -94,7 +94,7 @@ def plain_errors() -> Iterator[None]:
         found = re.search(r"(?:EquinoxRuntimeError|\nValueError): (.*)", str(error))
         if found is None:
             raise
-        raise CheckFailed(found[1]) from None
+        raise StepRefused(found[1]) from None
     finally:
         log.disabled = before
 
@@ -140,7 +140,7 @@ def advance_plainly(
     start: Any,
     limit: Any,
 ) -> tuple[Carry, Progress, PyTree]:
-    """One step outside compilation, for optimizers that run in Python."""
+    """One step that is not compiled, for optimizers that run in Python."""
     del limit
     new, finite, info = _one_step(optimizer, objective, carry, batch, key, start)
     begun = Progress(jnp.int32(0), jnp.asarray(False), jnp.asarray(True))
@@ -168,7 +168,7 @@ def _judge(before: Progress, finite: Array, stop: Array, within: Array) -> tuple
 
 
 def _select(keep: Array, new: PyTree, old: PyTree) -> PyTree:
-    """Leafwise `new` where the step is kept; refuses a step that changes shapes or dtypes."""
+    """`new` where the step is kept, else `old`; TypeError where shapes or dtypes changed."""
     if jax.tree.structure(new) != jax.tree.structure(old):
         raise TypeError(
             "`optimizer.step` returned a model or state with another structure than it was given. "

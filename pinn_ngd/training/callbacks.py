@@ -1,4 +1,4 @@
-"""What looks on while a model trains: stop, write, show."""
+"""Callbacks: they stop a run, write its history or show its progress."""
 
 import os
 from pathlib import Path
@@ -35,30 +35,30 @@ class AbstractCallback:
 class StopWhen(AbstractCallback):
     """Ends the run once a number of the history line, e.g. "relative_l2", is below a bound.
 
-    Lines without the number (metrics are evaluated only now and then) are passed over.
+    Lines without the number (measures are taken only now and then) are passed over.
     """
 
-    def __init__(self, metric: str, below: float):
-        self.metric, self.below = metric, below
+    def __init__(self, measure: str, below: float):
+        self.measure, self.below = measure, below
 
     def on_step(self, record: Record, model: PyTree) -> Literal["stop"] | None:
         del model
-        value = record.get(self.metric)
+        value = record.get(self.measure)
         if value is None or not value < self.below:
             return None
         self.message = (
-            f"{self.metric} fell to {value:.3g}, below the target of {self.below:g}, "
+            f"{self.measure} fell to {value:.3g}, below the target of {self.below:g}, "
             f"after {record['step']} steps"
         )
         return "stop"
 
 
 class JSONLWriter(AbstractCallback):
-    """Appends each history line to a file as JSON and flushes it, so a dying run loses nothing.
+    """Appends each history line to a file as JSON, and flushes it so that a killed run loses none.
 
     With `fresh` the file belongs to one run: it is emptied when a run starts from scratch, and a
     resumed run drops the lines after its checkpoint and continues. Numbers that are not finite
-    become null, since JSON has no other word for them. Raises FolderError where the file cannot be
+    become null, because JSON has no numbers for them. Raises FolderError where the file cannot be
     written.
     """
 
@@ -83,7 +83,7 @@ class JSONLWriter(AbstractCallback):
         self._write(record)
 
     def on_end(self, result: TrainResult) -> None:
-        """Complete the last line: the final evaluation can come after it was written."""
+        """Write the last line again, because the final evaluation can come after it was written."""
         if self.file is None:
             return
         file, last = self.file, result.history[-1] if result.history else None
@@ -108,7 +108,7 @@ class JSONLWriter(AbstractCallback):
 
 
 def keep_lines(path: Path, *, until: int) -> None:
-    """Keep the lines of a history file up to a step, and drop the rest and what is no line."""
+    """Keep the lines of a history file up to a step, and drop all others."""
     if not path.is_file():
         return
     lines = path.read_bytes().splitlines()
@@ -117,7 +117,7 @@ def keep_lines(path: Path, *, until: int) -> None:
 
 
 def _step_of(line: bytes) -> int:
-    """The step of a line; 0 for a line that a dying run left unfinished."""
+    """The step of a line; 0 for a line that a killed run left unfinished."""
     record = from_json(line)
     step = record.get("step") if isinstance(record, dict) else None
     return step if isinstance(step, int) else 0

@@ -1,4 +1,4 @@
-"""When to evaluate and when to write a checkpoint."""
+"""When a run evaluates its model."""
 
 import time
 from collections.abc import Callable
@@ -12,12 +12,12 @@ COST_RATIO = 10.0  # seconds of training per second of evaluation
 
 
 class EvaluationClock:
-    """Evaluates the model often enough to see, and rarely enough not to wait.
+    """Evaluates the model so rarely that evaluations take about a tenth of the training time.
 
-    Every `every` steps where that is given. Otherwise after the first two calls (the first pays
-    for compilation, so only the second tells what an evaluation costs), then whenever the training
-    time since the last evaluation exceeds ten times its cost. The first one waits for
-    `first_after` seconds of training.
+    The model is evaluated every `every` steps where that is given. Otherwise it is evaluated after
+    the first two calls (the first evaluation compiles, so that only the second shows the cost), and
+    then whenever the training time since the last evaluation exceeds ten times its cost. The first
+    evaluation waits for `first_after` seconds of training.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EvaluationClock:
         return self.count == 1 or seconds - self.at_seconds > COST_RATIO * self.cost
 
     def measure(self, model: PyTree, step: int, seconds: float) -> Record:
-        """The metrics of the model; remembers when it ran and what it cost."""
+        """The measures of the model; remembers when it ran and what it cost."""
         if self.evaluate is None:
             return {}
         begun = time.perf_counter()

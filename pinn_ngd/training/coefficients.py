@@ -1,4 +1,4 @@
-"""Numbers of a model that look like unknown coefficients, but that no optimizer trains."""
+"""Warnings of numbers in a model that look like unknown coefficients but are not trained."""
 
 import warnings
 from typing import Any
@@ -15,8 +15,8 @@ from ..models.parameters import fixed_numbers, path_of
 def warn_about_fixed(objective: Any, model: PyTree, batch: PyTree) -> None:
     """A warning for every Python number or array of integers that the loss depends on smoothly.
 
-    A setting that decides shapes, an index or a count of layers cannot be replaced by a traced
-    float: the loss can then not be traced, and there is no warning.
+    There is no warning of a number that decides shapes, is an index or counts layers: the loss
+    cannot be traced with a float in its place.
     """
     for path, leaf in fixed_numbers(model):
         if not _depends(objective, model, batch, path, leaf):
@@ -46,16 +46,16 @@ def _depends(objective: Any, model: PyTree, batch: PyTree, path: Any, leaf: Any)
     try:
         with jax.numpy_dtype_promotion("standard"):
             traced = eqx.filter_make_jaxpr(loss)(number)[0]
-    except Exception:  # it decides a shape, chooses a branch or is an index: no coefficient
+    except Exception:  # it decides a shape or a branch, or it is an index
         return False
     return _reaches(traced.jaxpr)
 
 
 def _reaches(jaxpr: Any) -> bool:
-    """Whether an output follows from the first input, as far as whole operations tell."""
+    """Whether an output depends on the first input, judged by whole operations."""
     reached = {jaxpr.invars[0]}
     for eqn in jaxpr.eqns:
-        # Literals cannot be hashed, and are no input.
+        # Literals cannot be hashed and do not depend on the input.
         if any(isinstance(v, type(jaxpr.invars[0])) and v in reached for v in eqn.invars):
             reached.update(eqn.outvars)
     return any(isinstance(v, type(jaxpr.invars[0])) and v in reached for v in jaxpr.outvars)

@@ -108,7 +108,7 @@ class _Loop:
         self.step, self.lines = 0, 0
         self.seconds, self.compile_seconds, self.loss = 0.0, 0.0, float("nan")
         self.solves: dict[str, int] = {}
-        self.ready = False  # to be saved: neither before the start nor in the middle of a call
+        self.ready = False  # whether it may be saved: not before the start, not within a call
 
     def run(self, model: PyTree, key: PRNGKeyArray, *, resume: bool) -> TrainResult:
         self.carry = Carry(as_arrays(model), as_arrays(model), None)
@@ -217,16 +217,16 @@ class _Loop:
         return ending if progress.failed else told or ending
 
     def _look(self, loss: float, ending: Ending | None) -> Record:
-        """What the held-out points say of the model: part of the method, and of its time."""
+        """The losses at held-out points, whose time counts as training since they steer the run."""
         begun = time.perf_counter()
         numbers = self.watch.look_at(self.carry.model, self.batch)
-        # A run that is cut between here and the growth leaves it to the one that is resumed.
+        # If the run is cut before the points grow, the resumed run lets them grow.
         self.watch.pending = self.watch.gap(loss, stalled=has_stalled(ending))
         self.seconds += time.perf_counter() - begun
         return numbers
 
     def _grown(self, ending: Ending | None) -> bool:
-        """Go on with more points where those at hand no longer tell the residual."""
+        """Take more points where the residual is larger between them; whether it did."""
         if not self.watch.pending or not (ending is None or has_stalled(ending)):
             return False
         self.watch.pending = False
@@ -276,7 +276,7 @@ class _Loop:
         return self.budget.ending(self.step, self.seconds)
 
     def _failure(self, loss: float) -> Ending:
-        """Step back where the loss of the kept model is not finite, and say what happened."""
+        """Go back to the previous model if the loss of the present one is not finite."""
         if not np.isfinite(loss_of(self.objective, self.carry.model, self.batch)):
             self.carry = Carry(self.carry.previous, self.carry.previous, self.carry.state)
         return not_finite(self.step + 1, loss)
@@ -297,14 +297,14 @@ class _Loop:
         return ending
 
     def _evaluate(self) -> None:
-        metrics = self.evaluation.measure(self._answer(), self.step, self.seconds)
+        measures = self.evaluation.measure(self._answer(), self.step, self.seconds)
         self.evaluated = self.carry.model
         if self.history:
-            self.history[-1].update(metrics)
+            self.history[-1].update(measures)
 
     def _answer(self) -> PyTree:
         model, state = self.carry.model, self.carry.state
-        answer = getattr(self.optimizer, "answer", None)  # one of your own may have none
+        answer = getattr(self.optimizer, "answer", None)  # a duck-typed optimizer may have none
         return model if answer is None or state is None else answer(model, state)
 
     def _save(self) -> None:
@@ -334,7 +334,7 @@ class _Loop:
             status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
             compile_seconds=self.compile_seconds,
             loss=self.loss,
-            metrics=self.evaluation.latest | self.estimation.latest,
+            measures=self.evaluation.latest | self.estimation.latest,
             solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
         )  # fmt: skip
         for callback in self.started:

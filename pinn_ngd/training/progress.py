@@ -62,7 +62,7 @@ class ProgressBar(AbstractCallback):
         if self.bar is None:
             return
         if result.history:
-            self.measured |= result.metrics
+            self.measured |= result.measures
             self._show(result.history[-1])
         self.bar.stop()
         self.bar = None

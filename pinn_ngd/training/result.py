@@ -1,4 +1,4 @@
-"""What a run is told to do and what it hands back."""
+"""The budget of a run, its end and its result."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ class Budget:
                 raise ValueError(f"`{name}` is {value}: a budget is zero or more.")
 
     def ending(self, steps: int, seconds: float) -> Ending | None:
-        """The end that the budget sets after so many steps and seconds, if it does."""
+        """The end of a run after so many steps and seconds if they use up the budget."""
         if self.steps is not None and steps >= self.steps:
             return Ending("budget", f"reached the budget of {self.steps} steps")
         if self.seconds is not None and seconds >= self.seconds:
@@ -46,7 +46,7 @@ class Budget:
         return None
 
     def at_start(self, steps: int, seconds: float) -> Ending | None:
-        """The same before the first step: that of a resumed run may have used more already."""
+        """The end before the first step, where a resumed run has used up its budget."""
         ending = self.ending(steps, seconds)
         if ending is None or steps == 0:
             return ending
@@ -98,12 +98,12 @@ class TrainResult:
     says why in words, and how wrong the model is where that can be estimated. `steps`, `seconds`
     and `compile_seconds` are totals, including the part of the run before a resumed checkpoint;
     `seconds` is training only: neither compilation nor evaluation, callbacks and checkpoints.
-    `history` has one dict per compiled call
-    of this process. `loss` is what the last step reported; `metrics` are the values of `evaluate`
-    at the returned model, empty where nothing was evaluated. `solves` counts forward, linearized
-    and adjoint solves of the whole run, as each history line does up to its step. `estimate` is the
-    error estimate and `held_out` the losses at held-out points of the returned model, None for an
-    objective without points.
+    `history` has one dict per compiled call of this process. `loss` is what the last step reported.
+    `measures` are the values of `evaluate` at the returned model, empty where nothing was evaluated
+    (`metrics` is their old name: in this package a metric is Riemannian). `solves` counts forward,
+    linearized and adjoint solves of the whole run, as each history line does up to its step.
+    `estimate` is the error estimate and `held_out` the losses at held-out points of the returned
+    model, None for an objective without points.
     """
 
     model: PyTree
@@ -115,7 +115,7 @@ class TrainResult:
     seconds: float
     compile_seconds: float
     loss: float
-    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    measures: dict[str, float] = dataclasses.field(default_factory=dict)
     solves: dict[str, int] = dataclasses.field(default_factory=dict)
     estimate: ErrorEstimate | None = None
     held_out: Look | None = None
@@ -129,3 +129,8 @@ class TrainResult:
         if found is None or not found.reliable or not found.corrected_l2 < found.relative_l2:
             return self.model
         return found.corrected
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The old name of `measures`."""
+        return self.measures

@@ -1,4 +1,4 @@
-"""When a run writes its checkpoint, and whose it is."""
+"""When a run writes its checkpoint, and to which run a checkpoint belongs."""
 
 import dataclasses
 import time
@@ -18,9 +18,10 @@ COST_RATIO = 50.0  # seconds between two checkpoints per second of writing one
 class Saver:
     """Writes and reads the checkpoint of one run, and knows when the next one is due.
 
-    The first one is written after two seconds. What a write costs says when the next is due, so
-    that a small network loses two seconds to a power cut, and a large one spends a fiftieth of its
-    time on the disk, until it reaches the checkpoint's own `every_seconds`.
+    The first checkpoint is written after two seconds. The time until the next one is fifty times
+    the time that the last one took, but at least two seconds and at most the checkpoint's own
+    `every_seconds`. A power cut thus costs a small network two seconds, and a large network spends
+    a fiftieth of its time on writing.
     """
 
     def __init__(self, checkpoint: Checkpoint):
@@ -52,7 +53,7 @@ class Saver:
         return time.monotonic() - self.saved_at >= self.wait
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write now."""
+        """Write the checkpoint."""
         begun = time.monotonic()
         signed = dataclasses.replace(snapshot, identity=self.checkpoint.identity)
         save_checkpoint(self.checkpoint.path, signed)
@@ -61,7 +62,7 @@ class Saver:
         self.wait = min(wait, self.checkpoint.every_seconds)
 
     def load(self, like: tuple[PyTree, PyTree]) -> Snapshot:
-        """Read; raises as `load_checkpoint` does, also for the checkpoint of another run."""
+        """Read the checkpoint; raises as `load_checkpoint` does, also for that of another run."""
         target = self.checkpoint
         return load_checkpoint(target.path, like=like, identity=target.identity)
 

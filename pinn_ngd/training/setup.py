@@ -1,4 +1,4 @@
-"""What is settled before the first step, and what is asked of a loss after a failure."""
+"""Decisions and checks before the first step."""
 
 import warnings
 from typing import Any
@@ -40,12 +40,12 @@ def warn_about_precision(model: PyTree, optimizer: Any) -> None:
 
 
 def check_start(objective: Any, model: PyTree, batch: PyTree, evaluate: Any = None) -> None:
-    """Raises ValueError, before the first step, for what can only go wrong.
+    """Raises ValueError, before the first step, for a run that cannot succeed.
 
-    A model without parameters, complex ones, or of another precision than the points; terms or data
-    that do not fit the model; an `evaluate` with a `check` that refuses the model; parameters or
-    terms that are not finite. Warns of numbers that look like coefficients but stay fixed, and of
-    units that leave terms or coordinates without effect.
+    These are: a model without parameters, with complex ones, or of another precision than the
+    points; terms or data that do not fit the model; an `evaluate` with a `check` that refuses the
+    model; parameters or terms that are not finite. Warns of numbers that look like coefficients but
+    stay fixed, and of units that leave terms or coordinates without effect.
     """
     check_parameters(model)
     if hasattr(objective, "check"):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, which wait until a run can be cut without a loss."""
+"""Ctrl-C and SIGTERM: they end a run at the next moment at which nothing is lost."""
 
 import contextlib
 import signal
@@ -16,7 +16,7 @@ OURS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DF
 
 
 class Signals:
-    """What came while it listened. The first signal waits if `patient`, the second never does."""
+    """The signals that arrived. The first one waits while `patient`, the second never does."""
 
     def __init__(self):
         self.number: int | None = None
@@ -32,7 +32,7 @@ class Signals:
         return Ending("interrupted", f"{words}; the results so far are kept")
 
     def over(self, ending: Ending) -> Ending:
-        """The same end, or that of a signal which came meanwhile; a failure stays what it is."""
+        """The given end, or that of a signal that arrived meanwhile; a failure stays a failure."""
         return ending if ending.status == "failed" else self.ending() or ending
 
     def hear(self, number: int, frame: FrameType | None) -> None:
@@ -50,9 +50,9 @@ _listening: list[Signals] = []
 def heard() -> Iterator[Signals]:
     """Listen to Ctrl-C and SIGTERM while the block runs, and put the old handlers back after it.
 
-    Python lets only the main thread listen: elsewhere nothing is heard. A handler that somebody
-    else has set stays. Inside another such block its signals are shared. A signal that came too
-    late for anybody to end by is sent again when the handlers are back.
+    Python delivers signals to the main thread only; in other threads this does nothing. A handler
+    that somebody else has set stays. A block inside another such block shares its signals. A signal
+    that arrived too late to end the run is sent again when the old handlers are back.
     """
     if threading.current_thread() is not threading.main_thread():
         yield Signals()

@@ -1,4 +1,4 @@
-"""How many threads the linear algebra of a training uses."""
+"""The number of threads that linear algebra uses during a training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,11 +8,12 @@ from threadpoolctl import threadpool_limits
 
 @contextlib.contextmanager
 def blas_threads(count: int | None) -> Iterator[None]:
-    """So many threads for BLAS and LAPACK inside, and as many as before after it.
+    """Limits BLAS and LAPACK to `count` threads while the block runs.
 
-    JAX calls the OpenBLAS that SciPy loads, hence the import. At a few hundred rows or columns its
-    calls are over before a second thread has woken up, and on a busy machine they wait for one.
-    None leaves everything as it is. Raises ValueError for a count below one.
+    JAX calls the OpenBLAS that SciPy loads, which is why SciPy is imported here. With a few hundred
+    rows or columns a call takes less time than a second thread needs to start, and on a busy
+    machine the call waits for that thread. None changes nothing. Raises ValueError for a count
+    below one.
     """
     if count is None:
         yield

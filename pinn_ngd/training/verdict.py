@@ -1,4 +1,4 @@
-"""The last word about a run: whether it is solved, and how wrong it may be."""
+"""The judgement of a run that has ended: whether it is solved, and how wrong it may be."""
 
 import math
 from typing import Any
@@ -12,15 +12,16 @@ INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results 
 OVERFITTED_GAP = 100.0
 ENERGY_GAP = 1e-3  # of the energy
 ENERGY_ERROR = 1.5e-8  # the root of the rounding error: an energy is quadratic in the error
-SOLVED = 1e-6  # of the held-out loss at the start: below, a gap between small losses is harmless
+SOLVED = 1e-6  # of the first held-out loss: below it a gap between the losses is harmless
 
 
 def judged(
     ending: Ending, history: list[Record], watch: Watch, fitted: tuple[Any, Any, Any]
 ) -> Ending:
-    """The `verdict` on a run where there is something to judge by.
+    """The `verdict` on a run that has held-out points or that its optimizer has stopped.
 
-    `fitted` are objective, model and batch. An objective of one's own tells only its loss.
+    `fitted` are objective, model and batch. An objective that is no `AbstractObjective` has nothing
+    but a loss and is not judged.
     """
     known = watch.held is not None or ending.status == "stalled"
     judgeable = known and history and isinstance(fitted[0], AbstractObjective)
@@ -30,7 +31,7 @@ def judged(
 
 
 def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> Ending:
-    """The end of a run in the light of its held-out residuals.
+    """The end of a run, judged by its held-out residuals.
 
     `last` is its last history line, `rounding` what rounding the parameters makes of it.
 
@@ -40,7 +41,7 @@ def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> E
       loss fell to a millionth of its start (1000 times smaller residuals) and the error estimate
       is reliable, or both losses are rounding errors.
     * One that its optimizer stopped has `converged` at rounding level, or where the held-out
-      residual has fallen by ten orders of magnitude, and is `stalled` above.
+      residual has fallen by ten orders of magnitude; otherwise it is `stalled`.
     """
     if ending.status in (*CUT, "converged"):
         return ending
@@ -57,7 +58,7 @@ def is_overfitted(last: Record, watch: Watch, rounding: Rounding) -> bool:
     held_out, loss = last.get("held_out_loss"), last.get("loss", float("nan"))
     if held_out is None:
         return False
-    if not rounding.of_residuals:  # an energy has no zero to compare with, but should be the same
+    if not rounding.of_residuals:  # the zero of an energy is arbitrary: only the difference counts
         return not held_out - loss <= ENERGY_GAP * max(abs(held_out), abs(loss))
     if held_out <= max(OVERFITTED_GAP * loss, ROUNDING * rounding.level):
         return False
@@ -93,7 +94,7 @@ def _of_system(last: Record) -> str:
 
 
 def _is_sharp(estimate: Any) -> bool:
-    """Whether an error is as small as an energy can show."""
+    """Whether an estimated error is as small as differences of an energy can show."""
     return estimate is not None and estimate.reliable and estimate.relative_l2 <= ENERGY_ERROR
 
 
@@ -106,7 +107,7 @@ def _overfitted(last: Record) -> str:
 
 
 def estimate_in_words(watch: Watch) -> str:
-    """The error estimate as a sentence; nothing where there is none."""
+    """The error estimate as a sentence, or an empty text where there is none."""
     estimate: Any = watch.estimate
     if estimate is None:
         return ""
@@ -133,7 +134,7 @@ def has_stalled(ending: Ending | None) -> bool:
 
 
 def refused(step: int, why: str) -> Ending:
-    """The end of a run of which a step failed a check of its own."""
+    """The end of a run whose next step was refused at run time."""
     return Ending("failed", f"step {step} is refused and the last model kept: {why}")
 
 

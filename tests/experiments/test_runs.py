@@ -264,6 +264,6 @@ def test_row_of_the_table():
     assert row["seconds_per_step"] == pytest.approx(0.1)
     expected = ["adam", "1.0e-02", "1.0e-03", "1.0e-01", "1 of 3", "10", "0.1", "1.0"]
     assert table_cells(row) == expected
-    markdown = as_markdown({"problem": "tiny", "metric": "loss", "rows": [row]})
+    markdown = as_markdown({"problem": "tiny", "measure": "loss", "rows": [row]})
     assert "| " + " | ".join(expected) + " |" in markdown
     assert summarize("adam", []) is None

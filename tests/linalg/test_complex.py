@@ -27,9 +27,9 @@ from pinn_ngd.linalg import (
     WeightedJacobian,
     damped_dual,
     damped_primal,
+    dual_gram,
     get_solver,
     gram,
-    kernel,
     kernel_matrix,
     prepare,
     sketch,
@@ -129,7 +129,7 @@ def _operators():
     weighted = WeightedJacobian(layers, jnp.asarray(_random(2, 2, 3, seed=3)))
     stack = StackedOperator([rows, chunked])
     return [rows, product, chunked, layers, weighted, stack, damped_primal(stack, 0.3),
-            damped_dual(rows, 0.3), gram(chunked, 0.3), kernel(weighted, 0.3)]  # fmt: skip
+            damped_dual(rows, 0.3), gram(chunked, 0.3), dual_gram(weighted, 0.3)]  # fmt: skip
 
 
 def _flat(tree):
@@ -147,7 +147,7 @@ def test_operators(index):
 
     @eqx.filter_jit
     def parts(op):
-        forms = op, op.T, lx.conj(op), adjoint(op), gram(op), kernel(op), gram(op).T
+        forms = op, op.T, lx.conj(op), adjoint(op), gram(op), dual_gram(op), gram(op).T
         products = op.mv(x), op.T.mv(y), lx.conj(op).mv(x), adjoint(op).mv(y), gram(op).mv(x)
         linear = lx.conj(lx.linearise(op)), lx.conj(lx.materialise(op))
         return [f.as_matrix() for f in forms + linear], products, kernel_matrix(op)
@@ -170,9 +170,9 @@ def test_a_layerwise_kernel_by_either_way():
     inputs, cotangents = jnp.asarray(_random(2, 3, 2)), jnp.asarray(_random(2, 2, 3, 3, seed=1))
     layer = LayerRows(inputs, cotangents, 0, 1)
     rows = np.concatenate(layer.columns(), axis=1)
-    np.testing.assert_allclose(layer.kernel(), rows @ rows.conj().T, atol=1e-12)
+    np.testing.assert_allclose(layer.kernel_matrix(), rows @ rows.conj().T, atol=1e-12)
     object.__setattr__(layer, "_rows_are_cheaper", lambda: False)
-    np.testing.assert_allclose(layer.kernel(), rows @ rows.conj().T, atol=1e-12)
+    np.testing.assert_allclose(layer.kernel_matrix(), rows @ rows.conj().T, atol=1e-12)
 
 
 def test_a_complex_semidefinite_operator_is_not_symmetric():

@@ -11,7 +11,7 @@ from pinn_ngd.linalg import (
     LayerwiseJacobian,
     LeastSquaresSystem,
     Normal,
-    kernel,
+    dual_gram,
     solve,
 )
 
@@ -61,7 +61,7 @@ def test_a_dual_solve_never_asks_for_the_rows(key, monkeypatch):
     system = LeastSquaresSystem(operator, target, damping=0.1)
     found = solve(system, Normal(Cholesky()), form="dual").value
     np.testing.assert_allclose(jnp.concatenate([x.ravel() for x in found]), expected, atol=1e-12)
-    assert kernel(operator, 0.1).as_matrix().shape == (12, 12)
+    assert dual_gram(operator, 0.1).as_matrix().shape == (12, 12)
 
 
 def test_every_leaf_needs_one_block(key):

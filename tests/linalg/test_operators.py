@@ -12,8 +12,8 @@ from pinn_ngd.linalg import (
     StackedOperator,
     damped_dual,
     damped_primal,
+    dual_gram,
     gram,
-    kernel,
     register_operator,
 )
 
@@ -59,7 +59,7 @@ def _all(rows, params):
         damped_primal(rows, 0.3),
         damped_dual(rows, 0.3),
         gram(rows, 0.3),
-        kernel(chunked, 0.3),
+        dual_gram(chunked, 0.3),
     ]
 
 
@@ -186,7 +186,7 @@ def test_gram_and_kernel_are_tagged_and_damped(rows):
     matrix = rows.matrix
     for operator, expected in (
         (gram(rows, 0.1), matrix.T @ matrix),
-        (kernel(rows, 0.1), matrix @ matrix.T),
+        (dual_gram(rows, 0.1), matrix @ matrix.T),
     ):
         assert lx.is_positive_semidefinite(operator)
         assert lx.is_symmetric(operator)

@@ -21,6 +21,7 @@ from pinn_ngd.linalg import (
     solve,
     solver_names,
 )
+from pinn_ngd.linalg.capabilities import takes_square_only
 from pinn_ngd.linalg.solvers import is_iterative
 
 
@@ -151,6 +152,7 @@ DIRECT = [
     Spectral(),
     Normal(Cholesky()),
     Normal(lx.LU()),
+    lx.LU(),
     Fallback(Normal(CG(rtol=1e-6, atol=1e-6)), SVD()),
 ]
 TOLERANCES = {"rtol": 1e-6, "atol": 1e-6}
@@ -224,6 +226,28 @@ def test_a_solver_of_somebody_else_is_known_by_what_it_does():
     assert not is_iterative(Dense())
     assert is_iterative(Richardson(jnp.asarray(0.1)))
     assert not is_iterative(Dense(jnp.asarray(0.1)))
+
+
+class SquareOnly(Richardson):
+    semidefinite: bool = True
+
+
+def test_a_solver_of_square_systems_is_known_by_what_it_does():
+    assert all(map(takes_square_only, (lx.LU(), lx.GMRES(**TOLERANCES), SquareOnly())))
+    least_squares = (QR(), SVD(), LSMR(**TOLERANCES), Richardson(), Richardson(jnp.asarray(0.1)))
+    assert not any(map(takes_square_only, (*least_squares, Spectral(), lx.AutoLinearSolver(None))))
+
+
+@pytest.mark.parametrize("form", ["primal", "dual"])
+@pytest.mark.parametrize("solver", [lx.LU(), lx.GMRES(rtol=1e-12, atol=1e-12)])
+def test_a_solver_of_square_systems_is_given_the_normal_equations(solver, form, dense):
+    matrix, target = jnp.asarray([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0]]), jnp.asarray([1.0, 2.0])
+    gram = np.asarray(matrix.T @ matrix + 0.1 * jnp.eye(3))
+    expected = np.linalg.solve(gram, matrix.T @ target)
+    system = LeastSquaresSystem(dense(matrix), target, damping=0.1)
+    np.testing.assert_allclose(solve(system, solver, form=form).value, expected, rtol=1e-9)
+    given = LeastSquaresSystem(dense(matrix), gradient=matrix.T @ target, damping=0.1)
+    np.testing.assert_allclose(solve(given, solver, form=form).value, expected, rtol=1e-9)
 
 
 def test_a_matrix_is_formed_for_those_that_need_it_only():

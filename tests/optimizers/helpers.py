@@ -1,7 +1,9 @@
 """Small problems that every optimizer test shares, so that JAX compiles few programs."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from pinn_ngd import (
     Box,
@@ -47,3 +49,16 @@ def ritz_1d(points: int = 20) -> EnergyObjective:
 def network(width: int = 6, seed: int = 0, dimension: int = 1) -> MLP:
     domain = Box((0.0,) * dimension, (1.0,) * dimension)
     return MLP((dimension, width, 1), key=jax.random.key(seed), domain=domain)
+
+
+def run(optimizer, model, objective, steps):
+    batch = objective.batch()
+    state = optimizer.init(model, objective, batch)
+    step = eqx.filter_jit(optimizer.step) if optimizer.jittable else optimizer.step
+    for _ in range(steps):
+        model, state, info = step(model, state, objective, batch, key=jax.random.key(0))
+    return model, info
+
+
+def flat(model):
+    return ravel_pytree(eqx.filter(model, eqx.is_inexact_array))[0]

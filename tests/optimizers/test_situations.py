@@ -20,7 +20,7 @@ from pinn_ngd import (
 )
 from pinn_ngd.optimizers import Armijo, FixedStep, GridLineSearch
 from pinn_ngd.training import AbstractCallback
-from pinn_ngd.training.advance import CheckFailed, refusals
+from pinn_ngd.training.advance import StepRefused, refusals
 
 UNIT = Interval(0.0, 1.0)
 ENDS = GaussLegendre(UNIT.boundary(), 1)
@@ -164,8 +164,8 @@ def test_only_checks_are_refusals():
     with pytest.raises(RuntimeError), refusals(3):
         raise RuntimeError
     with refusals(3) as refused:
-        raise CheckFailed("mass is lost.")
+        raise StepRefused("mass is lost.")
     assert refused[0].status == "failed"
     assert refused[0].message.startswith("step 4 is refused")
-    with pytest.raises(CheckFailed), refusals(0):
-        raise CheckFailed("mass is lost.")
+    with pytest.raises(StepRefused), refusals(0):
+        raise StepRefused("mass is lost.")

@@ -52,7 +52,7 @@ def test_optimizers_are_compared_by_their_test_error(tmp_path):
     summary = compare_optimizers(
         blobs(), ["ngd-woodbury", "sgd"], seeds=[0, 1], out=tmp_path, steps=20
     )
-    assert summary["metric"] == "test error"
+    assert summary["measure"] == "test error"
     assert summary["rows"][0]["errors"] == [
         run["test_error"] for run in summary["runs"] if run["optimizer"] == "ngd-woodbury"
     ]

@@ -127,7 +127,7 @@ def test_a_resumed_run_whose_budget_is_used_up_changes_nothing(tmp_path):
         steps=3, checkpoint=checkpoint, resume=True, evaluate=lambda m: {"w": m.weight[0]}
     )
     assert (again.status, again.steps, again.history) == ("budget", 3, [])
-    assert again.metrics["w"] == float(first.model.weight[0])
+    assert again.measures["w"] == float(first.model.weight[0])
 
 
 @pytest.mark.parametrize(("every", "writes"), [(0.0, 4), (1e6, 1)])

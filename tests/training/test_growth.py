@@ -60,7 +60,7 @@ def test_points_that_grow_let_the_held_out_loss_follow(grown):
     assert grown.status in ("budget", "converged")
     assert grown.held_out.loss < 1e-6
     assert grown.estimate.reliable
-    assert grown.metrics["estimated_relative_l2"] == grown.estimate.relative_l2
+    assert grown.measures["estimated_relative_l2"] == grown.estimate.relative_l2
 
 
 def test_history_tells_both_losses_of_every_term(grown):

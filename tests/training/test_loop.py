@@ -173,7 +173,7 @@ def test_parameters_that_are_not_finite_are_thrown_away(stride):
     assert (result.status, result.steps) == ("failed", 3)
     assert jnp.array_equal(result.model.weight, expected)
     assert "parameters that are not finite" in result.message
-    assert result.metrics["w"] == result.history[-1]["w"] == float(expected[0])
+    assert result.measures["w"] == result.history[-1]["w"] == float(expected[0])
 
 
 def test_a_model_that_is_not_finite_at_the_start_is_refused():
@@ -216,7 +216,7 @@ def test_a_run_stops_at_a_target_and_says_so():
     stop = StopWhen("relative_l2", below=0.5)
     result = solve(steps=500, callbacks=[stop], **metrics)
     assert result.status == "stopped"
-    assert result.metrics["relative_l2"] < 0.5 <= result.history[-2]["relative_l2"]
+    assert result.measures["relative_l2"] < 0.5 <= result.history[-2]["relative_l2"]
     assert "relative_l2 fell to" in result.message
     assert f"below the target of 0.5, after {result.steps} steps" in result.message
 
@@ -224,7 +224,7 @@ def test_a_run_stops_at_a_target_and_says_so():
 def test_evaluation_every_few_steps_and_always_at_the_end():
     result = solve(steps=10, evaluate=lambda m: {"w": m.weight[1]}, evaluate_every=4)
     assert [line["step"] for line in result.history if "w" in line] == [1, 4, 8, 10]
-    assert result.metrics == {"w": float(result.model.weight[1])}
+    assert result.measures == {"w": float(result.model.weight[1])}
 
 
 def test_the_evaluation_clock_spends_a_tenth_of_the_training_time(monkeypatch):

@@ -74,7 +74,7 @@ def test_a_signal_at_the_end_is_heard_and_loses_nothing(when):
     result = solve(steps=9, callbacks=callbacks, evaluate=evaluate, evaluate_every=100)
     assert result.status == "interrupted"
     assert when == "evaluation" or result.steps == 9
-    assert result.metrics["w"] == float(result.model.weight[0])
+    assert result.measures["w"] == float(result.model.weight[0])
 
 
 def test_a_failure_stays_a_failure():

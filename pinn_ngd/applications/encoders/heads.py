@@ -1,4 +1,4 @@
-"""What stands on an encoder: a class for the whole text, or the place of an answer in it."""
+"""Layers after an encoder: they find the class of a text, or the place of an answer in it."""
 
 from typing import Any
 

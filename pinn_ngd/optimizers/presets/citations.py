@@ -106,3 +106,8 @@ ENTRIES = {
   note    = {arXiv:2311.17283}
 }""",
 }
+
+
+def cited(*keys: str) -> tuple[str, ...]:
+    """The entries of those keys."""
+    return tuple(ENTRIES[key] for key in keys)

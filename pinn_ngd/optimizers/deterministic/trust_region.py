@@ -8,14 +8,12 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from .. import _tree
-from .._settings import Fraction
-from ..linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
-from ..metrics import AbstractMetric, EnergyMetric
-from ..objectives import AbstractObjective
-from . import counting
-from .acceleration import AbstractAcceleration, Chord, Plain, StepEquation
-from .base import (
+from ... import _tree
+from ..._settings import Fraction
+from ...linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
+from ...metrics import AbstractMetric, EnergyMetric
+from ...objectives import AbstractObjective
+from ..base import (
     GO_ON,
     NO_DAMPING_HELPS,
     STALLED,
@@ -25,18 +23,21 @@ from .base import (
     StepInfo,
     scalar_type,
 )
-from .forms import gradient_of, options_for, squared_norm, system_for
+from ..forms import POWER_ITERATIONS, gradient_of, options_for, squared_norm, system_for
+from . import counting
+from .acceleration import AbstractAcceleration, Chord, Plain, StepEquation
 
 INITIAL_DAMPING = 1e-3  # relative to |A|_F^2
-REJECTED_GROWTH = 1e4  # the grid spans five decades: this leaves one decade of overlap
-LARGEST_DAMPING = 1e3  # relative to |A|_F^2: there a step is a tiny gradient step
-STALL_REDUCTION = 1e-4  # relative fall below which a step counts as stalled
+REJECTED_GROWTH = 1e4  # the grid spans five decades, so that the next one overlaps by one decade
+LARGEST_DAMPING = 1e3  # relative to |A|_F^2: with it a step is a tiny gradient step
+STALL_REDUCTION = 1e-4  # a step that lowers the loss by a smaller fraction counts as stalled
 STALL_STEPS = 50
 ENERGY_STALL_STEPS = 300  # a gradient norm, unlike a loss, does not fall monotonically
 
 
 class TrustRegionState(eqx.Module):
-    """Last accepted damping (zero before the first step), smallest gradient, stalled steps."""
+    """The last accepted damping (zero before the first step), the smallest gradient norm so far,
+    and the number of stalled steps in a row."""
 
     damping: Float[Array, ""]
     gradient_norm: Float[Array, ""]
@@ -84,7 +85,7 @@ class TrustRegion(AbstractOptimizer):
         return TrustRegionState(jnp.zeros((), dtype), infinite, jnp.asarray(0, jnp.int32))
 
     def refreshed(self, state: TrustRegionState) -> TrustRegionState:
-        """The last damping, and patience anew."""
+        """The same damping, with the count of stalled steps and the smallest gradient reset."""
         infinite = jnp.full_like(state.gradient_norm, jnp.inf)
         return TrustRegionState(state.damping, infinite, jnp.zeros_like(state.stalled))
 
@@ -101,14 +102,16 @@ class TrustRegion(AbstractOptimizer):
         right_hand_side = system.target if system.gradient is None else system.gradient
         before = objective.evaluate(model, batch)
         gradient = gradient_of(system)
+        # Dampings are measured in units of |A|^2, so that scaling the loss changes no step.
         size = squared_norm(system.operator, gradient)
         damping = jnp.where(state.damping > 0, state.damping, INITIAL_DAMPING * size)
         dampings = damping * self._factors(damping.dtype)
-        # The cheaper Gram route is judged by the grid's center: smaller dampings, for which it may
-        # be inaccurate, prove themselves by the loss like every other candidate.
+        # Whether the cheaper Gram route is accurate enough is decided for the center of the grid.
+        # For smaller dampings it may be inaccurate, but the loss decides about each candidate.
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
 
-        options = options_for(self.solver, key)  # all candidates share a device's noise
+        # All candidates share the noise of a device, so that they differ by their dampings alone.
+        options = options_for(self.solver, key)
 
         def candidate(damping):
             def solve(rhs, relative_damping=1.0):
@@ -128,8 +131,10 @@ class TrustRegion(AbstractOptimizer):
             return step, after.loss, _predicted(system, plain), reduction, found
 
         steps, losses, predicted, actual, found = jax.vmap(candidate)(dampings)
-        enough = actual >= self.acceptance * jnp.abs(predicted)  # rounding can make it negative
+        # The prediction is positive but for rounding, which can make it negative.
+        enough = actual >= self.acceptance * jnp.abs(predicted)
         good = enough & (actual > 0) & jnp.isfinite(losses)
+        # Dampings increase along the grid: the first good candidate is the longest good step.
         accepted, best = jnp.any(good), jnp.argmax(good)
         step = jax.tree.map(lambda leaf: jnp.where(accepted, leaf[best], 0 * leaf[0]), steps)
         loss = jnp.where(accepted, losses[best], before.loss)
@@ -146,6 +151,7 @@ class TrustRegion(AbstractOptimizer):
             rank=counting.statistic(found, "rank", best),
             condition=counting.statistic(found, "condition", best),
         )
+        # Near the end many steps lower the loss by rounding errors only: that has to end the run.
         progress = _progress(system, state, info, before.loss)
         patience = STALL_STEPS if system.gradient is None else ENERGY_STALL_STEPS
         state, stop = _next(state, info, progress, size, objective.resampled, patience)
@@ -159,11 +165,14 @@ class TrustRegion(AbstractOptimizer):
         system: LeastSquaresSystem,
         found: Solution,
     ) -> Solves | None:
-        """None where a matrix-free solver corrects its steps, with solves that nobody counts."""
+        """The solves of a step; None for corrected steps of a matrix-free solver.
+
+        The solves of a correction take part in a compiled loop and are not counted there.
+        """
         stored = counting.is_stored(system.operator)
         if not stored and not isinstance(self.acceleration, Plain):
             return None
-        candidates, powers = self.grid[2], counting.POWER_ITERATIONS
+        candidates, powers = self.grid[2], POWER_ITERATIONS
         count = counting.assembly(self.metric, objective, model, system.operator)
         count += counting.products(system.operator, candidates + powers, powers)
         count += counting.solution(system.operator, found) + counting.gradient(system)
@@ -191,6 +200,7 @@ def _solve(
 
 
 def _linear(system: LeastSquaresSystem, step: PyTree) -> PyTree:
+    """The first-order change of the right-hand side by a step: A d, or A^T A d of a gradient."""
     image = system.operator.mv(step)
     return image if system.gradient is None else system.operator.T.mv(image)
 
@@ -206,7 +216,11 @@ def _predicted(system: LeastSquaresSystem, step: PyTree) -> Array:
 def _progress(
     system: LeastSquaresSystem, state: TrustRegionState, info: StepInfo, loss: Array
 ) -> Array:
-    """Whether the loss fell measurably; for energies, whose zero is arbitrary, the gradient."""
+    """Whether the loss fell measurably.
+
+    The zero of an energy is arbitrary, so that a relative fall of it means nothing: there the norm
+    of the gradient has to fall.
+    """
     if system.gradient is None:
         return info.actual > STALL_REDUCTION * loss
     return info.gradient_norm < (1 - STALL_REDUCTION) * state.gradient_norm
@@ -220,13 +234,18 @@ def _next(
     resampled: bool,
     patience: int,
 ) -> tuple[TrustRegionState, Int[Array, ""]]:
+    """The state after a step, and the code of the reason to stop, if there is one.
+
+    The damping goes up after a refused step. It stays above a floor of eps^2 |A|^2, below which it
+    has no effect in floating-point numbers.
+    """
     damping = jnp.where(info.accepted, info.damping, info.damping * REJECTED_GROWTH)
     floor = jnp.finfo(damping.dtype).eps ** 2 * size
     stalled = jnp.where(progress, 0, state.stalled + 1).astype(jnp.int32)
     stop = jnp.where(damping > LARGEST_DAMPING * size, NO_DAMPING_HELPS, GO_ON)
     stop = jnp.where(stalled >= patience, STALLED, stop)
     stop = jnp.where(info.gradient_norm == 0, STATIONARY, stop)
-    if resampled:  # Fresh points may help where these did not.
+    if resampled:  # With the next points a step may succeed where it failed with these.
         stop = jnp.zeros_like(stop)
         damping = jnp.minimum(damping, LARGEST_DAMPING * size)
     smallest = jnp.minimum(state.gradient_norm, info.gradient_norm)

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from .._names import choose
+from ..._names import choose
 
 
 def _drops(rate: float, steps: int) -> Callable[[Any], Any]:

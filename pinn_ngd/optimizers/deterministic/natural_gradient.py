@@ -1,4 +1,4 @@
-"""Natural gradient with a fixed damping and a line search: ENGD, ENGD-W, SPRING, descent."""
+"""Natural gradient with a fixed damping and a line search: ENGD, ENGD-W, SPRING and descent."""
 
 import equinox as eqx
 import jax
@@ -6,13 +6,12 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from .. import _tree
-from .._settings import Fraction, NonNegative
-from ..linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
-from ..metrics import AbstractMetric, EnergyMetric
-from ..objectives import AbstractObjective
-from . import counting
-from .base import (
+from ... import _tree
+from ..._settings import Fraction, NonNegative
+from ...linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
+from ...metrics import AbstractMetric, EnergyMetric
+from ...objectives import AbstractObjective
+from ..base import (
     GO_ON,
     NO_STEP_HELPS,
     STATIONARY,
@@ -21,7 +20,8 @@ from .base import (
     StepInfo,
     scalar_type,
 )
-from .forms import gradient_of, masked, options_for, squared_norm, system_for
+from ..forms import POWER_ITERATIONS, gradient_of, masked, options_for, squared_norm, system_for
+from . import counting
 from .line_search import AbstractLineSearch, GridLineSearch
 
 
@@ -39,9 +39,8 @@ class NaturalGradient(AbstractOptimizer):
     phi_k = solve(b - mu A phi_{k-1}) + mu phi_{k-1}, the step being phi_k / sqrt(1 - mu^(2k)).
     `damping` 0 is the pseudo-inverse; `relative` gives it in units of |A|_F^2. With `bounds`
     (lower, upper) parameters that the gradient pushes against a bound stay there, and steps of the
-    others are cut back into the box (two-metric projection). A step that the
-    search refuses leaves the parameters unchanged, clears the momentum, and, refused again, ends
-    the run.
+    others are cut back into the box (two-metric projection). A step that the search refuses leaves
+    the parameters unchanged and clears the momentum; a second refusal in a row ends the run.
     """
 
     metric: AbstractMetric = EnergyMetric()
@@ -84,6 +83,8 @@ class NaturalGradient(AbstractOptimizer):
         key: PRNGKeyArray,
     ) -> tuple[PyTree, NaturalGradientState, StepInfo]:
         system = system_for(self.metric, objective, model, batch, form=self.form)
+        # Parameters at a bound leave the system before the solve: cutting back the whole step
+        # afterwards would be no descent method.
         system = self._without_active(system, model)
         damping = jnp.asarray(self.damping, scalar_type(model))
         if self.relative and self.damping:
@@ -92,6 +93,7 @@ class NaturalGradient(AbstractOptimizer):
         solution, gradient = self._direction(objective, prepared, system, state, damping, key)
         phi = self._with_drift(solution.value, state)
         count = state.count + 1
+        # The momentum starts from zero, which makes the first directions too short.
         correction = self._bias_correction(count, damping.dtype)
         direction = _tree.scale(correction, phi)
         before = objective.evaluate(model, batch)
@@ -109,7 +111,9 @@ class NaturalGradient(AbstractOptimizer):
 
         t, gain, accepted, evaluations = self.search(reduction, _tree.norm(direction), predicted)
         step = _tree.where(accepted, step_of(t), _tree.zeros_like(direction))
-        gain = jnp.where(accepted, gain, jnp.zeros_like(gain))  # of a refused step it may be NaN
+        gain = jnp.where(accepted, gain, jnp.zeros_like(gain))  # it may be NaN for a refused step
+        # After a refusal the momentum is cleared (count 0), which may help once. A second refusal
+        # would repeat itself for ever, unless the next step has other points.
         hopeless = ~accepted & (state.count == 0) & (not objective.resampled)
         gradient_norm = _tree.norm(gradient)
         stop = jnp.where(hopeless, NO_STEP_HELPS, GO_ON)
@@ -130,6 +134,7 @@ class NaturalGradient(AbstractOptimizer):
         return _tree.move(model, step), self._remember(phi, count, accepted), info
 
     def _direction(self, objective, prepared, system: LeastSquaresSystem, state, damping, key):
+        """The solution of the damped system, shifted by the momentum, and the gradient."""
         options = options_for(self.solver, key)
         if system.gradient is not None:
             if self.momentum:
@@ -162,7 +167,7 @@ class NaturalGradient(AbstractOptimizer):
         solution: Solution,
         evaluations: Int[Array, ""],
     ) -> Solves:
-        powers = counting.POWER_ITERATIONS if self.relative and self.damping else 0
+        powers = POWER_ITERATIONS if self.relative and self.damping else 0
         count = counting.products(system.operator, powers + bool(self.momentum), powers)
         count += counting.assembly(self.metric, objective, model, system.operator)
         count += counting.solution(system.operator, solution)

@@ -1,9 +1,9 @@
 """Corrections of a damped step for the curvature of the residual.
 
-A damped Gauss-Newton step d0 = argmin 1/2 |A d - b|^2 + damping/2 |d|^2 trusts the linearization
-b(theta - d) = b - A d. In the narrow curved valleys of a network's loss the remainder, not the
-length of the step, is what forbids a small damping. Both accelerations below put (an estimate of)
-the remainder into the target and solve again with the factorization at hand.
+A damped Gauss-Newton step d0 = argmin 1/2 |A d - b|^2 + damping/2 |d|^2 uses the linearization
+b(theta - d) = b - A d. The loss of a network has narrow curved valleys, in which the remainder of
+the linearization, and not the length of the step, forbids a small damping. Both accelerations below
+add (an estimate of) the remainder to the target and solve again with the same factorization.
 """
 
 import abc
@@ -14,16 +14,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from .. import _tree
-from .._settings import Count, NonNegative, Positive, check_fields
-from ..objectives import AbstractObjective, Evaluation
+from ... import _tree
+from ..._settings import Count, NonNegative, Positive, check_fields
+from ...objectives import AbstractObjective, Evaluation
 
 
 class StepEquation(eqx.Module):
-    """Everything that a correction may ask, for one damping at one model.
+    """The equation of a step for one damping at one model, as an acceleration sees it.
 
-    `solve(rhs, relative_damping=1)` is the damped solve, `right_hand_side` what the step answers
-    to, `linear(d)` the linear model's change of it (A d, or A^T A d where it is a gradient), and
+    `right_hand_side` is the residual b or the gradient g at the model. `solve(rhs,
+    relative_damping=1)` is the damped solve for another right-hand side, `linear(d)` the change of
+    the right-hand side by the linear model (A d, or A^T A d where it is a gradient), and
     `evaluate(d)` the objective at theta - d.
     """
 
@@ -35,7 +36,7 @@ class StepEquation(eqx.Module):
 
 
 class AbstractAcceleration(eqx.Module):
-    """Improves a damped step; returns the step and the objective there."""
+    """Corrects a damped step; returns the corrected step and the objective after it."""
 
     def __check_init__(self):
         check_fields(self)
@@ -50,7 +51,7 @@ class AbstractAcceleration(eqx.Module):
 
 
 class Plain(AbstractAcceleration):
-    """No correction: Levenberg-Marquardt."""
+    """No correction: the step of Levenberg and Marquardt."""
 
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         return step, equation.evaluate(step)
@@ -61,7 +62,7 @@ class Plain(AbstractAcceleration):
 
 
 class Chord(AbstractAcceleration):
-    """Predictor and corrector: simplified Newton iterations with the Jacobian frozen.
+    """Predictor and corrector: simplified Newton iterations with a fixed Jacobian.
 
     The predictor d0 is the damped step. The corrector looks for the fixed point of
 
@@ -70,14 +71,14 @@ class Chord(AbstractAcceleration):
     where rho is the exact remainder of the linearization and solve_c the damped solve with
     `relative_damping` times the step's damping. With `relative_damping` 1 that is
     A^T b(theta - d) = damping d, the stationarity of 1/2 |b(theta - d)|^2 + damping/2 |d|^2 with a
-    frozen transposed Jacobian: an implicit Euler step of the natural-gradient flow. A larger value
-    corrects only the stiff directions, those that the remainder hurts, which keeps the iteration
-    contractive for dampings orders of magnitude smaller.
+    fixed transposed Jacobian: an implicit Euler step of the natural-gradient flow. A larger value
+    corrects the stiff directions only, in which the remainder is large. The iteration then
+    contracts for dampings that are smaller by orders of magnitude.
 
-    The first iteration contains geodesic acceleration (the remainder's second-order part) and costs
-    one evaluation of the objective and no second derivative; further ones follow the curved floor
-    of a valley to all orders. An iterate is kept only if it lowers the loss and stays within
-    `limit` |d0| of the predictor.
+    The first iteration contains geodesic acceleration (the second-order part of the remainder). It
+    costs one evaluation of the objective and no second derivative. Further iterations follow the
+    curved floor of a valley to all orders. An iterate is kept only if it lowers the loss and stays
+    within `limit` |d0| of the predictor.
     """
 
     iterations: Count = eqx.field(static=True, default=4)
@@ -133,4 +134,4 @@ class Geodesic(AbstractAcceleration):
 
     @property
     def evaluations(self) -> int:
-        return 4  # the second derivative costs about three
+        return 4  # the second derivative costs about three evaluations

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from .. import _tree
-from .._settings import Fraction
-from ..objectives import AbstractObjective
-from .base import AbstractOptimizer, StepInfo
+from ... import _tree
+from ..._settings import Fraction
+from ...objectives import AbstractObjective
+from ..base import AbstractOptimizer, StepInfo
 
 
 class AveragedState(eqx.Module):
@@ -24,13 +24,13 @@ class AveragedState(eqx.Module):
 class Averaged(AbstractOptimizer):
     """Another optimizer's steps, unchanged, with the mean of its iterates as the answer.
 
-    mean <- d mean + (1 - d) theta with the theta that step k starts from, so that no iterate enters
-    whose loss is not known to be finite, and d = min(decay, (1 + k) / (10 + k)), so that the start
-    is soon forgotten. The noise of minibatches that a constant step size never loses is averaged
-    over about 1 / (1 - decay) steps, which helps in the directions that move as fast (exponential
-    form of the averaging of Polyak and Juditsky, SIAM J. Control Optim. 1992). Gradients are taken
-    at the iterates; evaluation, pictures, checkpoints' `load_model` and the result of `train` see
-    the mean.
+    mean <- d mean + (1 - d) theta. Here theta are the parameters that step k starts from, so that
+    no iterate enters whose loss is not known to be finite, and d = min(decay, (1 + k) / (10 + k)),
+    so that the first iterates are soon forgotten. With a constant step size the iterates never lose
+    the noise of minibatches; their mean over about 1 / (1 - decay) steps has less of it
+    (exponential form of the averaging of Polyak and Juditsky, SIAM J. Control Optim. 1992).
+    Gradients are taken at the iterates. Evaluation, pictures, `load_model` of a checkpoint and the
+    result of `train` take the mean.
 
     Raises ValueError for a decay outside 0 <= decay < 1.
     """

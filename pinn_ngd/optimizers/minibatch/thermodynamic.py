@@ -1,4 +1,4 @@
-"""Directions from a simulated analog device that is read before it has settled."""
+"""Directions from a simulated analog device that is read before it has come to equilibrium."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import PRNGKeyArray, PyTree
 
-from .. import _tree
-from .._settings import NonNegative
-from ..linalg import SPU, LeastSquaresSystem, solve
+from ... import _tree
+from ..._settings import NonNegative
+from ...linalg import SPU, LeastSquaresSystem, solve
+from ..forms import gradient_of
 from .directions import AbstractDirection
-from .forms import gradient_of
 
 
 class DeviceState(eqx.Module):
@@ -25,13 +25,14 @@ class DeviceState(eqx.Module):
 class Thermodynamic(AbstractDirection):
     """d = x(time), where dx = -((A^T A + damping) x - g) dt + noise, started at x(0) = g.
 
-    `device.time` leads from the gradient (0) to the natural gradient (infinity). With `carry` the
-    device starts from its last read-out, not from g: a momentum whose memory is long in flat
-    directions. With `delay` > 0 the new system is uploaded only after that time: the first
-    segment, of length `delay`, runs with the system of the previous step, the second, of length
-    time - delay, with the new one (Donatella et al., arXiv:2405.13817, section 4: curvature and
-    gradient are computed while the device settles). At the first step the old system is the new.
-    A delayed device is never reset between the segments; without `carry` it starts from the old g.
+    A read-out at `device.time` 0 is the gradient, one at infinite time the natural gradient. With
+    `carry` the device starts from its last read-out and not from g. This acts as a momentum that
+    lasts long in flat directions. With `delay` > 0 the new system reaches the device after that
+    time only: the first segment, of length `delay`, runs with the system of the previous step, and
+    the second, of length time - delay, with the new one (Donatella et al., arXiv:2405.13817,
+    section 4: the computer finds curvature and gradient while the device settles). In the first
+    step both segments run with the new system. A delayed device is never reset between the
+    segments; without `carry` it starts from the gradient of the previous system.
 
     Raises ValueError for a `delay` outside 0..time.
     """
@@ -62,9 +63,9 @@ class Thermodynamic(AbstractDirection):
     def _settle(
         self, system: LeastSquaresSystem, time: Any, start: PyTree | None, key: PRNGKeyArray
     ) -> PyTree:
-        """From `start`, or from the gradient, which `solve` knows to be A^T target, for None.
+        """The voltages after `time`, from `start`, or from the gradient where `start` is None.
 
-        Not a number where the voltages have grown without bound, so that a training fails there.
+        They are not a number where they have grown without bound, so that the training fails there.
         """
         device = eqx.tree_at(lambda d: d.time, self.device, time)
         given = {} if start is None else {"y0": start}
@@ -73,15 +74,15 @@ class Thermodynamic(AbstractDirection):
         return jax.tree.map(lambda x: jnp.where(stable, x, jnp.nan), solution.value)
 
     def _kept(self, system: LeastSquaresSystem) -> PyTree:
-        """The system as strongly typed arrays, where a delay will need it again."""
+        """The system, in arrays without weak types, where the next step begins with it; else ()."""
         return jax.tree.map(jnp.asarray, system) if self.delay else ()
 
 
 class RelativeNoise(AbstractDirection):
-    """Another direction's d with white noise of `level` times its own norm: an imperfect read-out.
+    """The direction d of `inner` with white noise of `level` times its norm: an imperfect read-out.
 
-    Temperatures are absolute, gradients shrink: noise relative to them carries over between
-    problems. The noise vector's expected squared norm is (level |d|)^2.
+    The expected squared norm of the noise is (level |d|)^2. A temperature is absolute while
+    gradients shrink during a training; a relative level means the same in every problem.
     """
 
     inner: AbstractDirection

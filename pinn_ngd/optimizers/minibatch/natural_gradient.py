@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .. import _tree
-from ..linalg import LeastSquaresSystem
-from ..metrics import AbstractMetric, EnergyMetric
-from ..objectives import AbstractObjective
-from .base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
+from ... import _tree
+from ...linalg import LeastSquaresSystem
+from ...metrics import AbstractMetric, EnergyMetric
+from ...objectives import AbstractObjective
+from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
+from ..forms import gradient_of
 from .damping import AbstractDamping, FixedDamping
 from .directions import AbstractDirection
-from .forms import gradient_of
 
 
 class MinibatchState(eqx.Module):
@@ -29,10 +29,11 @@ class MinibatchState(eqx.Module):
 class MinibatchNaturalGradient(AbstractOptimizer):
     """theta <- theta + u, u = transformation(d), d = (A^T A + damping)^-1 gradient of a batch.
 
-    `direction` finds d, `transformation` (plain or momentum descent with a schedule, Adam, ...)
-    makes an update of it, `damping` says how the damping goes on. Unlike `NaturalGradient` it
-    searches no step length: one batch is too noisy a judge. The loss reported is that before the
-    step, as for other first-order loops; a step that is not finite is refused.
+    `direction` computes d, `transformation` (plain or momentum descent with a schedule, Adam, ...)
+    makes an update u of it, and `damping` is the rule for the damping. Unlike `NaturalGradient`
+    this optimizer searches no step length, because the loss of one batch is too noisy to choose
+    one. It reports the loss before the step, as first-order optimizers do. A step that is not
+    finite is refused.
     """
 
     direction: AbstractDirection
@@ -64,18 +65,20 @@ class MinibatchNaturalGradient(AbstractOptimizer):
         key: PRNGKeyArray,
     ) -> tuple[PyTree, MinibatchState, StepInfo]:
         system = self._system(model, objective, batch, state.damping)
+        # The direction takes the place of the gradient in the transformation.
         direction, memory = self.direction(system, state.direction, key)
         params, _ = _tree.trainable(model)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats.
             updates, inner = self.transformation.update(direction, state.transformation, params)
         updates = jax.tree.map(lambda u, q: u.astype(q.dtype), updates, params)
+        # A zero update keeps the model where numbers have overflowed; the loop then sees the loss.
         accepted = _tree.all_finite(updates)
         updates = _tree.where(accepted, updates, _tree.zeros_like(updates))
         new = eqx.apply_updates(model, updates)
         before, gradient = objective.loss(model, batch), gradient_of(system)
         predicted = actual = jnp.zeros_like(before)
         damping = state.damping
-        if self.damping.watches:
+        if self.damping.watches:  # only then, since it costs a loss and a product with A
             predicted = _predicted(system, gradient, updates)
             actual = before - objective.loss(new, batch)
             damping = self.damping.update(damping, actual / predicted)
@@ -117,6 +120,6 @@ def damped_system(
 
 
 def _predicted(system: LeastSquaresSystem, gradient: PyTree, updates: PyTree) -> Array:
-    """-(g.u + 1/2 |A u|^2), what the quadratic model of the undamped loss gains."""
+    """-(g.u + 1/2 |A u|^2): the reduction that the quadratic model of the loss predicts."""
     image = system.operator.mv(updates)
     return -_tree.dot(gradient, updates) - 0.5 * _tree.dot(image, image)

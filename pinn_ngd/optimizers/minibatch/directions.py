@@ -1,4 +1,4 @@
-"""Ways to a natural-gradient direction d = (A^T A + damping)^-1 g of one minibatch."""
+"""Methods to compute the natural-gradient direction d = (A^T A + damping)^-1 g of a minibatch."""
 
 import abc
 from collections.abc import Callable
@@ -10,16 +10,16 @@ import lineax as lx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from .. import _tree
-from .._settings import Count, check_fields
-from ..linalg import CG, Form, LeastSquaresSystem, kernel, solve
-from .forms import gradient_of
+from ... import _tree
+from ..._settings import Count, check_fields
+from ...linalg import CG, Form, LeastSquaresSystem, dual_gram, solve
+from ..forms import gradient_of
 
 
 class AbstractDirection(eqx.Module):
-    """A pure function of the damped system, of its own state and of a key.
+    """A pure function from a damped system, a state and a key to a direction and the next state.
 
-    `matrix_free` says whether products with A are all that it needs; then A is never stored.
+    `matrix_free` says whether it needs nothing but products with A, so that A is never stored.
     """
 
     matrix_free: ClassVar[bool] = False
@@ -39,7 +39,7 @@ class AbstractDirection(eqx.Module):
 
 
 class Exact(AbstractDirection):
-    """d by a linear solver, in the form that `pinn_ngd.linalg.solve` is told."""
+    """The direction d by a linear `solver`; `form` is that of `pinn_ngd.linalg.solve`."""
 
     solver: lx.AbstractLinearSolver
     form: Form = eqx.field(static=True, default="auto")
@@ -58,7 +58,8 @@ class Exact(AbstractDirection):
 class ConjugateGradients(AbstractDirection):
     """A fixed number of conjugate-gradient iterations, started at the previous direction.
 
-    The state is that direction. Two derivatives of the model an iteration; nothing is stored.
+    The state is that direction. An iteration takes two derivatives of the model, and no row of A is
+    stored.
     """
 
     iterations: Count = eqx.field(static=True, default=10)
@@ -101,7 +102,7 @@ class Filtered(AbstractDirection):
     ) -> tuple[PyTree, PyTree]:
         del key
         operator, gradient = system.operator, gradient_of(system)
-        s, w = jnp.linalg.eigh(kernel(operator).as_matrix())
+        s, w = jnp.linalg.eigh(dual_gram(operator).as_matrix())
         projected, unravel = ravel_pytree(operator.mv(gradient))
         eps = jnp.finfo(s.dtype).eps * s.shape[0] * s[-1]
         flat = self.filter(system.damping)

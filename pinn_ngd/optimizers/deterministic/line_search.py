@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from .._settings import Fraction, Positive, Whole, check_fields
+from ..._settings import Fraction, Positive, Whole, check_fields
 
 
 class Found(NamedTuple):
-    """What a search found: t, the reduction there, whether it is accepted, and what it cost."""
+    """The step length t, the reduction there, whether it is accepted, and the evaluations made."""
 
     step: Float[Array, ""]
     gain: Float[Array, ""]
@@ -34,18 +34,18 @@ class AbstractLineSearch(eqx.Module):
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
     ) -> Found:
-        """The step length along a direction.
+        """The step length t along a direction d.
 
-        Of t the search knows `reduction(t)` = loss(theta) - loss(theta - t d), the `norm` |d| and
-        what the gradient predicts, `predicted(t)` = t g.d (less where bounds cut the step back).
+        `reduction(t)` is loss(theta) - loss(theta - t d), `norm` is |d|, and `predicted(t)` is the
+        reduction t g.d that the gradient g predicts (less where bounds cut the step back).
         """
 
 
 class GridLineSearch(AbstractLineSearch):
     """The best of `largest` * 2^-k, k = 0 ... `halvings` (Mueller and Zeinhofer, ICML 2023).
 
-    Their 31 points are the default. Unlike theirs, a search in which no point lowers the loss
-    refuses the step.
+    The 31 points of that paper are the default. Unlike there, the step is refused where no point
+    lowers the loss.
     """
 
     largest: Positive = 1.0
@@ -66,7 +66,10 @@ class GridLineSearch(AbstractLineSearch):
 
 
 class FixedStep(AbstractLineSearch):
-    """t = min(`rate`, `norm_limit` / |d|), as SPRING does; refused only where it is not finite."""
+    """t = min(`rate`, `norm_limit` / |d|), as in SPRING.
+
+    The step is refused only where the loss after it is not finite.
+    """
 
     rate: Positive = 0.1
     norm_limit: Positive = jnp.inf
@@ -88,10 +91,11 @@ class FixedStep(AbstractLineSearch):
 class Armijo(AbstractLineSearch):
     """Sufficient decrease: loss(theta) - loss(theta - t d) >= `fraction` times the predicted one.
 
-    Starts at t = min(`initial`, `norm_limit` / |d|). Halves t until the condition holds; where it
-    holds at once and `expand` is set, doubles t as long as that lowers the loss further and stays
-    within `norm_limit`: metrics come in units of their own, and a step of length one means nothing
-    in most of them. Refuses the step after `tries` halvings.
+    The search starts at t = min(`initial`, `norm_limit` / |d|) and halves t until the condition
+    holds. Where it holds at once and `expand` is set, t is doubled as long as that lowers the loss
+    further and stays within `norm_limit`. Doubling is needed because every metric has units of its
+    own, so that t = 1 is a natural first step in few of them. The step is refused after `tries`
+    halvings.
     """
 
     initial: Positive = 1.0

@@ -8,18 +8,18 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PRNGKeyArray, PyTree
 
-from .. import _tree
-from .._settings import Count
-from ..objectives import AbstractObjective
-from .base import GO_ON, NO_STEP_HELPS, AbstractOptimizer, Solves, StepInfo
+from ... import _tree
+from ..._settings import Count
+from ...objectives import AbstractObjective
+from ..base import GO_ON, NO_STEP_HELPS, AbstractOptimizer, Solves, StepInfo
 
 
 class ScipyLevenbergMarquardt(AbstractOptimizer):
     """`scipy.optimize.least_squares(method="lm")`, `evaluations` residuals a step.
 
-    MINPACK cannot be stepped, so each step restarts it at the current parameters with a budget of
-    residual evaluations; it uses this package's Jacobian rows. It needs at least as many rows as
-    parameters.
+    MINPACK cannot make single steps. Each step therefore restarts it at the current parameters with
+    a budget of residual evaluations. It uses the Jacobian rows of this package and needs at least
+    as many rows as parameters.
     """
 
     evaluations: Count = 50
@@ -62,12 +62,14 @@ class ScipyLevenbergMarquardt(AbstractOptimizer):
             return np.asarray(_jacobian(there(q), objective, batch), np.float64)
 
         start = residual(np.asarray(theta))
+        # MINPACK would raise without saying what to do.
         if start.size < theta.size:
             msg = (
                 f"Levenberg-Marquardt of SciPy needs at least as many rows ({start.size}) as "
                 f"parameters ({theta.size}): use more points, a smaller network, or `engd-tr`."
             )
             raise ValueError(msg)
+        # The training loop decides when a run ends: MINPACK stops at rounding errors only.
         tolerance = float(np.finfo(start.dtype).eps)
         from scipy.optimize import least_squares
 

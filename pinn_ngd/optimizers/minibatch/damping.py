@@ -1,4 +1,4 @@
-"""How the damping of a minibatch natural gradient goes from step to step."""
+"""Rules for the damping of a minibatch natural gradient from step to step."""
 
 import abc
 
@@ -6,11 +6,14 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._names import choose
+from ..._names import choose
 
 
 class AbstractDamping(eqx.Module):
-    """`initial`, and what follows from a step's ratio of true to predicted reduction."""
+    """The `initial` damping, and a rule for the next one.
+
+    The rule may use the ratio of the true reduction of the loss by a step to the predicted one.
+    """
 
     initial: eqx.AbstractVar[float]
 
@@ -25,7 +28,7 @@ class AbstractDamping(eqx.Module):
 
 
 class FixedDamping(AbstractDamping):
-    """The same damping always."""
+    """The same damping in every step."""
 
     initial: float = 1e-2
 
@@ -42,7 +45,8 @@ class FixedDamping(AbstractDamping):
 
 
 class LevenbergMarquardt(AbstractDamping):
-    """Damping times `factor` where the ratio is above 1 - `margin`, divided by it below `margin`.
+    """Multiplies the damping by `factor` where the ratio is above 1 - `margin`, and divides it by
+    `factor` where the ratio is below `margin`.
 
     The ratio compares the reduction of the batch's loss with that of its quadratic model (Martens
     and Grosse 2015, section 6.5). A ratio that is not finite counts as a failure.

@@ -1,0 +1,15 @@
+"""Optimizers for losses of which a step sees a random part: no step is judged by one batch."""
+
+from .averaging import Averaged as Averaged
+from .damping import AbstractDamping as AbstractDamping
+from .damping import FixedDamping as FixedDamping
+from .damping import LevenbergMarquardt as LevenbergMarquardt
+from .directions import AbstractDirection as AbstractDirection
+from .directions import ConjugateGradients as ConjugateGradients
+from .directions import Exact as Exact
+from .directions import Filtered as Filtered
+from .directions import clipped as clipped
+from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient
+from .schedules import schedule as schedule
+from .thermodynamic import RelativeNoise as RelativeNoise
+from .thermodynamic import Thermodynamic as Thermodynamic

@@ -1,0 +1,155 @@
+"""Named optimizers of minibatches: natural gradients and the baselines they are held against."""
+
+import abc
+from typing import Any, ClassVar
+
+import optax
+
+from ..._settings import Count, Fraction, NonNegative, Positive
+from ...linalg import SPU, Cholesky, Device, Normal
+from ..adapters import OptaxOptimizer
+from ..base import AbstractOptimizer
+from ..minibatch.damping import FixedDamping
+from ..minibatch.directions import (
+    AbstractDirection,
+    ConjugateGradients,
+    Exact,
+    Filtered,
+    clipped,
+)
+from ..minibatch.natural_gradient import MinibatchNaturalGradient
+from ..minibatch.thermodynamic import RelativeNoise, Thermodynamic
+from .citations import cited
+from .preset import AbstractDamped, AbstractDescent, AbstractScheduled, Solver, solver_of
+
+
+class AbstractNatural(AbstractDamped):
+    """A direction of a minibatch, which an Optax transformation turns into an update."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("natural", "lineax")
+
+    @abc.abstractmethod
+    def direction(self) -> AbstractDirection:
+        """How the direction (A^T A + damping)^-1 g is found."""
+
+    @abc.abstractmethod
+    def transformation(self) -> optax.GradientTransformation:
+        """What makes an update of the direction."""
+
+    def build(self) -> AbstractOptimizer:
+        parts = self.direction(), self.transformation(), self.damping_rule()
+        return MinibatchNaturalGradient(*parts)
+
+
+class NGD(AbstractDescent, AbstractNatural):
+    """Natural gradient of a minibatch by a dense solver, for small networks."""
+
+    solver: Solver = "spectral-gram"
+    momentum: Fraction = 0.0
+    damping: Positive = 1e-2
+
+    def direction(self) -> AbstractDirection:
+        return Exact(solver_of(self.solver))
+
+
+class NGDWoodbury(AbstractDescent, AbstractNatural):
+    """Natural gradient of a minibatch by Woodbury's identity: a matrix of rows x rows."""
+
+    def direction(self) -> AbstractDirection:
+        return Exact(Normal(Cholesky()), "dual")
+
+
+class NGDCG(AbstractDescent, AbstractNatural):
+    """Natural gradient of a minibatch by a few warm-started conjugate-gradient iterations."""
+
+    iterations: Count = 10
+
+    def direction(self) -> AbstractDirection:
+        return ConjugateGradients(self.iterations)
+
+
+class AbstractThermodynamic(AbstractNatural):
+    """A simulated analog device that is read after `time` time constants.
+
+    `noise` is relative to the direction's norm, `temperature` absolute. `bits` are those of the
+    arrays, the input and the read-out. `mismatch` is that of the arrays and needs
+    simulation="euler-maruyama". The arrays are J, H (of `curvature_bits`, if given) and J^T, or,
+    where the device is `factored`, S^T J and its transpose (see `linalg.Device`).
+    """
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("thermodynamic", "natural", "lineax")
+    time: NonNegative = 10.0
+    temperature: NonNegative = 0.0
+    simulation: str = "exact"
+    delay: NonNegative = 0.0
+    carry: bool = False
+    noise: NonNegative = 0.0
+    bits: Count | None = None
+    curvature_bits: Count | None = None
+    factored: bool = False
+    mismatch: NonNegative = 0.0
+
+    def device(self) -> SPU:
+        """The device, with its arrays, its converters and its temperature."""
+        simulation: Any = self.simulation
+        hardware = Device(
+            bits=self.bits,
+            curvature_bits=self.curvature_bits,
+            input_bits=self.bits,
+            read_out_bits=self.bits,
+            factored=self.factored,
+            mismatch=self.mismatch,
+        )
+        return SPU(
+            time=self.time, temperature=self.temperature, simulation=simulation, device=hardware
+        )
+
+    def direction(self) -> AbstractDirection:
+        direction = Thermodynamic(self.device(), self.delay, self.carry)
+        return RelativeNoise(direction, self.noise) if self.noise else direction
+
+
+class TNGD(AbstractDescent, AbstractThermodynamic):
+    """Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD."""
+
+
+class TNGDAdam(AbstractScheduled, AbstractThermodynamic):
+    """Thermodynamic natural gradient handed to Adam; with both betas zero, its sign."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("thermodynamic", "adam", "natural", "lineax")
+    rate: Positive = 1e-3
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+
+    def transformation(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate(), b1=self.beta1, b2=self.beta2)
+
+
+class SpectralClipping(AbstractDescent):
+    """Gradient descent with curvature modes above 1 scaled down to 1: the filter min(1, 1/a)."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("natural", "lineax")
+    damping: Positive = 1e-6
+
+    def build(self) -> AbstractOptimizer:
+        direction, damping = Filtered(clipped), FixedDamping(self.damping)
+        return MinibatchNaturalGradient(direction, self.transformation(), damping)
+
+
+class SGD(AbstractDescent):
+    """Stochastic gradient descent with momentum."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("momentum")
+
+    def build(self) -> AbstractOptimizer:
+        return OptaxOptimizer(self.transformation())
+
+
+class SignSGD(AbstractScheduled):
+    """Descent along the sign of the gradient: what Adam is when both its betas are zero."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("sign")
+    rate: Positive = 1e-3
+
+    def build(self) -> AbstractOptimizer:
+        return OptaxOptimizer(optax.sign_sgd(self.learning_rate()))
