@@ -1,12 +1,22 @@
 """Every test runs in float64, with strict promotion, without a display."""
 
+import atexit
 import json
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Most of the time is compilation, and most of that machine code which runs once.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Both workers and the processes that tests start find in one folder what any of them has compiled.
+# The first process makes the folder and removes it; a folder that the environment names is kept.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pinn-ngd-compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import jax
 import numpy as np
