@@ -179,12 +179,15 @@ def test_ggn_system_against_the_dense_jacobian(name, matrix_free, key):
 
 @pytest.mark.parametrize("name", ["conv", "mlp", "own", "tokens"])
 def test_kernel_matrix_is_that_of_the_rows(name, key):
-    model, inputs = _case(name, key)
-    operator = _objective().system(model, Batch(inputs, TARGETS)).operator
-    rows, kernel = eqx.filter_jit(lambda op: (op.as_matrix(), op.kernel_matrix()))(operator)
+    @eqx.filter_jit
+    def matrices(model, inputs):
+        operator = _objective().system(model, Batch(inputs, TARGETS)).operator
+        layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 1}[name]
+        assert len(operator.operator.layers) == layers
+        return operator.as_matrix(), operator.kernel_matrix()
+
+    rows, kernel = matrices(*_case(name, key))
     _close(kernel, rows @ rows.T)
-    layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 1}[name]
-    assert len(operator.operator.layers) == layers
 
 
 @pytest.mark.parametrize("matrix_free", [False, True])
@@ -203,24 +206,36 @@ def test_jacobian_and_curvature_are_known_apart(matrix_free, key):
 
 
 def test_empirical_fisher_has_one_row_an_example(key):
-    model, inputs = _case("mlp", key)
-    batch, objective = Batch(inputs, TARGETS), _objective("empirical-fisher")
-    system = objective.system(model, batch)
-    z, jacobian = _jacobian(model, inputs)
-    gradients = jnp.einsum("no,nop->np", jax.vmap(SOFTMAX.gradient)(z, TARGETS), jacobian)
-    _close(system.operator.as_matrix(), gradients / 6**0.5)
-    _close(ravel_pytree(system.operator.T.mv(system.target))[0], jnp.mean(gradients, 0))
+    @eqx.filter_jit
+    def everything(model, inputs):
+        batch, objective = Batch(inputs, TARGETS), _objective("empirical-fisher")
+        system = objective.system(model, batch)
+        z, jacobian = _jacobian(model, inputs)
+        gradients = jnp.einsum("no,nop->np", jax.vmap(SOFTMAX.gradient)(z, TARGETS), jacobian)
+        pulled, _ = ravel_pytree(system.operator.T.mv(system.target))
+        return system.operator.as_matrix(), pulled, gradients
+
+    matrix, pulled, gradients = map(np.asarray, everything(*_case("mlp", key)))
+    _close(matrix, gradients / 6**0.5)
+    _close(pulled, np.mean(gradients, axis=0))
 
 
 def test_mc_fisher_draws_from_the_batchs_key(key):
     model, inputs = _case("mlp", key)
     batch, objective = Batch(inputs, TARGETS, key), _objective("mc-fisher")
-    system = objective.system(model, batch)
-    assert system.operator.shape == (6, 1)
-    gradient = objective.gradient(model, batch)
-    _close(ravel_pytree(system.gradient)[0], ravel_pytree(gradient)[0])
-    again = objective.system(model, batch, matrix_free=True).operator.as_matrix()
-    _close(system.operator.as_matrix(), again)
+
+    @eqx.filter_jit
+    def everything(model, batch):
+        system = objective.system(model, batch)
+        assert system.operator.shape == (6, 1)
+        again = objective.system(model, batch, matrix_free=True).operator
+        gradients = system.gradient, objective.gradient(model, batch)
+        flat = [ravel_pytree(gradient)[0] for gradient in gradients]
+        return *flat, system.operator.as_matrix(), again.as_matrix()
+
+    found, gradient, matrix, again = everything(model, batch)
+    _close(found, gradient)
+    _close(matrix, again)
     with pytest.raises(ValueError, match="is None, but 'mc-fisher' draws labels"):
         objective.system(model, Batch(inputs, TARGETS))
 
