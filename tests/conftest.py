@@ -53,6 +53,32 @@ def key():
     return jax.random.key(0)
 
 
+@pytest.fixture
+def double_precision():
+    """The command line chooses a number format; the next test has float64 again."""
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory):
+    """The tiny problem as a file of a user."""
+    from .tiny import FILE
+
+    path = tmp_path_factory.mktemp("user") / "tiny.py"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def solved(file, tmp_path_factory):
+    """What the command line said of a run of the tiny problem, and the run's folder."""
+    from .tiny import run_cli
+
+    out = tmp_path_factory.mktemp("solved") / "run"
+    return run_cli("solve", file, "--steps", 50, "--set", "width=4", "--out", out), out
+
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly", "the", "and", "was", "wonder"]
 
 
