@@ -14,13 +14,16 @@ jax.config.update("jax_enable_x64", True)
 import pinn_ngd
 
 
-def main(seconds: float = 20.0, seed: int = 0, **settings) -> float:
+def main(
+    seconds: float | None = 20.0, seed: int = 0, steps: int | None = None, **settings
+) -> float:
     problem = pinn_ngd.load_problem("poisson-2d-icml23", **settings)
     result = pinn_ngd.train(
         problem.objective,
         problem.model(jax.random.key(seed)),
         pinn_ngd.optimizers.get("engd-tr"),
         seconds=seconds,
+        steps=steps,
         key=jax.random.key(seed),
         evaluate=problem.evaluator(),
         grow=not problem.fixed_points,

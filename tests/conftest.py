@@ -1,13 +1,23 @@
 """Every test runs in float64, with strict promotion, without a display."""
 
+import atexit
 import json
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["PINN_NGD_CACHE"] = "off"  # the user's folder is not for tests
 # Most of the time is compilation, and most of that machine code which runs once.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Both workers and the processes that tests start find in one folder what any of them has compiled.
+# The first process makes the folder and removes it; a folder that the environment names is kept.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pinn-ngd-compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import jax
 import numpy as np
@@ -61,6 +71,32 @@ def registries():
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+@pytest.fixture
+def double_precision():
+    """The command line chooses a number format; the next test has float64 again."""
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory):
+    """The tiny problem as a file of a user."""
+    from .tiny import FILE
+
+    path = tmp_path_factory.mktemp("user") / "tiny.py"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def solved(file, tmp_path_factory):
+    """What the command line said of a run of the tiny problem, and the run's folder."""
+    from .tiny import run_cli
+
+    out = tmp_path_factory.mktemp("solved") / "run"
+    return run_cli("solve", file, "--steps", 50, "--set", "width=4", "--out", out), out
 
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly", "the", "and", "was", "wonder"]

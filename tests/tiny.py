@@ -1,10 +1,12 @@
-"""A tiny problem, as an object and as a file, and what a folder holds."""
+"""A tiny problem, as an object and as a file, the command line, and what a folder holds."""
 
 from pathlib import Path
 
 import jax.numpy as jnp
+from typer.testing import CliRunner
 
 from pinn_ngd import GaussLegendre, Interval, Problem, Residual, ResidualObjective, laplacian
+from pinn_ngd.cli import app
 from pinn_ngd.models import MLP
 
 FILE = '''"""A tiny problem."""
@@ -18,7 +20,7 @@ def exact(x):
 def residual(u, x):
     return laplacian(u)(x) + jnp.pi**2 * exact(x)
 
-def problem(*, width=3, points=6, name="tiny"):
+def problem(*, width=3, points=6, name="tiny", rate=1.0):
     domain = Interval(0.0, 1.0)
     return Problem(
         name=name, description="tiny", domain=domain, exact=exact, optimizer="adam",
@@ -27,6 +29,8 @@ def problem(*, width=3, points=6, name="tiny"):
         evaluation=GaussLegendre(domain, 12).quadrature(), seconds=0.5,
     )
 '''
+# The settings that `load_problem` and the command line know of it.
+SETTINGS = {"width": 3, "points": 6, "name": "tiny", "rate": 1.0}
 DOMAIN = Interval(0.0, 1.0)
 
 
@@ -60,3 +64,16 @@ def contents(folder: Path):
     """Every file below a folder, with its bytes and the time of its last change."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def changed_file(folder: Path, old: str, new: str) -> Path:
+    """The problem's file with one passage replaced."""
+    assert old in FILE
+    path = folder / "changed.py"
+    path.write_text(FILE.replace(old, new))
+    return path
+
+
+def run_cli(*arguments):
+    # A wide terminal, so that no line is broken in the middle of what a test looks for.
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})

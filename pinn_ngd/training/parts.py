@@ -32,4 +32,6 @@ class Parts(NamedTuple):
     def estimation(self) -> EvaluationClock:
         """When the error is estimated: at once where a tolerance waits for it."""
         measure = self.watch.measure if self.watch.held is not None else None
-        return EvaluationClock(measure, first_after=FIRST_ESTIMATE if self.tolerance is None else 0)
+        return EvaluationClock(
+            measure, first_after=FIRST_ESTIMATE if self.tolerance is None else 0.0
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import jax.numpy as jnp
+import numpy as np
 
 from ..geometry.quadrature import Quadrature
 
@@ -21,10 +22,13 @@ def chunks(batch: tuple[Quadrature, ...], size: int = SIZE) -> Iterator[tuple[Qu
 
 
 def _part(rule: Quadrature, start: int, size: int) -> Quadrature:
-    points, weights = rule.points[start : start + size], rule.weights[start : start + size]
-    missing = size - len(weights)
-    if missing == 0:
-        return Quadrature(points, weights)
-    filling = jnp.broadcast_to(rule.points[:1], (missing, rule.points.shape[1]))
-    nothing = jnp.zeros((missing,), rule.weights.dtype)
-    return Quadrature(jnp.concatenate([points, filling]), jnp.concatenate([weights, nothing]))
+    # In NumPy: JAX would compile every slice and every joint of another length.
+    points, weights = np.asarray(rule.points), np.asarray(rule.weights)
+    part = slice(start, start + size)
+    missing = size - len(weights[part])
+    filling = np.repeat(points[:1], missing, axis=0)
+    nothing = np.zeros(missing, weights.dtype)
+    return Quadrature(
+        jnp.asarray(np.concatenate([points[part], filling])),
+        jnp.asarray(np.concatenate([weights[part], nothing])),
+    )

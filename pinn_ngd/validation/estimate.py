@@ -20,7 +20,7 @@ from .. import _tree
 from ..evaluation.errors import norms
 from ..geometry.domains import Box, Interval, SpaceTime
 from ..geometry.quadrature import AbstractRule, Cells, Quadrature
-from ..linalg import Spectral, prepare
+from ..linalg import LeastSquaresSystem, Spectral, prepare
 from ..objectives import AbstractObjective
 from .energies import energy_error, relatives_needed
 from .held_out import FACTOR, HeldOut
@@ -140,10 +140,7 @@ class Estimator:
         """The estimate at one model: one factorization of the held-out rows."""
         if self.of_energy(model):
             return self._measured(model, *energy_error(*self.objectives, model))
-        system = held_out_system(self.made, model)
-        prepared = prepare(system, Spectral(method="qr", refine=False))
-        scale = float(prepared.state.factor.singular_values[0]) ** 2
-        steps = [prepared.solve(damping=factor * scale).value for factor in DAMPINGS]
+        steps = _damped_steps(held_out_system(self.made, model))
         unexplained = [unexplained_by(self.tested, model, step) for step in steps]
         best = int(np.argmin(np.nan_to_num(unexplained, nan=np.inf)))
         error, least = Tangent(model, steps[best]), unexplained[best]
@@ -160,6 +157,16 @@ class Estimator:
         if not unexplained <= UNKNOWN:
             l2 = h1 = float("nan")
         return ErrorEstimate(l2, h1, unexplained, error, model, left)
+
+
+@eqx.filter_jit
+def _damped_steps(system: LeastSquaresSystem) -> list[PyTree]:
+    """A step for each of `DAMPINGS`, of one factorization, compiled as one program."""
+    prepared = prepare(system, Spectral(method="qr", refine=False))
+    scale = prepared.state.factor.singular_values[0] ** 2
+    dampings = jnp.asarray(DAMPINGS, scale.dtype) * scale
+    steps = jax.lax.map(lambda damping: prepared.solve(damping=damping).value, dampings)
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], steps) for i in range(len(DAMPINGS))]
 
 
 def domain_points(objective: AbstractObjective) -> Quadrature:

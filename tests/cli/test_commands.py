@@ -2,8 +2,8 @@
 
 import json
 import re
+import shutil
 
-import jax
 import numpy as np
 import pytest
 import threadpoolctl
@@ -14,58 +14,9 @@ from pinn_ngd import list_problems, metrics, optimizers
 from pinn_ngd.cli import app
 from pinn_ngd.cli.settings import assign
 from pinn_ngd.linalg import solver_names
+from tests.tiny import SETTINGS, changed_file, run_cli
 
-FILE = '''"""A tiny problem."""
-import jax.numpy as jnp
-from pinn_ngd import GaussLegendre, Interval, Problem, Residual, ResidualObjective, laplacian
-from pinn_ngd.models import MLP
-
-def exact(x):
-    return jnp.sin(jnp.pi * x[0])
-
-def residual(u, x):
-    return laplacian(u)(x) + jnp.pi**2 * exact(x)
-
-def problem(*, width=3, rate=1.0):
-    domain = Interval(0.0, 1.0)
-    return Problem(
-        name="tiny", description="tiny", domain=domain, exact=exact, optimizer="adam",
-        objective=ResidualObjective([Residual(residual, GaussLegendre(domain, 6))]),
-        model=lambda key: MLP((1, width, 1), key=key),
-        evaluation=GaussLegendre(domain, 12).quadrature(), settings={"width": width}, seconds=0.5,
-    )
-'''
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-    yield
-    jax.config.update("jax_enable_x64", True)
-
-
-def _run(*arguments):
-    # A wide terminal, so that no line is broken in the middle of what a test looks for.
-    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
-
-
-@pytest.fixture(scope="session")
-def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("user") / "tiny.py"
-    path.write_text(FILE)
-    return path
-
-
-def _changed(tmp_path, old, new):
-    assert old in FILE
-    path = tmp_path / "changed.py"
-    path.write_text(FILE.replace(old, new))
-    return path
-
-
-@pytest.fixture(scope="session")
-def solved(file, tmp_path_factory):
-    out = tmp_path_factory.mktemp("solved") / "run"
-    return _run("solve", file, "--steps", 50, "--set", "width=4", "--out", out), out
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def test_solve_prints_a_summary_and_leaves_files(solved):
@@ -80,7 +31,7 @@ def test_solve_prints_a_summary_and_leaves_files(solved):
     for name in ("solution.png", "solution.pdf", "history.png", "history.pdf"):
         assert (out / name).stat().st_size > 5000
     config = json.loads((out / "config.json").read_text())
-    assert config["settings"]["problem_settings"] == {"width": 4, "rate": 1.0}
+    assert config["settings"]["problem_settings"] == SETTINGS | {"width": 4}
     assert config["settings"]["default_dtype"] == "float64"
 
 
@@ -98,11 +49,11 @@ def test_solve_says_how_wrong_it_is(solved):
 @pytest.mark.slow
 def test_a_tolerance_is_the_exit_code(tmp_path):
     ends = ", Residual(lambda u, x: u(x), GaussLegendre(domain.boundary(), 1), 100.0, 'ends')"
-    term = "Residual(residual, GaussLegendre(domain, 6))"
-    file = _changed(tmp_path, term, term + ends)
+    term = "Residual(residual, GaussLegendre(domain, points))"
+    file = changed_file(tmp_path, term, term + ends)
 
     def run(tolerance, out):
-        return _run("solve", file, "--optimizer", "engd-tr", "--set", "width=8", "--steps", 60,
+        return run_cli("solve", file, "--optimizer", "engd-tr", "--set", "width=8", "--steps", 60,
                     "--tolerance", tolerance, "--out", tmp_path / out)  # fmt: skip
 
     loose = run(1e-2, "loose")
@@ -115,15 +66,15 @@ def test_a_tolerance_is_the_exit_code(tmp_path):
 
 
 def test_fixed_points_are_recorded(file, tmp_path):
-    result = _run("solve", file, "--steps", 50, "--fixed-points", "--out", tmp_path / "fixed")
+    result = run_cli("solve", file, "--steps", 50, "--fixed-points", "--out", tmp_path / "fixed")
     assert result.exit_code == 0, result.stderr
     config = json.loads((tmp_path / "fixed" / "config.json").read_text())
     assert config["settings"]["fixed_points"] is True
 
 
-def test_solve_resumes_to_a_larger_budget(file, solved):
-    _, out = solved
-    result = _run("solve", file, "--steps", 100, "--set", "width=4", "--out", out, "--resume")
+def test_solve_resumes_to_a_larger_budget(file, solved, tmp_path):
+    out = shutil.copytree(solved[1], tmp_path / "run")
+    result = run_cli("solve", file, "--steps", 100, "--set", "width=4", "--out", out, "--resume")
     assert result.exit_code == 0, result.stderr
     assert "reached the budget of 100 steps" in result.stdout
     steps = [json.loads(line)["step"] for line in (out / "history.jsonl").read_text().splitlines()]
@@ -132,7 +83,7 @@ def test_solve_resumes_to_a_larger_budget(file, solved):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_single_precision(file, tmp_path):
-    result = _run("solve", file, "--x32", "--steps", 0, "--out", tmp_path / "x32")
+    result = run_cli("solve", file, "--x32", "--steps", 0, "--out", tmp_path / "x32")
     assert result.exit_code == 0, result.stderr
     config = json.loads((tmp_path / "x32" / "config.json").read_text())
     assert config["settings"]["default_dtype"] == "float32"
@@ -180,7 +131,7 @@ def test_bad_usage_exits_with_2_and_says_what_is_known(arguments, words, file, t
     arguments = [file if argument == "FILE" else argument for argument in arguments]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        result = _run(*arguments)
+        result = run_cli(*arguments)
     assert result.exit_code == 2
     for word in words:
         assert word in result.stderr
@@ -200,8 +151,8 @@ def test_bad_usage_exits_with_2_and_says_what_is_known(arguments, words, file, t
     ids=["raises", "residual", "syntax", "bad-domain", "no-problem"],
 )
 def test_the_users_own_line_is_shown(tmp_path, old, new, words):
-    path = _changed(tmp_path, old, new)
-    result = _run("solve", path, "--steps", 1, "--out", tmp_path / "out")
+    path = changed_file(tmp_path, old, new)
+    result = run_cli("solve", path, "--steps", 1, "--out", tmp_path / "out")
     assert result.exit_code == 2, result.output
     for word in words:
         assert word in result.stderr
@@ -213,13 +164,13 @@ def test_a_fault_of_ours_keeps_its_traceback(file, monkeypatch):
         raise RuntimeError("a fault")
 
     monkeypatch.setattr(pinn_ngd.experiments, "run_problem", fault)
-    assert isinstance(_run("solve", file).exception, RuntimeError)
+    assert isinstance(run_cli("solve", file).exception, RuntimeError)
 
 
 def test_failed_training_exits_with_1(tmp_path):
-    fragile = _changed(tmp_path, "laplacian(u)(x)", "jnp.log(u(x) + 5.0)")
+    fragile = changed_file(tmp_path, "laplacian(u)(x)", "jnp.log(u(x) + 5.0)")
     huge = ("--optimizer", "adam", "--set", "optimizer.rate=1e3")
-    result = _run("solve", fragile, *huge, "--steps", 5, "--out", tmp_path / "out")
+    result = run_cli("solve", fragile, *huge, "--steps", 5, "--out", tmp_path / "out")
     assert result.exit_code == 1, result.stderr
     assert "not finite" in result.stdout
     assert (tmp_path / "out" / "solution.png").is_file()
@@ -229,14 +180,14 @@ def test_interrupted_exits_with_130(file, monkeypatch, solved):
     result = json.loads((solved[1] / "result.json").read_text())
     result |= {"status": "interrupted", "message": "interrupted", "folder": "here"}
     monkeypatch.setattr(pinn_ngd.experiments, "run_problem", lambda *_, **__: result)
-    answer = _run("solve", file)
+    answer = run_cli("solve", file)
     assert answer.exit_code == 130
     assert "here/" in answer.stdout
 
 
 def test_compare(file, tmp_path):
     arguments = ("compare", file, "--optimizers", "adam,gd", "--seeds", 2, "--steps", 50)
-    result = _run(*arguments, "--out", tmp_path)
+    result = run_cli(*arguments, "--out", tmp_path)
     assert result.exit_code == 0, result.stderr
     for name in ("adam", "gd"):
         assert re.search(rf"{name} .*0 of 2 .* 50 ", result.stdout)
@@ -262,7 +213,7 @@ def test_a_table_in_a_pipe_is_whole(file, tmp_path):
 
 def test_settings_reach_the_metric(file, tmp_path):
     arguments = ("--optimizer", "wngd", "--set", "floor=2", "--set", "metric.unbalanced=1")
-    result = _run("solve", file, *arguments, "--steps", 1, "--out", tmp_path / "floor")
+    result = run_cli("solve", file, *arguments, "--steps", 1, "--out", tmp_path / "floor")
     assert result.exit_code == 0, result.stderr
     settings = json.loads((tmp_path / "floor" / "config.json").read_text())["settings"]
     assert settings["optimizer_settings"]["metric.floor"] == 2.0
@@ -272,34 +223,34 @@ def test_settings_reach_the_metric(file, tmp_path):
 
 
 def test_check_takes_settings_of_a_metric(file):
-    result = _run("check", file, "--metric", "wasserstein", "--set", "floor=-1")
+    result = run_cli("check", file, "--metric", "wasserstein", "--set", "floor=-1")
     assert result.exit_code == 2
     assert "`floor` is -1.0" in result.stderr
 
 
 def test_list_names_everything():
-    result = _run("list")
+    result = run_cli("list")
     assert result.exit_code == 0
     for name in (*list_problems(), *optimizers.names(), *metrics.names(), *solver_names()):
         assert re.search(rf"^ +{name} +\S", result.stdout, re.MULTILINE)
 
 
 def test_list_shows_the_parts_that_are_asked_for():
-    result = _run("list", "solvers", "figures")
+    result = run_cli("list", "solvers", "figures")
     assert result.exit_code == 0
     assert re.search(r"^ +lsmr +\S", result.stdout, re.MULTILINE)
     assert re.search(r"^ +tngd-bits +\S", result.stdout, re.MULTILINE)
     assert "engd-tr " not in result.stdout
-    wrong = _run("list", "optimizer")
+    wrong = run_cli("list", "optimizer")
     assert wrong.exit_code == 2
     assert "Did you mean 'optimizers'?" in wrong.stderr
 
 
 def test_show_tells_what_a_problem_is(file):
-    result = _run("show", file, "--set", "width=5")
+    result = run_cli("show", file, "--set", "width=5")
     assert result.exit_code == 0, result.stderr
-    for words in ("width=5, rate=1.0", "MLP, arrays of 5x1, 5, 1x5, 1", "parameters", "16",
-                  "adam with rate=0.001", "0.5 s of training", "relative_l2"):  # fmt: skip
+    for words in ("width=5, points=6, name='tiny', rate=1.0", "MLP, arrays of 5x1, 5, 1x5, 1",
+                  "parameters", "16", "adam with rate=0.001", "0.5 s of training", "relative_l2"):  # fmt: skip
         assert words in result.stdout
     assert re.search(r"residual +GaussLegendre on Interval, 6 points, weight 1.0", result.stdout)
 
@@ -314,28 +265,28 @@ def test_show_tells_what_a_problem_is(file):
     ],
 )
 def test_show_tells_the_settings_of_a_name(name, words):
-    result = _run("show", name)
+    result = run_cli("show", name)
     assert result.exit_code == 0, result.stderr
     for word in words:
         assert word in result.stdout
 
 
 def test_show_knows_no_other_name():
-    result = _run("show", "engd-trr")
+    result = run_cli("show", "engd-trr")
     assert result.exit_code == 2
     assert "unknown problem, optimizer or metric" in result.stderr
     assert "Did you mean 'engd-tr'?" in result.stderr
 
 
 def test_cite():
-    result = _run("cite", "engd-tr")
+    result = run_cli("cite", "engd-tr")
     assert result.exit_code == 0
     assert result.stdout == optimizers.citation("engd-tr") + "\n"
 
 
 @pytest.mark.parametrize("command", ["solve", "compare", "list", "show", "figures", "cite"])
 def test_help_has_an_example(command):
-    result = _run(command, "--help")
+    result = run_cli(command, "--help")
     assert result.exit_code == 0
     assert f"Example:  pinn-ngd {command}" in result.stdout
     assert "bool" not in result.stdout.lower()  # a flag takes no value
@@ -364,5 +315,5 @@ def test_a_command_computes_with_one_blas_thread(file, monkeypatch):
         return []
 
     monkeypatch.setattr(pinn_ngd.experiments, "check_problem", check)
-    assert _run("check", file).exit_code == 0
+    assert run_cli("check", file).exit_code == 0
     assert set(counts) == {1}

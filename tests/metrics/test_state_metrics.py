@@ -63,6 +63,32 @@ MODEL = Gaussian(jnp.asarray(0.3), jnp.asarray(1.2))
 THETA = jnp.asarray([0.3, -0.2, 0.5, 0.1])
 
 
+# Compiled as one program each: single operations, one by one, take many times longer to compile.
+@eqx.filter_jit
+def _matrix(metric, objective, model):
+    return metric.system(objective, model, ()).operator.as_matrix()
+
+
+@eqx.filter_jit
+def _step(metric, objective, model):
+    return solve(metric.system(objective, model, ())).value
+
+
+@eqx.filter_jit
+def _inner(metric, grid, rho, u, v):
+    return metric.inner(grid, rho, u, v)
+
+
+@eqx.filter_jit
+def _fluxes(chosen, grid, rho, tangent):
+    return [metric.factor(grid, rho)(tangent) for metric in chosen]
+
+
+@eqx.filter_jit
+def _state_and_tangent(state, number):
+    return state(THETA), state.jacobian(THETA)[1][:, number].reshape(state.grid.shape)
+
+
 @pytest.mark.parametrize(
     ("metric", "expected"),
     [
@@ -76,7 +102,7 @@ def test_the_information_matrix_of_a_gaussian(metric, expected):
     """W2: dmu^2 + dsigma^2. Fisher: (dmu^2 + 2 dsigma^2) / sigma^2. Second order, or better."""
     errors = []
     for n in (50, 100):
-        matrix = metric.system(gaussian_objective(n), MODEL, ()).operator.as_matrix()
+        matrix = _matrix(metric, gaussian_objective(n), MODEL)
         errors.append(np.abs(matrix.T @ matrix - expected).max())
     assert errors[0] < 1e-9 or errors[1] < errors[0] / 3.5
 
@@ -85,11 +111,16 @@ def test_the_information_matrix_of_a_gaussian(metric, expected):
 def test_normal_equations_are_those_of_the_loss(name):
     """Y^T b is the gradient of the loss, and the step descends."""
     objective = bumps(boundary="dirichlet" if "central" in name else "neumann")
-    system = metrics.get(name).system(objective, THETA, ())
-    gradient = system.operator.T.mv(system.target)
-    expected = jax.grad(lambda q: objective.loss(q, ()))(THETA)
+
+    @jax.jit
+    def everything(theta):
+        system = metrics.get(name).system(objective, theta, ())
+        gradient = system.operator.T.mv(system.target)
+        expected = jax.grad(lambda q: objective.loss(q, ()))(theta)
+        return gradient, expected, solve(system, get_solver("qr")).value
+
+    gradient, expected, step = everything(THETA)
     np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-12)
-    step = solve(system, get_solver("qr")).value
     assert expected @ step > 0
 
 
@@ -97,12 +128,18 @@ def test_normal_equations_are_those_of_the_loss(name):
 def test_all_solvers_find_one_step_stored_or_matrix_free(name):
     objective = bumps(boundary="dirichlet" if "central" in name else "neumann")
     metric = metrics.get(name)
-    stored = metric.system(objective, THETA, ())
-    free = metric.system(objective, THETA, (), matrix_free=True)
-    reference = solve(stored, get_solver("svd")).value
-    for system, solver in ((stored, "qr"), (stored, "spectral"), (free, "lsmr"), (free, "cg")):
-        found = solve(system, get_solver(solver)).value
-        np.testing.assert_allclose(found, reference, rtol=1e-7, atol=1e-9)
+
+    @jax.jit
+    def steps(theta):
+        stored = metric.system(objective, theta, ())
+        free = metric.system(objective, theta, (), matrix_free=True)
+        kinds = ((stored, "svd"), (stored, "qr"), (stored, "spectral"), (free, "lsmr"),
+                 (free, "cg"))  # fmt: skip
+        return [solve(system, get_solver(solver)).value for system, solver in kinds]
+
+    reference, *found = steps(THETA)
+    for step in found:
+        np.testing.assert_allclose(step, reference, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["l2", "h1", "h-1-homogeneous", "fisher-rao", "wasserstein"])
@@ -113,8 +150,8 @@ def test_the_change_of_the_state_does_not_depend_on_the_parameters(name):
     mixed_state = ExplicitState(objective.state.grid, lambda q: objective.state(mix @ q))
     mixed = StateObjective(mixed_state, objective.functional)
     metric = metrics.get(name)
-    step = solve(metric.system(objective, THETA, ())).value
-    other = solve(metric.system(mixed, jnp.linalg.solve(mix, THETA), ())).value
+    step = _step(metric, objective, THETA)
+    other = _step(metric, mixed, jnp.linalg.solve(mix, THETA))
     np.testing.assert_allclose(mix @ other, step, rtol=1e-9)
 
 
@@ -133,8 +170,7 @@ def test_l2_is_gauss_newton_of_a_misfit():
 def test_mass_preserving_fisher_rao_takes_the_same_step():
     objective = bumps()
     plain, preserving = (
-        solve(FisherRao(mass_preserving=flag).system(objective, THETA, ())).value
-        for flag in (False, True)
+        _step(FisherRao(mass_preserving=flag), objective, THETA) for flag in (False, True)
     )
     np.testing.assert_allclose(preserving, plain, rtol=1e-9)
 
@@ -143,11 +179,11 @@ def test_mass_preserving_fisher_rao_takes_the_same_step():
 def test_sobolev_steps_order_the_frequencies(order):
     """In the state itself, the H^s gradient damps high frequencies by (1 + k^2)^-s."""
     grid = Grid(Interval(0.0, 2 * np.pi), (64,), "periodic")
-    x = jnp.asarray(grid.axes[0])
-    phi = jnp.sin(x) + jnp.sin(5 * x)
+    x = np.asarray(grid.axes[0])
+    phi = jnp.asarray(np.sin(x) + np.sin(5 * x))
     objective = StateObjective(ExplicitState(grid, lambda q: q), lambda r: jnp.sum(phi * r))
-    step = solve(Sobolev(order).system(objective, jnp.zeros(64), ())).value * grid.cell_volume
-    low, high = (2 * jnp.mean(step * jnp.sin(k * x)) for k in (1, 5))
+    step = np.asarray(_step(Sobolev(order), objective, jnp.zeros(64))) * grid.cell_volume
+    low, high = (2 * np.mean(step * np.sin(k * x)) for k in (1, 5))
     eigenvalue = (2 / grid.spacing[0] * np.sin(np.array([1, 5]) * grid.spacing[0] / 2)) ** 2
     np.testing.assert_allclose([low, high], (1 + eigenvalue) ** -order, rtol=1e-9)
 
@@ -155,14 +191,14 @@ def test_sobolev_steps_order_the_frequencies(order):
 def test_unbalanced_transport_lies_between_growth_and_transport():
     """More ways to move mass make tangents shorter, the more the cheaper growth is."""
     objective = bumps()
-    grid, rho = objective.state.grid, objective.state(THETA)
-    tangent = objective.state.jacobian(THETA)[1][:, 0].reshape(grid.shape)
+    grid = objective.state.grid
+    rho, tangent = _state_and_tangent(objective.state, 0)
     lengths = [
-        float(Wasserstein(unbalanced=kappa).inner(grid, rho, tangent, tangent))
+        float(_inner(Wasserstein(unbalanced=kappa), grid, rho, tangent, tangent))
         for kappa in (0.0, 0.1, 10.0, 1e6)
     ]
     assert lengths == sorted(lengths, reverse=True)
-    growth = FisherRao().inner(grid, rho, tangent, tangent) / 1e6
+    growth = _inner(FisherRao(), grid, rho, tangent, tangent) / 1e6
     np.testing.assert_allclose(lengths[-1], growth, rtol=1e-2)
 
 
@@ -200,8 +236,8 @@ def test_a_floor_lifts_a_state_that_falls_below_it(metric):
     rho, u = jnp.asarray([1.0, -2.5, 0.5, 1.0]), jnp.asarray([0.3, 0.1, -0.2, 0.4])
     lifted, shifted = (metric(shift=s, floor=1.0) for s in (3.0, 9.0))
     for one, other in ((lifted, metric(shift=3.5)), (shifted, metric(shift=9.0))):
-        expected = other.inner(grid, rho, u, u)
-        np.testing.assert_allclose(one.inner(grid, rho, u, u), expected, rtol=1e-14)
+        expected = _inner(other, grid, rho, u, u)
+        np.testing.assert_allclose(_inner(one, grid, rho, u, u), expected, rtol=1e-14)
 
 
 def test_bad_input_is_explained():
@@ -258,11 +294,11 @@ def test_projecting_is_normalizing():
 @pytest.mark.parametrize("unbalanced", [0.0, 0.5])
 def test_conjugate_gradients_and_the_factorization_agree(operator, unbalanced, boundary):
     objective = bumps(boundary=boundary)
-    grid, rho = objective.state.grid, objective.state(THETA)
-    tangent = objective.state.jacobian(THETA)[1][:, 1].reshape(grid.shape)
+    grid = objective.state.grid
+    rho, tangent = _state_and_tangent(objective.state, 1)
     direct, iterative = (
         Wasserstein(operator=operator, unbalanced=unbalanced, elliptic=elliptic)
         for elliptic in ("direct", "cg")
     )
-    flux = direct.factor(grid, rho)(tangent)
-    np.testing.assert_allclose(iterative.factor(grid, rho)(tangent), flux, rtol=1e-7, atol=1e-11)
+    flux, found = _fluxes((direct, iterative), grid, rho, tangent)
+    np.testing.assert_allclose(found, flux, rtol=1e-7, atol=1e-11)

@@ -113,12 +113,17 @@ def test_the_factor_of_softmax_and_its_target(key, spread):
 
 @pytest.mark.parametrize("loss", [SOFTMAX, BINARY, SQUARED], ids=lambda v: type(v).__name__)
 def test_factor_is_the_hessian_and_target_the_shortest(loss, key):
+    @jax.jit
+    def everything(z, y):
+        derivatives = jax.grad(loss.value)(z, y), jax.hessian(loss.value)(z, y)
+        return loss.factor(z), loss.gradient(z, y), loss.target(z, y), *derivatives
+
     z = jax.random.normal(key, (4,))
     y = jnp.asarray(2) if loss is SOFTMAX else jnp.asarray([0.0, 1.0, 1.0, 0.0])
-    s, gradient = loss.factor(z), jax.grad(loss.value)(z, y)
-    _close(s @ s.T, jax.hessian(loss.value)(z, y))
-    _close(loss.gradient(z, y), gradient)
-    _close(loss.target(z, y), jnp.linalg.lstsq(s, gradient)[0], 1e-10)
+    s, found, target, gradient, hessian = map(np.asarray, everything(z, y))
+    _close(s @ s.T, hessian)
+    _close(found, gradient)
+    _close(target, np.linalg.lstsq(s, gradient, rcond=1e-14)[0], 1e-10)
 
 
 def test_the_target_survives_single_precision_and_certain_mistakes():
@@ -147,64 +152,90 @@ def test_sampled_labels_give_an_unbiased_fisher_matrix(loss, key):
 @pytest.mark.parametrize("name", ["conv", "mlp", "own", "tokens"])
 @pytest.mark.parametrize("matrix_free", [False, True])
 def test_ggn_system_against_the_dense_jacobian(name, matrix_free, key):
-    model, inputs = _case(name, key)
-    batch, objective = Batch(inputs, TARGETS), _objective()
-    system = objective.system(model, batch, matrix_free=matrix_free)
-    z, jacobian = _jacobian(model, inputs)
-    s = jax.vmap(SOFTMAX.factor)(z)
-    rows = jnp.einsum("nor,nop->nrp", s, jacobian).reshape(24, -1) / 6**0.5
-    gradient, _ = ravel_pytree(objective.gradient(model, batch))
-    operator = system.operator
-    _close(operator.as_matrix(), rows)
-    _close(objective.evaluate(model, batch).right_hand_side, system.target)
-    _close(ravel_pytree(operator.T.mv(system.target))[0], gradient)
-    hessian = jax.vmap(jax.hessian(SOFTMAX.value))(z, TARGETS)
-    ggn = jnp.einsum("nop,noq,nqr->pr", jacobian, hessian, jacobian) / 6
-    flat = jax.random.normal(key, gradient.shape)
-    vector = ravel_pytree(_tree.trainable(model)[0])[1](flat)
-    _close(ravel_pytree(operator.T.mv(operator.mv(vector)))[0], ggn @ flat)
+    @eqx.filter_jit
+    def pairs(model, inputs):
+        """What the system says, and what the dense Jacobian says, as one compiled program."""
+        batch, objective = Batch(inputs, TARGETS), _objective()
+        system = objective.system(model, batch, matrix_free=matrix_free)
+        z, jacobian = _jacobian(model, inputs)
+        s = jax.vmap(SOFTMAX.factor)(z)
+        rows = jnp.einsum("nor,nop->nrp", s, jacobian).reshape(24, -1) / 6**0.5
+        gradient, _ = ravel_pytree(objective.gradient(model, batch))
+        operator = system.operator
+        hessian = jax.vmap(jax.hessian(SOFTMAX.value))(z, TARGETS)
+        ggn = jnp.einsum("nop,noq,nqr->pr", jacobian, hessian, jacobian) / 6
+        flat = jax.random.normal(key, gradient.shape)
+        vector = ravel_pytree(_tree.trainable(model)[0])[1](flat)
+        return {
+            "matrix": (operator.as_matrix(), rows),
+            "target": (objective.evaluate(model, batch).right_hand_side, system.target),
+            "gradient": (ravel_pytree(operator.T.mv(system.target))[0], gradient),
+            "curvature": (ravel_pytree(operator.T.mv(operator.mv(vector)))[0], ggn @ flat),
+        }
+
+    for found, expected in pairs(*_case(name, key)).values():
+        _close(found, expected)
 
 
 @pytest.mark.parametrize("name", ["conv", "mlp", "own", "tokens"])
 def test_kernel_matrix_is_that_of_the_rows(name, key):
-    model, inputs = _case(name, key)
-    operator = _objective().system(model, Batch(inputs, TARGETS)).operator
-    rows = operator.as_matrix()
-    _close(operator.kernel_matrix(), rows @ rows.T)
-    layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 1}[name]
-    assert len(operator.operator.layers) == layers
+    @eqx.filter_jit
+    def matrices(model, inputs):
+        operator = _objective().system(model, Batch(inputs, TARGETS)).operator
+        layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 1}[name]
+        assert len(operator.operator.layers) == layers
+        return operator.as_matrix(), operator.kernel_matrix()
+
+    rows, kernel = matrices(*_case(name, key))
+    _close(kernel, rows @ rows.T)
 
 
 @pytest.mark.parametrize("matrix_free", [False, True])
 def test_jacobian_and_curvature_are_known_apart(matrix_free, key):
-    model, inputs = _case("mlp", key)
-    batch = Batch(inputs, TARGETS)
-    operator = _objective().system(model, batch, matrix_free=matrix_free).operator
-    z, jacobian = _jacobian(model, inputs)
-    hessian = jax.vmap(jax.hessian(SOFTMAX.value))(z, TARGETS)
-    _close(operator.operator.as_matrix(), jacobian.reshape(24, -1))
-    _close(operator.curvature(), hessian / 6)
+    @eqx.filter_jit
+    def everything(model, inputs):
+        batch = Batch(inputs, TARGETS)
+        operator = _objective().system(model, batch, matrix_free=matrix_free).operator
+        z, jacobian = _jacobian(model, inputs)
+        hessian = jax.vmap(jax.hessian(SOFTMAX.value))(z, TARGETS)
+        return operator.operator.as_matrix(), operator.curvature(), jacobian, hessian
+
+    matrix, curvature, jacobian, hessian = everything(*_case("mlp", key))
+    _close(matrix, jacobian.reshape(24, -1))
+    _close(curvature, hessian / 6)
 
 
 def test_empirical_fisher_has_one_row_an_example(key):
-    model, inputs = _case("mlp", key)
-    batch, objective = Batch(inputs, TARGETS), _objective("empirical-fisher")
-    system = objective.system(model, batch)
-    z, jacobian = _jacobian(model, inputs)
-    gradients = jnp.einsum("no,nop->np", jax.vmap(SOFTMAX.gradient)(z, TARGETS), jacobian)
-    _close(system.operator.as_matrix(), gradients / 6**0.5)
-    _close(ravel_pytree(system.operator.T.mv(system.target))[0], jnp.mean(gradients, 0))
+    @eqx.filter_jit
+    def everything(model, inputs):
+        batch, objective = Batch(inputs, TARGETS), _objective("empirical-fisher")
+        system = objective.system(model, batch)
+        z, jacobian = _jacobian(model, inputs)
+        gradients = jnp.einsum("no,nop->np", jax.vmap(SOFTMAX.gradient)(z, TARGETS), jacobian)
+        pulled, _ = ravel_pytree(system.operator.T.mv(system.target))
+        return system.operator.as_matrix(), pulled, gradients
+
+    matrix, pulled, gradients = map(np.asarray, everything(*_case("mlp", key)))
+    _close(matrix, gradients / 6**0.5)
+    _close(pulled, np.mean(gradients, axis=0))
 
 
 def test_mc_fisher_draws_from_the_batchs_key(key):
     model, inputs = _case("mlp", key)
     batch, objective = Batch(inputs, TARGETS, key), _objective("mc-fisher")
-    system = objective.system(model, batch)
-    assert system.operator.shape == (6, 1)
-    gradient = objective.gradient(model, batch)
-    _close(ravel_pytree(system.gradient)[0], ravel_pytree(gradient)[0])
-    again = objective.system(model, batch, matrix_free=True).operator.as_matrix()
-    _close(system.operator.as_matrix(), again)
+
+    @eqx.filter_jit
+    def everything(model, batch):
+        system = objective.system(model, batch)
+        assert system.operator.shape == (6, 1)
+        again = objective.system(model, batch, matrix_free=True).operator
+        gradients = system.gradient, objective.gradient(model, batch)
+        flat = [ravel_pytree(gradient)[0] for gradient in gradients]
+        return *flat, system.operator.as_matrix(), again.as_matrix()
+
+    found, gradient, matrix, again = everything(model, batch)
+    _close(found, gradient)
+    _close(matrix, again)
     with pytest.raises(ValueError, match="is None, but 'mc-fisher' draws labels"):
         objective.system(model, Batch(inputs, TARGETS))
 
@@ -212,11 +243,15 @@ def test_mc_fisher_draws_from_the_batchs_key(key):
 def test_binary_and_squared_losses_have_systems_too(key):
     model = eqx.nn.MLP(3, "scalar", 5, 1, key=key)
     inputs = jax.random.normal(key, (6, 3))
-    for loss in ("binary", "squared"):
-        batch, objective = Batch(inputs, TARGETS % 2), _objective(loss=loss)
+
+    @eqx.filter_jit
+    def gradients(model, batch, objective):
         system = objective.system(model, batch)
-        gradient = objective.gradient(model, batch)
-        _close(ravel_pytree(system.operator.T.mv(system.target))[0], ravel_pytree(gradient)[0])
+        found, expected = system.operator.T.mv(system.target), objective.gradient(model, batch)
+        return ravel_pytree(found)[0], ravel_pytree(expected)[0]
+
+    for loss in ("binary", "squared"):
+        _close(*gradients(model, Batch(inputs, TARGETS % 2), _objective(loss=loss)))
 
 
 def test_an_epoch_sees_every_example_once_and_is_shuffled(key):

@@ -187,7 +187,9 @@ def test_a_look_tells_losses_by_term_and_the_number_of_points():
 def test_a_look_forgets_the_estimate_of_another_model():
     watch = Watch(OBJECTIVE, grow=True)
     numbers = watch.measure(WRONG)
-    assert set(numbers) == {"estimated_relative_l2", "estimated_relative_h1", "unexplained"}
+    assert set(numbers) == {
+        "estimated_relative_l2", "estimated_relative_h1", "estimated_corrected_l2", "unexplained",
+    }  # fmt: skip
     assert watch.estimate is not None
     assert watch.estimate.relative_l2 == numbers["estimated_relative_l2"]
     watch.look_at(WRONG, OBJECTIVE.batch())
