@@ -250,7 +250,8 @@ def test_show_tells_what_a_problem_is(file):
     result = run_cli("show", file, "--set", "width=5")
     assert result.exit_code == 0, result.stderr
     for words in ("width=5, points=6, name='tiny', rate=1.0", "MLP, arrays of 5x1, 5, 1x5, 1",
-                  "parameters", "16", "adam with rate=0.001", "0.5 s of training", "relative_l2"):  # fmt: skip
+                  "parameters", "16", "adam with rate=0.001", "0.5 s of training",
+                  "relative_l2"):  # fmt: skip
         assert words in result.stdout
     assert re.search(r"residual +GaussLegendre on Interval, 6 points, weight 1.0", result.stdout)
 
