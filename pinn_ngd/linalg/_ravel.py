@@ -12,7 +12,10 @@ FrozenStructure = tuple[tuple[jax.ShapeDtypeStruct, ...], Any]
 
 
 def freeze(structure: PyTree) -> FrozenStructure:
-    """A hashable form of a PyTree of shapes and dtypes, fit for a static field."""
+    """A hashable form of a PyTree of shapes and dtypes, fit for a static field.
+
+    Unlike `models.freeze`, which keeps parameters from being trained, it touches no model.
+    """
     leaves, treedef = jax.tree.flatten(structure)
     return tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves), treedef
 
