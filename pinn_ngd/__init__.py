@@ -6,6 +6,7 @@ from . import linalg as linalg
 from . import metrics as metrics
 from . import models as models
 from . import optimizers as optimizers
+from . import spu as spu
 from .evaluation.errors import relative_h1 as relative_h1
 from .evaluation.errors import relative_l2 as relative_l2
 from .evaluation.scores import classifier_scores as classifier_scores

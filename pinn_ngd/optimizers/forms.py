@@ -10,8 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .. import _tree
 from .._names import choose
-from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form
-from ..linalg.solvers import is_device
+from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form, takes_key
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
 from .counting import POWER_ITERATIONS
@@ -53,8 +52,8 @@ def squared_norm(operator: lx.AbstractLinearOperator, gradient: PyTree) -> Float
 
 
 def options_for(solver: lx.AbstractLinearSolver, key: PRNGKeyArray) -> dict[str, Any]:
-    """What a solver is told in a step: a key, where it is a device and has noise."""
-    return {"key": key} if is_device(solver) else {}
+    """What a solver is told in a step: a key, where it draws random numbers."""
+    return {"key": key} if takes_key(solver) else {}
 
 
 def gradient_of(system: LeastSquaresSystem) -> PyTree:

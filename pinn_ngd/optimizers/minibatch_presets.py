@@ -1,13 +1,13 @@
 """Named optimizers of minibatches: natural gradients and the baselines they are held against."""
 
 from collections.abc import Callable
-from typing import Any, cast
 
 import lineax as lx
 import optax
 
 from .._settings import Count, Fraction, NonNegative, Positive
-from ..linalg import SPU, Cholesky, Device, Normal, get_solver
+from ..linalg import Cholesky, Normal, get_solver
+from ..spu import SPU, Device, simulation_of
 from .adapters import OptaxOptimizer
 from .base import AbstractOptimizer
 from .damping import damping_rule
@@ -91,20 +91,16 @@ def _device(
     factored: bool,
     mismatch: float,
 ) -> AbstractDirection:
-    device: Any = SPU(
-        time=time,
-        temperature=temperature,
-        simulation=cast(Any, simulation),
-        device=Device(
-            bits=bits,
-            curvature_bits=curvature_bits,
-            input_bits=bits,
-            read_out_bits=bits,
-            factored=factored,
-            mismatch=mismatch,
-        ),
+    device = Device(
+        bits=bits,
+        curvature_bits=curvature_bits,
+        factored=factored,
+        input_bits=bits,
+        read_out_bits=bits,
     )
-    direction = Thermodynamic(device, delay, carry)
+    erring = simulation_of(simulation, **({"mismatch": mismatch} if mismatch else {}))
+    solver = SPU(time, temperature, erring, device=device)
+    direction = Thermodynamic(solver, delay, carry)
     return RelativeNoise(direction, noise) if noise else direction
 
 
@@ -132,7 +128,7 @@ def tngd(
     `noise` is relative to the direction's norm, `temperature` absolute. `bits` are those of arrays,
     input and read-out, `mismatch` that of the arrays, which needs simulation="euler-maruyama"; the
     arrays are J, H (of `curvature_bits`, if given) and J^T, or, `factored`, S^T J and its transpose
-    (see `linalg.Device`).
+    (see `spu.Device`).
     """
     parts = bits, curvature_bits, factored, mismatch
     direction = _device(time, temperature, simulation, delay, carry, noise, *parts)

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 
 from .. import optimizers
 from ..experiments.problem import Problem
-from ..linalg.spu import quantize
 from ..optimizers.forms import gradient_of
+from ..spu import quantize
 from ..training import train
 
 Matrix = Float[np.ndarray, "m n"]

@@ -13,8 +13,9 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from .. import _tree, optimizers
 from ..evaluation.scores import calibration_error, logits_of
 from ..experiments.problem import Problem
-from ..linalg import SPU, LeastSquaresSystem, solve
+from ..linalg import LeastSquaresSystem, solve
 from ..optimizers.forms import gradient_of
+from ..spu import SPU
 from ..training import train
 
 RATE, DAMPING, PRIOR, TIME = 0.3, 1.0, 1e-3, 1e3

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..linalg import SPU
+from ..spu import SPU
 
 TIME = 2000.0  # long past the slowest mode
 

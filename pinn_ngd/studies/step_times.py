@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _tree, optimizers
-from ..linalg import DeviceCost
 from ..objectives import Batch, ClassificationObjective, Generated
+from ..spu import DeviceCost
 
 INPUTS = 784
 DEVICE_TIME = 50.0  # RC times, the setting of the published experiments
@@ -56,7 +56,7 @@ def step_times(
             taken = nan if too_large else _milliseconds(name, settings, model, size, repeats)
             found[name].append(taken)
         elements = 2 * rows * parameters + rows * size.outputs + parameters
-        seconds, _ = DeviceCost().solve(elements, parameters, DEVICE_TIME)
+        seconds = DeviceCost().solve(elements, parameters, DEVICE_TIME).seconds
         found[MODEL].append(found["adam"][-1] + 1e3 * float(seconds))
         found["parameters"].append(float(parameters))
         tell(f"  {size}: " + ", ".join(f"{name} {x[-1]:.1f}" for name, x in found.items()))

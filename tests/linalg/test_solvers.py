@@ -21,7 +21,7 @@ from pinn_ngd.linalg import (
     solve,
     solver_names,
 )
-from pinn_ngd.linalg.solvers import is_iterative
+from pinn_ngd.linalg.capabilities import is_iterative
 
 
 @pytest.fixture

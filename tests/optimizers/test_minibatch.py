@@ -11,13 +11,14 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from pinn_ngd import _tree, optimizers, train
-from pinn_ngd.linalg import SPU, LeastSquaresSystem, get_solver
+from pinn_ngd.linalg import LeastSquaresSystem, get_solver
 from pinn_ngd.models import Frozen, freeze
 from pinn_ngd.objectives import ClassificationObjective, Shuffled
 from pinn_ngd.optimizers.damping import FixedDamping, LevenbergMarquardt
 from pinn_ngd.optimizers.directions import ConjugateGradients, Exact, Filtered, clipped
 from pinn_ngd.optimizers.minibatch import MinibatchNaturalGradient
 from pinn_ngd.optimizers.thermodynamic import RelativeNoise, Thermodynamic
+from pinn_ngd.spu import SPU
 
 DAMPING, RATE = 0.1, 0.05
 
