@@ -85,7 +85,7 @@ def solve(
 ) -> Solution:
     """Solve a damped least-squares system with any Lineax solver.
 
-    An `AbstractSystemSolver` (`Spectral`, `pinn_ngd.spu.SPU`), bare or in `Normal`, is given the
+    An `AbstractSystemSolver` such as `Spectral`, bare or in `Normal`, is given the
     system as it is, whatever the form, and may be given a kept `state`. `Spectral` factors A
     itself, on its smaller side. For other solvers, with a target b:
 

@@ -7,7 +7,7 @@ import optax
 
 from .._settings import Count, Fraction, NonNegative, Positive
 from ..linalg import Cholesky, Normal, get_solver
-from ..spu import SPU, Device, simulation_of
+from ..spu import SPU, Device, named_simulation
 from .adapters import OptaxOptimizer
 from .base import AbstractOptimizer
 from .damping import damping_rule
@@ -98,7 +98,7 @@ def _device(
         input_bits=bits,
         read_out_bits=bits,
     )
-    erring = simulation_of(simulation, **({"mismatch": mismatch} if mismatch else {}))
+    erring = named_simulation(simulation, **({"mismatch": mismatch} if mismatch else {}))
     solver = SPU(time, temperature, erring, device=device)
     direction = Thermodynamic(solver, delay, carry)
     return RelativeNoise(direction, noise) if noise else direction

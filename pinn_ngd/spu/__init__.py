@@ -24,7 +24,7 @@ from .simulations import Diffrax as Diffrax
 from .simulations import EulerMaruyama as EulerMaruyama
 from .simulations import Exact as Exact
 from .simulations import Lanczos as Lanczos
-from .simulations import simulation_of as simulation_of
+from .simulations import named_simulation as named_simulation
 from .solver import SPU as SPU
 
 

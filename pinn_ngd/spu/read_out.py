@@ -77,5 +77,5 @@ READ_OUTS: dict[str, type[AbstractReadOut]] = {"end": FinalState, "average": Tim
 
 
 def read_out_of(given: AbstractReadOut | str) -> AbstractReadOut:
-    """A read-out, or that of a name with its defaults; ValueError for an unknown name."""
-    return choose(given, READ_OUTS, "`read_out`")() if isinstance(given, str) else given
+    """A read-out, or that of a name with its defaults; ValueError for anything else."""
+    return given if isinstance(given, AbstractReadOut) else choose(given, READ_OUTS, "`read_out`")()

@@ -221,19 +221,22 @@ SIMULATIONS: dict[str, type[AbstractSimulation]] = {
 }
 
 
-def simulation_of(given: AbstractSimulation | str, **settings: Any) -> AbstractSimulation:
-    """A simulation, or that of a name with settings.
+def simulation_of(given: AbstractSimulation | str) -> AbstractSimulation:
+    """A simulation, or that of a name with its defaults; ValueError for anything else."""
+    return given if isinstance(given, AbstractSimulation) else named_simulation(given)
+
+
+def named_simulation(name: str, **settings: Any) -> AbstractSimulation:
+    """The simulation of a name with settings.
 
     Raises ValueError for an unknown name, and for a setting that this simulation cannot represent,
-    with those that can.
+    with the simulations that can.
     """
-    if not isinstance(given, str):
-        return given
-    chosen = choose(given, SIMULATIONS, "`simulation`")
-    for name in settings:
-        able = [key for key, made in SIMULATIONS.items() if name in settings_of(made)]
-        if given not in able:
-            raise ValueError(f"`{name}` needs simulation={' or '.join(map(repr, able))}.")
+    chosen = choose(name, SIMULATIONS, "`simulation`")
+    for setting in settings:
+        able = [known for known, made in SIMULATIONS.items() if setting in settings_of(made)]
+        if name not in able:
+            raise ValueError(f"`{setting}` needs simulation={' or '.join(map(repr, able))}.")
     return chosen(**settings)
 
 

@@ -6,7 +6,7 @@ import lineax as lx
 import numpy as np
 import pytest
 
-from pinn_ngd.linalg import LeastSquaresSystem, Normal, gram, solve
+from pinn_ngd.linalg import SVD, Fallback, LeastSquaresSystem, Normal, gram, solve
 from pinn_ngd.spu import SPU, Device, EulerMaruyama, Lanczos
 
 PSD = lx.positive_semidefinite_tag
@@ -176,6 +176,17 @@ def test_forward_derivatives_of_a_system(dense):
 
     with pytest.raises(RuntimeError, match="differentiated in the operator or the damping"):
         jax.jvp(scaled, (jnp.ones(()),), (jnp.ones(()),))
+
+
+def test_a_fallback_refuses_for_its_device(dense):
+    system, key = dense(jnp.ones((2, 3))), jax.random.key(0)
+    solver = Fallback(SPU(2.0, 0.1), SVD())
+
+    def run(target):
+        return solve(LeastSquaresSystem(system, target, damping=0.1), solver, options={"key": key})
+
+    with pytest.raises(RuntimeError, match="because of `temperature`"):
+        jax.jvp(lambda y: run(y).value, (jnp.ones(2),), (jnp.ones(2),))
 
 
 @pytest.mark.parametrize("simulation", ["exact", "lanczos"])

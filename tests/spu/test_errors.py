@@ -17,7 +17,7 @@ from pinn_ngd.spu import (
     TimeAverage,
     UnsettledWarning,
     explain,
-    simulation_of,
+    named_simulation,
 )
 
 EVERY = ("exact", "lanczos", "euler-maruyama", "diffrax")
@@ -46,6 +46,10 @@ def operator():
         ({"time": 1.0, "temperature": -0.1}, "`temperature` is -0.1"),
         ({"time": 1.0, "simulation": "magic"}, "`simulation` is 'magic'; it must be one of exact"),
         ({"time": 1.0, "read_out": "middle"}, "`read_out` is 'middle'"),
+        (
+            {"time": 1.0, "simulation": Lanczos},
+            "`simulation` is <class .*; it must be one of exact",
+        ),
         ({"time": 1.0, "read_out": TimeAverage(1.0)}, "`burn_in` is 1.0 and `time` 1.0"),
         (
             {"time": 1.0, "simulation": EulerMaruyama(correlation_time=0.1)},
@@ -92,8 +96,8 @@ def test_bad_settings(make, settings, match):
 )
 def test_a_simulation_by_name_knows_its_own_settings_only(name, settings, able):
     with pytest.raises(ValueError, match=f"needs simulation={able}"):
-        simulation_of(name, **settings)
-    assert simulation_of("lanczos", products=7) == Lanczos(7)
+        named_simulation(name, **settings)
+    assert named_simulation("lanczos", products=7) == Lanczos(7)
 
 
 UNSOUND = {
