@@ -33,8 +33,8 @@ import pinn_ngd
 from pinn_ngd import _tree
 from pinn_ngd.applications.classification import classification_problem
 from pinn_ngd.applications.data import Split, mnist_5k, split
-from pinn_ngd.linalg import DeviceCost
 from pinn_ngd.models import CNN
+from pinn_ngd.spu import DeviceCost
 
 HALF_A_POINT = 0.005
 HALF = {"schedule": ["cosine"]}  # over the steps of the run
@@ -136,7 +136,7 @@ def modelled(step_seconds: float, time: float) -> float:
     """
     n = _tree.size(CNN((1, 28, 28), 10, key=jax.random.key(0)))
     elements = 2 * 64 * 10 * n + n
-    return step_seconds + float(DeviceCost().solve(elements, n, time)[0])
+    return step_seconds + float(DeviceCost().solve(elements, n, time).seconds)
 
 
 def report(runs: list[dict[str, Any]]) -> str:

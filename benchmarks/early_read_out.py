@@ -18,8 +18,8 @@ import warnings
 
 from pinn_ngd import load_problem, optimizers
 from pinn_ngd.experiments import run_problem
-from pinn_ngd.linalg import SPU, UnsettledWarning
 from pinn_ngd.optimizers import GridLineSearch, NaturalGradient
+from pinn_ngd.spu import SPU, UnsettledWarning
 
 SEEDS, STEPS, TIMES = range(3), 15, (1e2, 1e4, 1e6)
 

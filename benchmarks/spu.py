@@ -14,7 +14,8 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp
 import lineax as lx
 
-from pinn_ngd.linalg import CG, SPU, JacobianRows, gram
+from pinn_ngd.linalg import CG, JacobianRows, gram
+from pinn_ngd.spu import SPU, DeviceCost, EulerMaruyama, Lanczos
 
 UNKNOWNS, RANK, DAMPING = 2000, 300, 0.01
 RUNS = [(5.0, 20), (20.0, 40), (50.0, 40), (50.0, 100), (500.0, 100)]
@@ -46,18 +47,17 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for time, products in RUNS:
         exact = lx.linear_solve(operator, b, SPU(time=time)).value
-        krylov = SPU(time=time, simulation="lanczos", products=products)
+        krylov = SPU(time, simulation=Lanczos(products))
         krylov = distance(lx.linear_solve(operator, b, krylov).value, exact)
         em = "-"
         if time <= 50:
-            euler = SPU(time=time, simulation="euler-maruyama", dt=0.1)
+            euler = SPU(time, simulation=EulerMaruyama(dt=0.1))
             em = f"{distance(lx.linear_solve(operator, b, euler).value, exact):.1e}"
         cg = CG(rtol=1e-14, atol=1e-14, max_steps=products)
         cg = distance(lx.linear_solve(operator, b, cg, throw=False).value, solution)
         device = distance(exact, solution)
         print(f"| {time:g} | {products} | {krylov:.1e} | {em} | {device:.1e} | {cg:.1e} |")
-    stats = lx.linear_solve(operator, b, SPU(time=50.0)).stats
-    seconds, joules = float(stats["device_seconds"]), float(stats["device_joules"])
+    seconds, joules = (float(x) for x in DeviceCost().of(operator, 50.0))
     print(f"modelled device at t = 50: {1e6 * seconds:.0f} us, {1e6 * joules:.0f} uJ")
 
 

@@ -14,15 +14,15 @@ import jax.numpy as jnp
 import lineax as lx
 
 from pinn_ngd.experiments.plotting import plot_errors, save
-from pinn_ngd.linalg import SPU, Device
+from pinn_ngd.spu import SPU, Device, TimeAverage
 
 TIMES = (1.0, 3.0, 10.0, 30.0, 100.0)
 SOLVERS = {
-    "exact law": {},
-    "Euler-Maruyama": {"simulation": "euler-maruyama"},
-    "noise, end": {"temperature": 1e-4},
-    "noise, average": {"temperature": 1e-4, "read_out": "average"},
-    "8-bit arrays": {"device": Device(bits=8)},
+    "exact law": lambda time: SPU(time),
+    "Euler-Maruyama": lambda time: SPU(time, simulation="euler-maruyama"),
+    "noise, end": lambda time: SPU(time, temperature=1e-4),
+    "noise, average": lambda time: SPU(time, temperature=1e-4, read_out=TimeAverage(time / 2)),
+    "8-bit arrays": lambda time: SPU(time, device=Device(bits=8)),
 }
 
 
@@ -34,13 +34,11 @@ def main(size: int = 100, picture: str | None = None) -> dict[str, float]:
     b = jax.random.normal(jax.random.key(1), (size,))
     solution = jnp.linalg.solve(matrix, b)
     curves = {}
-    for name, settings in SOLVERS.items():
+    for name, read_at in SOLVERS.items():
 
-        def error(time, settings=settings):
-            late = {"burn_in": time / 2} if settings.get("read_out") else {}
+        def error(time, read_at=read_at):
             options = {"key": jax.random.key(2)}
-            solver = SPU(time, **settings, **late)
-            value = lx.linear_solve(operator, b, solver, options=options).value
+            value = lx.linear_solve(operator, b, read_at(time), options=options).value
             return jnp.linalg.norm(value - solution) / jnp.linalg.norm(solution)
 
         errors = jax.lax.map(error, jnp.asarray(TIMES)).tolist()

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from figures.recipes import Job, Made, recorded
+from pinn_ngd import spu
 from pinn_ngd.experiments.plotting import Curves, plot_curves, save
-from pinn_ngd.linalg import SPU, spu
+from pinn_ngd.spu import SPU, TimeAverage
 
 Curve = tuple[list[float], list[float], list[float], list[float]]
 Task = tuple[Callable[[int, PRNGKeyArray], Array], Array, float, float]
@@ -86,13 +87,9 @@ def _tasks(matrix: Float[Array, "n n"], slowest: float) -> dict[str, Task]:
     common = {"spacing": unit, "burn_in": BURN_IN * unit}
 
     def average(samples: int, key: PRNGKeyArray) -> Array:
-        device = SPU(
-            time=(BURN_IN + samples) * unit,
-            burn_in=BURN_IN * unit,
-            temperature=TEMPERATURE,
-            read_out="average",
-        )
-        return device.compute(device.init(operator, {}), b, {"key": key})[0]
+        time, read_out = (BURN_IN + samples) * unit, TimeAverage(BURN_IN * unit)
+        solver = SPU(time, TEMPERATURE, read_out=read_out)
+        return solver.compute(solver.init(operator, {}), b, {"key": key})[0]
 
     def estimate(function: Callable, *arguments: Array, **keywords: Any) -> Callable:
         return lambda n, key: function(operator, *arguments, key, samples=n, **keywords).value

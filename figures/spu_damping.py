@@ -12,8 +12,8 @@ from figures.recipes import Job, Made, recorded
 from pinn_ngd import optimizers
 from pinn_ngd.experiments.plotting import Curves, plot_curves, save
 from pinn_ngd.experiments.problem import Problem
-from pinn_ngd.linalg.spu import quantize
 from pinn_ngd.optimizers.forms import gradient_of
+from pinn_ngd.spu import quantize
 from pinn_ngd.training import train
 
 Matrix = Float[np.ndarray, "m n"]

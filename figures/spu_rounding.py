@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from figures.recipes import Job, Made, recorded
 from pinn_ngd.experiments.plotting import Curves, plot_curves, save
-from pinn_ngd.linalg import SPU
+from pinn_ngd.spu import SPU
 
 TIME = 2000.0  # long past the slowest mode
 

@@ -12,8 +12,8 @@ from figures.recipes import Job, Made, recorded
 from figures.recipes.timing import median_ms
 from pinn_ngd import _tree, optimizers
 from pinn_ngd.experiments.plotting import Curves, plot_curves, save
-from pinn_ngd.linalg import DeviceCost
 from pinn_ngd.objectives import Batch, ClassificationObjective, Generated
+from pinn_ngd.spu import DeviceCost
 
 OUTPUTS = (2, 5, 10, 20, 50, 100)
 INPUTS = 784
@@ -75,7 +75,7 @@ def step_times(
             taken = nan if too_large else _milliseconds(name, settings, model, size, repeats)
             found[name].append(taken)
         elements = 2 * rows * parameters + rows * size.outputs + parameters
-        seconds, _ = DeviceCost().solve(elements, parameters, DEVICE_TIME)
+        seconds = DeviceCost().solve(elements, parameters, DEVICE_TIME).seconds
         found[MODEL].append(found["adam"][-1] + 1e3 * float(seconds))
         found["parameters"].append(float(parameters))
         tell(f"  {size}: " + ", ".join(f"{name} {x[-1]:.1f}" for name, x in found.items()))

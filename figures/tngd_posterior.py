@@ -15,8 +15,9 @@ from pinn_ngd import _tree, optimizers
 from pinn_ngd.applications.data import digits
 from pinn_ngd.evaluation.scores import calibration_error, logits_of
 from pinn_ngd.experiments.problem import Problem
-from pinn_ngd.linalg import SPU, LeastSquaresSystem, solve
+from pinn_ngd.linalg import LeastSquaresSystem, solve
 from pinn_ngd.optimizers.forms import gradient_of
+from pinn_ngd.spu import SPU
 from pinn_ngd.training import train
 
 RATE, DAMPING, PRIOR, TIME = 0.3, 1.0, 1e-3, 1e3

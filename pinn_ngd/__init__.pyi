@@ -9,6 +9,7 @@ from . import metrics as metrics
 from . import models as models
 from . import objectives as objectives
 from . import optimizers as optimizers
+from . import spu as spu
 from . import states as states
 from . import storage as storage
 from . import training as training

@@ -151,3 +151,34 @@ def _tiny_tokenizer():
     tokenizer.post_processor = t.processors.TemplateProcessing(single, pair, ends)
     tokenizer.enable_truncation(max_length=5)  # as published ones have it; it must not matter
     return tokenizer
+
+
+def _conditioned(rows, columns, singular_values, seed=0):
+    """A random (rows, columns) matrix with the given singular values, to rounding."""
+    rng, m = np.random.default_rng(seed), min(rows, columns)
+    left = np.linalg.qr(rng.normal(size=(rows, m)))[0]
+    right = np.linalg.qr(rng.normal(size=(columns, m)))[0]
+    return (left * np.asarray(singular_values)) @ right.T
+
+
+def _rows(matrix):
+    from pinn_ngd.linalg import JacobianRows
+
+    struct = jax.ShapeDtypeStruct
+    n, p = matrix.shape
+    return JacobianRows(matrix, struct((p,), matrix.dtype), struct((n,), matrix.dtype))
+
+
+@pytest.fixture(scope="session")
+def conditioned():
+    return _conditioned
+
+
+@pytest.fixture(scope="session")
+def dense():
+    return _rows
+
+
+@pytest.fixture(scope="session")
+def relative_error():
+    return lambda x, ref: float(np.linalg.norm(np.asarray(x) - ref) / np.linalg.norm(ref))

@@ -1,5 +1,6 @@
 """Damped linear least squares on PyTrees: operators, solvers, and systems. Knows no PDEs."""
 
+from .capabilities import takes_key as takes_key
 from .chunked import ChunkedJacobian as ChunkedJacobian
 from .damped import damped_dual as damped_dual
 from .damped import damped_primal as damped_primal
@@ -11,6 +12,8 @@ from .graph_laplacian import ordering as ordering
 from .kernel_matrix import kernel_matrix as kernel_matrix
 from .layerwise import LayerRows as LayerRows
 from .layerwise import LayerwiseJacobian as LayerwiseJacobian
+from .least_squares import LeastSquaresSystem as LeastSquaresSystem
+from .least_squares import Solution as Solution
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
 from .operators import JacobianRows as JacobianRows
@@ -30,17 +33,12 @@ from .solvers import register_solver as register_solver
 from .solvers import solver_names as solver_names
 from .sparse_lu import Pattern as Pattern
 from .sparse_lu import sparse_solve as sparse_solve
-from .spectral import Spectral as Spectral
 from .spectral import SpectralFactor as SpectralFactor
 from .spectral import spectral_factor as spectral_factor
-from .spu import SPU as SPU
-from .spu import Device as Device
-from .spu import DeviceCost as DeviceCost
-from .spu import UnsettledWarning as UnsettledWarning
+from .spectral_solver import Spectral as Spectral
 from .system import Form as Form
-from .system import LeastSquaresSystem as LeastSquaresSystem
 from .system import Prepared as Prepared
-from .system import Solution as Solution
 from .system import prepare as prepare
 from .system import solve as solve
+from .system_solver import AbstractSystemSolver as AbstractSystemSolver
 from .weighted import WeightedJacobian as WeightedJacobian

@@ -1,4 +1,15 @@
-"""What a solver needs of its operator, without a list of classes."""
+"""What a solver is and needs: attributes of ours, and the classes of Lineax that have none.
+
+A solver of ours or of a user may have these; `lineax.Normal` has none, and its inner solver answers
+for it.
+
+- `matrix_free`: whether products with the operator are all it needs (without it, it is tried);
+- `semidefinite`: whether it solves semidefinite systems, and least squares in `Normal` only
+  (without it, it is tried);
+- `takes_key`: whether it draws random numbers from `options["key"]` (no);
+- `refusal_of_derivatives(options)`: a sentence that says why a derivative of the solution would be
+  wrong, or None (None).
+"""
 
 import functools
 from typing import Any
@@ -40,12 +51,32 @@ class _Products(lx.AbstractLinearOperator):
         return self.in_structure()
 
 
+def inner(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
+    """The solver for A^T A that corresponds to a least-squares solver for A."""
+    return solver.inner_solver if isinstance(solver, lx.Normal) else solver
+
+
+def is_semidefinite(solver: lx.AbstractLinearSolver) -> bool:
+    """Whether a solver works with the Gram matrix: `Normal`, or one that takes square operators."""
+    return isinstance(solver, (lx.Normal, lx.Cholesky, lx.CG)) or takes_square_only(solver)
+
+
+def takes_key(solver: lx.AbstractLinearSolver) -> bool:
+    """Whether a solver draws random numbers from `options["key"]`."""
+    return bool(getattr(inner(solver), "takes_key", False))
+
+
+def refusal_of_derivatives(solver: lx.AbstractLinearSolver, options: dict[str, Any]) -> str | None:
+    """The sentence with which a solver refuses derivatives of what it solves with these options."""
+    ask: Any = getattr(inner(solver), "refusal_of_derivatives", None)
+    return None if ask is None else ask(options)
+
+
 def is_iterative(solver: lx.AbstractLinearSolver) -> bool:
     """Whether a solver needs products with the operator only, never its matrix.
 
-    A solver may say so by an attribute `matrix_free`; `Normal` answers for its inner solver. Any
-    other is tried: its `init` is traced with a small operator that has products only, and one that
-    asks for the matrix, or cannot begin, is direct.
+    One without the attribute `matrix_free` is tried: its `init` is traced with a small operator
+    that has products only, and one that asks for the matrix, or cannot begin, is direct.
     """
     stated: Any = getattr(solver, "matrix_free", None)
     if stated is not None:

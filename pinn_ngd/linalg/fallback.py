@@ -8,7 +8,7 @@ import lineax as lx
 from jaxtyping import Array, Bool, PyTree
 
 from ._ravel import all_finite, dtype_of, ravel, size, unravel
-from .capabilities import is_iterative
+from .capabilities import is_iterative, refusal_of_derivatives, takes_key
 from .guards import Answer, is_empty
 from .operators import adjoint
 
@@ -76,6 +76,16 @@ class Fallback(lx.AbstractLinearSolver[Any]):
     def matrix_free(self) -> bool:
         """Whether neither solver needs the matrix."""
         return is_iterative(self.primary) and is_iterative(self.secondary)
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether one of the two draws random numbers."""
+        return takes_key(self.primary) or takes_key(self.secondary)
+
+    def refusal_of_derivatives(self, options: dict[str, Any]) -> str | None:
+        """The refusal of one of the two: which of them answers is not known before."""
+        first = refusal_of_derivatives(self.primary, options)
+        return first or refusal_of_derivatives(self.secondary, options)
 
     def assume_full_rank(self) -> bool:
         return self.primary.assume_full_rank() and self.secondary.assume_full_rank()

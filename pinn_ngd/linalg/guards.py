@@ -10,7 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, PyTree
 
 from ._ravel import all_finite, freeze, thaw
-from .spectral import Spectral, is_zero
+from .spectral import is_zero
 
 Answer = tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]
 SINGULAR = (
@@ -24,13 +24,12 @@ def is_empty(operator: lx.AbstractLinearOperator) -> bool:
     return operator.in_size() == 0 or operator.out_size() == 0
 
 
-def solve_empty(system: Any, solver: lx.AbstractLinearSolver) -> Answer:
+def solve_empty(system: Any, stats: dict[str, Any]) -> Answer:
     """The minimum-norm solution where A has no entries: zero for a target, else g / damping.
 
     LAPACK is not asked: it ends the process for some of these shapes. Raises ValueError for a
     gradient and no damping where there are columns.
     """
-    stats = solver.empty_stats() if isinstance(solver, Spectral) else {}
     structure = system.operator.in_structure()
     if system.gradient is None:
         value = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), structure)

@@ -12,27 +12,10 @@ from lineax import Cholesky as Cholesky
 from lineax import Normal as Normal
 
 from .._registry import Registry
-from .capabilities import is_iterative as is_iterative
-from .capabilities import takes_square_only
+from .capabilities import is_semidefinite
 from .fallback import Fallback as Fallback
 from .lsmr import LSMR as LSMR
-from .spectral import Spectral
-from .spu import SPU
-
-
-def is_semidefinite(solver: lx.AbstractLinearSolver) -> bool:
-    """Whether a solver works with the Gram matrix: `Normal`, or one that takes square operators."""
-    return isinstance(solver, (Normal, Cholesky, CG, SPU)) or takes_square_only(solver)
-
-
-def is_device(solver: lx.AbstractLinearSolver) -> bool:
-    """Whether a solver is a simulated device, bare or in `Normal`."""
-    return isinstance(inner(solver), SPU)
-
-
-def inner(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
-    """The solver for A^T A that corresponds to a least-squares solver for A."""
-    return solver.inner_solver if isinstance(solver, Normal) else solver
+from .spectral_solver import Spectral
 
 
 def rectangular(solver: lx.AbstractLinearSolver) -> lx.AbstractLinearSolver:
@@ -85,10 +68,6 @@ _SHIPPED: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
         "Cholesky of the damped normal equations; falls back on the SVD and reports it",
     ),
     "cg": (_cg, "conjugate gradients on the damped normal equations; matrix-free"),
-    "spu": (
-        lambda _: SPU(time=1e6),
-        "a simulated analog device, without noise, after 1e6 time constants; exact by eigenvalues",
-    ),
     "lsmr": (_lsmr, "LSMR on the damped operator; matrix-free"),
 }
 

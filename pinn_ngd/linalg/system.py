@@ -1,4 +1,4 @@
-"""Damped least-squares systems and the one place that solves them."""
+"""How a damped least-squares system is put to a Lineax solver."""
 
 from typing import Any, Literal, get_args
 
@@ -9,81 +9,19 @@ import lineax as lx
 from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
 from .._names import choose
-from ._ravel import (
-    all_finite,
-    check_one_field,
-    dtype_of,
-    ravel,
-    real_dtype_of,
-    unravel,
-)
+from ._ravel import dtype_of, ravel
+from .calling import linear_solve
+from .capabilities import inner, is_iterative, is_semidefinite
 from .damped import damped_dual, damped_primal, gram
-from .guards import (
-    SINGULAR,
-    check_damping,
-    check_structure,
-    is_empty,
-    judge,
-    solve_empty,
-)
+from .guards import SINGULAR, is_empty, judge, solve_empty
+from .least_squares import LeastSquaresSystem, Solution
 from .operators import adjoint, is_real
-from .solvers import inner, is_device, is_iterative, is_semidefinite, rectangular
-from .spectral import Spectral, is_zero
-from .spu.least_squares import prepare_device, solve_on_device
+from .solvers import rectangular
+from .spectral import is_zero
+from .spectral_solver import Spectral
+from .system_solver import system_solver
 
 Form = Literal["auto", "primal", "dual", "matrix-free"]
-
-
-class LeastSquaresSystem(eqx.Module):
-    """The linear problem of one step: argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2.
-
-    `operator` A maps parameters to residuals. Either the `target` b (shaped like the output of A)
-    is given, or a `gradient` g (shaped like its input), which replaces A^T b in the normal
-    equations (A^T A + damping I) x = g: for objectives that are no sum of squares. Of complex
-    operators read A^H for A^T. Raises ValueError unless exactly one of the two is given, shapes
-    fit, all is real or all complex, and `damping` is a scalar >= 0.
-    """
-
-    operator: lx.AbstractLinearOperator
-    target: PyTree[Array] | None
-    gradient: PyTree[Array] | None
-    damping: Inexact[Array, ""]
-
-    def __init__(
-        self,
-        operator: lx.AbstractLinearOperator,
-        target: PyTree[Array] | None = None,
-        *,
-        gradient: PyTree[Array] | None = None,
-        damping: Real[ArrayLike, ""] = 0.0,
-    ):
-        if (target is None) == (gradient is None):
-            given = "neither" if target is None else "both"
-            msg = (
-                f"{given} of `target` and `gradient` given: pass exactly one, `target` where the"
-                " gradient is A^T target (more accurate), `gradient` otherwise."
-            )
-            raise ValueError(msg)
-        if target is not None:
-            check_structure("target", target, "output", operator.out_structure())
-        if gradient is not None:
-            check_structure("gradient", gradient, "input", operator.in_structure())
-        check_one_field(operator.in_structure(), operator.out_structure())
-        check_damping(damping)
-        self.operator, self.target, self.gradient = operator, target, gradient
-        self.damping = jnp.asarray(damping, dtype=real_dtype_of(operator.in_structure()))
-
-
-class Solution(eqx.Module):
-    """A solution shaped like the parameters, whether it succeeded, and the solver's statistics.
-
-    `result` is a `lineax.RESULTS` (compare with `lineax.RESULTS.successful`, or index
-    `lineax.RESULTS[result]` for a sentence); nothing is raised for a failed solve.
-    """
-
-    value: PyTree[Array]
-    result: lx.RESULTS
-    stats: dict[str, Any]
 
 
 class Prepared(eqx.Module):
@@ -121,19 +59,16 @@ def prepare(
     """Do the work that dampings and right-hand sides share.
 
     `Spectral` factors the rows; tell it the `smallest_damping` to come, and `method="auto"` may
-    take the cheaper Gram route. `SPU` with "exact" keeps the eigenvalues of the smaller of A A^T
-    and A^T A. For other direct solvers the rows are formed once, and each call of `Prepared.solve`
-    factors anew; iterative solvers prepare nothing.
+    take the cheaper Gram route. Any other `AbstractSystemSolver` prepares what it likes. For other
+    direct solvers the rows are formed once, and each call of `Prepared.solve` factors anew;
+    iterative solvers prepare nothing.
     """
     _check_form(form, solver)
-    state = None
-    if isinstance(solver, Spectral):
-        options = {} if smallest_damping is None else {"smallest_damping": smallest_damping}
-        state = solver.init(system.operator, options)
-    elif is_empty(system.operator):
+    state, whole = None, system_solver(solver)
+    if is_empty(system.operator):
         pass  # `solve` asks no solver
-    elif is_device(solver):
-        state = prepare_device(system.operator, system.damping, inner(solver))
+    elif whole is not None:
+        state = whole.prepare_system(system, smallest_damping)
     elif not is_iterative(solver):
         dense = lx.materialise(system.operator)
         system = eqx.tree_at(lambda s: s.operator, system, dense)
@@ -150,8 +85,9 @@ def solve(
 ) -> Solution:
     """Solve a damped least-squares system with any Lineax solver.
 
-    `Spectral` factors A itself, on its smaller side whatever the form, and may be given a kept
-    `state`. For other solvers, with a target b:
+    An `AbstractSystemSolver` such as `Spectral`, bare or in `Normal`, is given the
+    system as it is, whatever the form, and may be given a kept `state`. `Spectral` factors A
+    itself, on its smaller side. For other solvers, with a target b:
 
     - "primal": least squares with the tall [A; sqrt(damping) I] and target (b, 0);
     - "dual": the minimum-norm solution of the wide [A, sqrt(damping) I] (x, y) = b;
@@ -171,15 +107,11 @@ def solve(
     A system without rows has the solution zero (g / damping for a gradient), one without columns an
     empty one; no solver is asked. Infinite numbers and NaN in the system end in a result that is
     not successful, whatever the solver says.
-
-    `SPU`, bare or in `Normal`, always runs in the space of the parameters, where its start and its
-    noise belong: it solves (A^T A + damping I) x = A^T b (or g) in any form, and nothing is scaled.
-    With "exact" and a target of a wide A it stays in the row space of A, which a small damping
-    needs: pass the target, not its gradient, where it is known.
     """
     _check_form(form, solver)
     if is_empty(system.operator):
-        return Solution(*solve_empty(system, solver))
+        whole = system_solver(solver)
+        return Solution(*solve_empty(system, {} if whole is None else whole.empty_stats()))
     found = _dispatch(system, solver, form, dict(options or {}), state)
     answer = found.value, found.result, found.stats
     return Solution(*judge(system, answer, products=is_iterative(solver)))
@@ -192,27 +124,12 @@ def _dispatch(
     options: dict[str, Any],
     state: PyTree,
 ) -> Solution:
-    if isinstance(solver, Spectral):
-        return _solve_spectral(system, solver, options, state)
-    if is_device(solver):
-        return Solution(*solve_on_device(system, inner(solver), _call, options, state))
+    whole = system_solver(solver)
+    if whole is not None:
+        return whole.solve_system(system, options, state)
     if is_iterative(solver):
         return _scaled(system, solver, _resolve(form, system.operator), options, state)
     return _solve(system, solver, _resolve(form, system.operator), options, state)
-
-
-def _solve_spectral(
-    system: LeastSquaresSystem, solver: Spectral, options: dict[str, Any], state: PyTree
-) -> Solution:
-    options = {"damping": system.damping, **options}
-    if system.gradient is None:
-        return _call(system.operator, system.target, solver, options, state)
-    factor = (solver.init(system.operator, options) if state is None else state).factor
-    flat = ravel(system.gradient, factor.matrix.dtype)
-    keywords = {"rcond": solver.rcond, "refine": solver.refine}
-    value = factor.solve_gradient(flat, options["damping"], **keywords)
-    value = unravel(value, system.operator.in_structure())
-    return Solution(value, _judge(value), solver.stats(factor))
 
 
 def _scaled(system: LeastSquaresSystem, *args: Any) -> Solution:
@@ -245,10 +162,10 @@ def _solve(
         half = _solve_normal(flipped, target, damping, solver, options, state)
         return Solution(flipped.mv(half.value), half.result, half.stats)
     if form == "dual":
-        both = _call(damped_dual(operator, damping), target, solver, options, state)
+        both = linear_solve(damped_dual(operator, damping), target, solver, options, state)
         return Solution(both.value[0], both.result, both.stats)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), operator.in_structure())
-    return _call(damped_primal(operator, damping), (target, zeros), solver, options, state)
+    return linear_solve(damped_primal(operator, damping), (target, zeros), solver, options, state)
 
 
 def _solve_gradient(
@@ -284,13 +201,13 @@ def _solve_normal(
     least-squares problem, of the square root of the Gram matrix's condition number.
     """
     if is_semidefinite(solver):
-        return _call(gram(operator, damping), vector, inner(solver), options, state)
+        return linear_solve(gram(operator, damping), vector, inner(solver), options, state)
     tall = damped_primal(operator, damping)
     state = solver.init(tall, options) if state is None else state
     state_h, options_h = (state, options) if is_real(tall) else solver.conj(state, options)
     state_h, options_h = solver.transpose(state_h, options_h)
-    half = _call(adjoint(tall), vector, solver, options_h, state_h)
-    return _merge(half, _call(tall, half.value, solver, options, state))
+    half = linear_solve(adjoint(tall), vector, solver, options_h, state_h)
+    return _merge(half, linear_solve(tall, half.value, solver, options, state))
 
 
 def _merge(first: Solution, second: Solution) -> Solution:
@@ -302,22 +219,6 @@ def _merge(first: Solution, second: Solution) -> Solution:
     if "num_steps" in stats:
         stats["num_steps"] = first.stats["num_steps"] + stats["num_steps"] + 1  # a start each
     return Solution(second.value, result, stats)
-
-
-def _call(
-    operator: lx.AbstractLinearOperator,
-    vector: PyTree[Array],
-    solver: lx.AbstractLinearSolver,
-    options: dict[str, Any],
-    state: PyTree,
-) -> Solution:
-    kept = {} if state is None else {"state": state}
-    out = lx.linear_solve(operator, vector, solver, options=options, throw=False, **kept)
-    return Solution(out.value, out.result, dict(out.stats))
-
-
-def _judge(value: PyTree[Array]) -> lx.RESULTS:
-    return lx.RESULTS.where(all_finite(value), lx.RESULTS.successful, lx.RESULTS.singular)
 
 
 def _resolve(form: Form, operator: lx.AbstractLinearOperator) -> str:

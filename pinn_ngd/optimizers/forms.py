@@ -10,8 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .. import _tree
 from .._names import choose
-from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form
-from ..linalg.solvers import is_device
+from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form, takes_key
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
 
@@ -54,8 +53,8 @@ def squared_norm(operator: lx.AbstractLinearOperator, gradient: PyTree) -> Float
 
 
 def options_for(solver: lx.AbstractLinearSolver, key: PRNGKeyArray) -> dict[str, Any]:
-    """The options of a solver in one step: a key where it is a device, which may have noise."""
-    return {"key": key} if is_device(solver) else {}
+    """What a solver is told in a step: a key, where it draws random numbers."""
+    return {"key": key} if takes_key(solver) else {}
 
 
 def gradient_of(system: LeastSquaresSystem) -> PyTree:

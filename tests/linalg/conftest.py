@@ -1,12 +1,9 @@
-"""Systems whose solution is known exactly, and operators to try solvers on."""
+"""Systems whose solution is known exactly."""
 
 from fractions import Fraction
 
-import jax
 import numpy as np
 import pytest
-
-from pinn_ngd.linalg import JacobianRows
 
 
 def _eliminate(matrix, rhs):
@@ -41,35 +38,6 @@ def _exact(matrix, target, damping):
     return np.array([float(x) for x in solution])
 
 
-def _conditioned(rows, columns, singular_values, seed=0):
-    """A random (rows, columns) matrix with the given singular values, to rounding."""
-    rng, m = np.random.default_rng(seed), min(rows, columns)
-    left = np.linalg.qr(rng.normal(size=(rows, m)))[0]
-    right = np.linalg.qr(rng.normal(size=(columns, m)))[0]
-    return (left * np.asarray(singular_values)) @ right.T
-
-
-def _rows(matrix):
-    struct = jax.ShapeDtypeStruct
-    n, p = matrix.shape
-    return JacobianRows(matrix, struct((p,), matrix.dtype), struct((n,), matrix.dtype))
-
-
 @pytest.fixture(scope="session")
 def exact_solution():
     return _exact
-
-
-@pytest.fixture(scope="session")
-def conditioned():
-    return _conditioned
-
-
-@pytest.fixture(scope="session")
-def dense():
-    return _rows
-
-
-@pytest.fixture(scope="session")
-def relative_error():
-    return lambda x, ref: float(np.linalg.norm(np.asarray(x) - ref) / np.linalg.norm(ref))

@@ -64,7 +64,7 @@ def _run(operator, name, kind, vector, damping, form="auto"):
 
 
 def test_every_solver_has_bounds():
-    # A device that is read at a finite time is held to its own law, in test_spu_accuracy.py.
+    # A device that is read at a finite time is held to its own law, in tests/spu/test_accuracy.py.
     assert set(BOUNDS) == set(solver_names()) - {"spu"}
 
 

@@ -11,7 +11,6 @@ from pinn_ngd.linalg import (
     CG,
     LSMR,
     QR,
-    SPU,
     SVD,
     Cholesky,
     ChunkedJacobian,
@@ -37,6 +36,7 @@ from pinn_ngd.linalg import (
     solver_names,
 )
 from pinn_ngd.linalg.operators import adjoint
+from pinn_ngd.spu import SPU
 
 NAMES = [name for name in solver_names() if name != "spu"]
 DAMPING = 0.1

@@ -14,7 +14,6 @@ from pinn_ngd.linalg import (
     CG,
     LSMR,
     QR,
-    SPU,
     SVD,
     Cholesky,
     Fallback,
@@ -25,6 +24,7 @@ from pinn_ngd.linalg import (
     solve,
     solver_names,
 )
+from pinn_ngd.spu import SPU
 
 TOLERANCES = {"rtol": 1e-10, "atol": 1e-10, "max_steps": 200}
 LOOSE = {"rtol": 1e-5, "atol": 1e-5, "max_steps": 200}

@@ -21,8 +21,7 @@ from pinn_ngd.linalg import (
     solve,
     solver_names,
 )
-from pinn_ngd.linalg.capabilities import takes_square_only
-from pinn_ngd.linalg.solvers import is_iterative
+from pinn_ngd.linalg.capabilities import is_iterative, takes_square_only
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from ... import _tree
 from ..._settings import NonNegative
-from ...linalg import SPU, LeastSquaresSystem, solve
+from ...linalg import LeastSquaresSystem, solve
+from ...spu import SPU
 from ..forms import gradient_of
 from .directions import AbstractDirection
 
@@ -25,7 +26,7 @@ class DeviceState(eqx.Module):
 class Thermodynamic(AbstractDirection):
     """d = x(time), where dx = -((A^T A + damping) x - g) dt + noise, started at x(0) = g.
 
-    A read-out at `device.time` 0 is the gradient, one at infinite time the natural gradient. With
+    A read-out at `solver.time` 0 is the gradient, one at infinite time the natural gradient. With
     `carry` the device starts from its last read-out and not from g. This acts as a momentum that
     lasts long in flat directions. With `delay` > 0 the new system reaches the device after that
     time only: the first segment, of length `delay`, runs with the system of the previous step, and
@@ -37,14 +38,14 @@ class Thermodynamic(AbstractDirection):
     Raises ValueError for a `delay` outside 0..time.
     """
 
-    device: SPU
+    solver: SPU
     delay: NonNegative = eqx.field(static=True, default=0.0)
     carry: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
-        time: Any = self.device.time
+        time: Any = self.solver.time
         if not 0 <= self.delay <= time:
-            msg = f"`delay` is {self.delay}; it must lie between 0 and `time` = {self.device.time}."
+            msg = f"`delay` is {self.delay}; it must lie between 0 and `time` = {time}."
             raise ValueError(msg)
 
     def init(self, system: LeastSquaresSystem) -> DeviceState:
@@ -57,7 +58,7 @@ class Thermodynamic(AbstractDirection):
         start = state.voltages if self.carry else None
         if self.delay:
             start = self._settle(state.loaded, self.delay, start, first)
-        voltages = self._settle(system, self.device.time - self.delay, start, second)
+        voltages = self._settle(system, self.solver.time - self.delay, start, second)
         return voltages, DeviceState(voltages, self._kept(system))
 
     def _settle(
@@ -67,9 +68,9 @@ class Thermodynamic(AbstractDirection):
 
         They are not a number where they have grown without bound, so that the training fails there.
         """
-        device = eqx.tree_at(lambda d: d.time, self.device, time)
+        solver = eqx.tree_at(lambda s: s.time, self.solver, time)
         given = {} if start is None else {"y0": start}
-        solution = solve(system, device, options={"key": key, **given})
+        solution = solve(system, solver, options={"key": key, **given})
         stable = solution.result == lx.RESULTS.successful
         return jax.tree.map(lambda x: jnp.where(stable, x, jnp.nan), solution.value)
 

@@ -1,12 +1,13 @@
 """Named optimizers of minibatches: natural gradients and the baselines they are held against."""
 
 import abc
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import optax
 
 from ..._settings import Count, Fraction, NonNegative, Positive
-from ...linalg import SPU, Cholesky, Device, Normal
+from ...linalg import Cholesky, Normal
+from ...spu import SPU, Device, named_simulation
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
 from ..minibatch.damping import FixedDamping
@@ -74,7 +75,7 @@ class AbstractThermodynamic(AbstractNatural):
     `noise` is relative to the direction's norm, `temperature` absolute. `bits` are those of the
     arrays, the input and the read-out. `mismatch` is that of the arrays and needs
     simulation="euler-maruyama". The arrays are J, H (of `curvature_bits`, if given) and J^T, or,
-    where the device is `factored`, S^T J and its transpose (see `linalg.Device`).
+    where the device is `factored`, S^T J and its transpose (see `spu.Device`).
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("thermodynamic", "natural", "lineax")
@@ -89,23 +90,21 @@ class AbstractThermodynamic(AbstractNatural):
     factored: bool = False
     mismatch: NonNegative = 0.0
 
-    def device(self) -> SPU:
-        """The device, with its arrays, its converters and its temperature."""
-        simulation: Any = self.simulation
-        hardware = Device(
+    def solver(self) -> SPU:
+        """The simulation of a device with its arrays, its converters and its temperature."""
+        device = Device(
             bits=self.bits,
             curvature_bits=self.curvature_bits,
+            factored=self.factored,
             input_bits=self.bits,
             read_out_bits=self.bits,
-            factored=self.factored,
-            mismatch=self.mismatch,
         )
-        return SPU(
-            time=self.time, temperature=self.temperature, simulation=simulation, device=hardware
-        )
+        erring = {"mismatch": self.mismatch} if self.mismatch else {}
+        simulation = named_simulation(self.simulation, **erring)
+        return SPU(self.time, self.temperature, simulation, device=device)
 
     def direction(self) -> AbstractDirection:
-        direction = Thermodynamic(self.device(), self.delay, self.carry)
+        direction = Thermodynamic(self.solver(), self.delay, self.carry)
         return RelativeNoise(direction, self.noise) if self.noise else direction
 
 

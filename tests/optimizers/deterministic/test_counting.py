@@ -11,9 +11,10 @@ import pytest
 from pinn_ngd import optimizers
 from pinn_ngd.geometry.domains import Interval
 from pinn_ngd.geometry.grids import Grid
-from pinn_ngd.linalg import LSMR, SPU
+from pinn_ngd.linalg import LSMR
 from pinn_ngd.metrics import Sketched, Sobolev, Wasserstein
 from pinn_ngd.optimizers import Armijo, NaturalGradient
+from pinn_ngd.spu import SPU
 from pinn_ngd.states import ImplicitState, Smoothness, StateMisfit
 from pinn_ngd.training import train
 

@@ -5,8 +5,8 @@ import jax
 import pytest
 
 from pinn_ngd import load_problem
-from pinn_ngd.linalg import SPU
 from pinn_ngd.optimizers import NaturalGradient
+from pinn_ngd.spu import SPU
 
 
 @pytest.mark.slow

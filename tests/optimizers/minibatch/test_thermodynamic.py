@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinn_ngd.linalg import SPU, LeastSquaresSystem, get_solver
+from pinn_ngd.linalg import LeastSquaresSystem, get_solver
 from pinn_ngd.optimizers import Exact, RelativeNoise, Thermodynamic
+from pinn_ngd.spu import SPU
 from tests.optimizers.helpers import flat
 from tests.optimizers.minibatch.helpers import (
     DAMPING,

@@ -5,7 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Inexact
 
-from .processes import Schedule, Vector, num_steps
+from .processes import Vector, num_steps
+from .read_out import Schedule
 from .spectra import Measure
 
 

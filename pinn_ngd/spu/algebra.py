@@ -19,13 +19,15 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..spectral import is_zero
+from ..linalg.spectral import is_zero
+from .arguments import check_at_least
 from .checks import check_covariance, check_regular, check_tagged, symmetry
-from .device import check_at_least
+from .factors import as_gram
 from .failures import definite
 from .filters import end_variance
-from .processes import Schedule, SpectralProcess
-from .spectra import DenseSpectrum, WholeSpectrum, as_gram, spectrum_of
+from .processes import SpectralProcess
+from .read_out import Schedule
+from .spectra import DenseSpectrum, WholeSpectrum, spectrum_of
 
 BATCHES = 20
 

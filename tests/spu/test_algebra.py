@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from pinn_ngd.linalg import spu
+from pinn_ngd import spu
 
 KEY = jax.random.key(3)
 PSD = lx.positive_semidefinite_tag

@@ -11,8 +11,9 @@ import pytest
 import scipy.integrate
 import scipy.linalg
 
-from pinn_ngd.linalg import SPU, Device, gram
-from pinn_ngd.linalg.spu.filters import (
+from pinn_ngd.linalg import gram
+from pinn_ngd.spu import SPU, Diffrax, EulerMaruyama, TimeAverage
+from pinn_ngd.spu.filters import (
     average_variance,
     decay_mean,
     end_variance,
@@ -22,7 +23,7 @@ from pinn_ngd.linalg.spu.filters import (
     scheme_variance,
     settled,
 )
-from pinn_ngd.linalg.spu.spectra import DenseSpectrum, probe, spectrum_of
+from pinn_ngd.spu.spectra import DenseSpectrum, probe, spectrum_of
 
 SAMPLES = 4000
 VALUES = np.array([0.2, 0.9, 2.0, 5.0])
@@ -134,7 +135,7 @@ def test_end_sample(draw, matrix, vectors, simulation):
 
 def test_time_average_and_end_have_their_joint_law(draw, matrix, vectors):
     samples, b = draw
-    solver = {"time": 3.0, "burn_in": 1.0, "temperature": 0.1, "read_out": "average"}
+    solver = {"time": 3.0, "temperature": 0.1, "read_out": TimeAverage(1.0)}
     values, ends = samples(**solver)
     inherited = -np.expm1(-2 * VALUES) / VALUES * (-np.expm1(-2 * VALUES) / (2 * VALUES)) ** 2
     fresh = np.asarray(average_variance(jnp.asarray(VALUES), 2.0))
@@ -153,7 +154,7 @@ def test_time_average_and_end_have_their_joint_law(draw, matrix, vectors):
 def test_variance_of_a_long_average(draw, vectors):
     """Started in equilibrium: 2 T / (w a^2) - 2 T (1 - exp(-a w)) / (w^2 a^3) over a window w."""
     samples, _ = draw
-    values, _ = samples(time=140.0, burn_in=40.0, temperature=0.1, read_out="average")
+    values, _ = samples(time=140.0, temperature=0.1, read_out=TimeAverage(40.0))
     w = 100.0
     expected = 0.2 / (w * VALUES**2) + 0.2 * np.expm1(-VALUES * w) / (w**2 * VALUES**3)
     found = np.var(np.asarray(values) @ vectors, axis=0)
@@ -163,7 +164,7 @@ def test_variance_of_a_long_average(draw, vectors):
 def test_euler_maruyama_has_its_discrete_law(draw, matrix, vectors):
     """Mean x* + (I - h A)^n (b - x*) exactly, equilibrium covariance T A^-1 (I - h A / 2)^-1."""
     samples, b = draw
-    step = {"time": 30.0, "dt": 0.3, "simulation": "euler-maruyama"}
+    step = {"time": 30.0, "simulation": EulerMaruyama(dt=0.3)}
     values, _ = samples(temperature=0.1, **step)
     solution = np.linalg.solve(matrix, b)
     power = np.linalg.matrix_power(np.eye(4) - 0.3 * matrix, 100)
@@ -176,12 +177,13 @@ def test_euler_maruyama_has_its_discrete_law(draw, matrix, vectors):
 
 def test_time_average_of_euler_maruyama(draw, matrix, vectors):
     samples, b = draw
-    solver = {"time": 3.0, "burn_in": 1.0, "read_out": "average", "simulation": "euler-maruyama"}
-    values, _ = samples(temperature=0.1, dt=0.01, **solver)
+    solver = {"time": 3.0, "read_out": TimeAverage(1.0)}
+    values, _ = samples(temperature=0.1, simulation=EulerMaruyama(0.01), **solver)
     operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
 
     def noiseless(dt):
-        return lx.linear_solve(operator, jnp.asarray(b), SPU(dt=dt, **solver)).value
+        stepped = SPU(simulation=EulerMaruyama(dt), **solver)
+        return lx.linear_solve(operator, jnp.asarray(b), stepped).value
 
     # Noise has mean zero in the scheme too; its own error is of first order in the step.
     found, mean = np.asarray(values) @ vectors, np.asarray(noiseless(0.01)) @ vectors
@@ -195,10 +197,9 @@ def test_time_average_of_euler_maruyama(draw, matrix, vectors):
 def test_colored_noise_warms_stiff_modes_less(draw, vectors):
     """A force of correlation time c leaves the variance T / (a (1 + a c)), here of finite steps."""
     samples, _ = draw
-    device, h = Device(correlation_time=0.5), 0.02
-    values, _ = samples(
-        time=30.0, temperature=0.1, dt=h, simulation="euler-maruyama", device=device
-    )
+    h = 0.02
+    colored = EulerMaruyama(h, correlation_time=0.5)
+    values, _ = samples(time=30.0, temperature=0.1, simulation=colored)
     found = np.var(np.asarray(values) @ vectors, axis=0)
     # x' = (1 - h a) x + h f, f' = keep f + ..., in equilibrium, with f of variance T / c.
     move, keep, force = 1 - h * VALUES, np.exp(-h / 0.5), 0.1 / 0.5
@@ -213,9 +214,7 @@ def test_colored_noise_warms_stiff_modes_less(draw, vectors):
 def test_inertia_changes_the_way_but_not_the_equilibrium(draw, vectors):
     pytest.importorskip("diffrax")
     samples, _ = draw
-    device = Device(inertia=0.3)
-    arguments = {"temperature": 0.1, "dt": 0.05, "simulation": "diffrax", "device": device}
-    values, _ = samples(time=30.0, **arguments)
+    values, _ = samples(time=30.0, temperature=0.1, simulation=Diffrax(0.05, inertia=0.3))
     found = np.var(np.asarray(values) @ vectors, axis=0)
     np.testing.assert_allclose(found, 0.1 / VALUES, rtol=5 * np.sqrt(2 / SAMPLES))
 
@@ -224,7 +223,7 @@ def test_underdamped_mean(matrix):
     pytest.importorskip("diffrax")
     operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
     b = np.array([1.0, -2.0, 0.5, 3.0])
-    solver = SPU(time=2.0, simulation="diffrax", device=Device(inertia=0.5))
+    solver = SPU(time=2.0, simulation=Diffrax(inertia=0.5))
     value = lx.linear_solve(operator, jnp.asarray(b), solver).value
     zero, eye = np.zeros((4, 4)), np.eye(4)
     system = np.block([[zero, eye], [-matrix / 0.5, -eye / 0.5]])
@@ -234,16 +233,12 @@ def test_underdamped_mean(matrix):
     np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("read_out", ["end", "average"])
-@pytest.mark.parametrize("simulation", ["exact", "lanczos", "euler-maruyama"])
+@pytest.mark.parametrize("read_out", ["end", TimeAverage(1.0)])
+@pytest.mark.parametrize("simulation", ["exact", "lanczos", EulerMaruyama(0.13)])
 def test_standard_errors_are_those_of_many_repeats(draw, matrix, simulation, read_out):
     """Steps of a third of the stability limit, whose noise is far from that of the process."""
     samples, b = draw
     solver = {"time": 3.0, "temperature": 0.1, "read_out": read_out, "simulation": simulation}
-    if read_out == "average":
-        solver["burn_in"] = 1.0
-    if simulation == "euler-maruyama":
-        solver["dt"] = 0.13
     values, _ = samples(**solver)
     operator = lx.MatrixLinearOperator(jnp.asarray(matrix), lx.positive_semidefinite_tag)
     stated = lx.linear_solve(

@@ -9,20 +9,12 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from pinn_ngd.linalg import (
-    SPU,
-    Device,
-    JacobianRows,
-    LeastSquaresSystem,
-    WeightedJacobian,
-    gram,
-    prepare,
-)
+from pinn_ngd.linalg import JacobianRows, LeastSquaresSystem, WeightedJacobian, gram, prepare
 from pinn_ngd.linalg._ravel import freeze
-from pinn_ngd.linalg.spu import Failure, explain, quantize
-from pinn_ngd.linalg.spu.arrays import ResistorArrays
-from pinn_ngd.linalg.spu.filters import settled
-from pinn_ngd.linalg.spu.spectra import spectrum_of
+from pinn_ngd.spu import SPU, Device, EulerMaruyama, Failure, Lanczos, explain, quantize
+from pinn_ngd.spu.arrays import ResistorArrays
+from pinn_ngd.spu.filters import settled
+from pinn_ngd.spu.spectra import spectrum_of
 
 EXAMPLES, OUTPUTS = 5, 4
 TIME = 7.0
@@ -121,7 +113,7 @@ def test_simulations_agree(weighted, b, relative_error):
     operator, device = gram(weighted, 0.5), Device(bits=5)
     exact = _run(operator, b, device=device)
     krylov = _run(operator, b, device=device, simulation="lanczos")
-    stepped = _run(operator, b, device=device, simulation="euler-maruyama", dt=1e-3)
+    stepped = _run(operator, b, device=device, simulation=EulerMaruyama(1e-3))
     assert relative_error(krylov, exact) < 1e-10
     assert relative_error(stepped, exact) < 1e-3
 
@@ -133,8 +125,8 @@ def test_many_bits_are_the_perfect_device(weighted, b, relative_error):
 
 
 def test_every_array_errs_for_itself(weighted, b, relative_error):
-    device, operator = Device(mismatch=0.05, seed=3), gram(weighted, 0.5)
-    drift = device.distort(operator)
+    device, operator = Device(seed=3), gram(weighted, 0.5)
+    drift = device.distort(operator, 0.05)
     h = np.asarray(weighted.curvature())
     errors = [
         np.asarray(drift.forth / weighted.operator.as_matrix()) - 1,
@@ -145,15 +137,15 @@ def test_every_array_errs_for_itself(weighted, b, relative_error):
         assert 0.035 < np.std(error) < 0.065
     assert abs(np.corrcoef(errors[0].ravel(), errors[1].ravel())[0, 1]) < 0.2
     assert abs(np.corrcoef(errors[0].ravel()[: h.size], errors[2].ravel())[0, 1]) < 0.4
-    value = _run(operator, b, device=device, simulation="euler-maruyama", dt=1e-3)
+    value = _run(operator, b, device=device, simulation=EulerMaruyama(1e-3, mismatch=0.05))
     assert relative_error(value, _law(np.asarray(drift.as_matrix()), b)) < 1e-3
     np.testing.assert_allclose(drift.T.as_matrix(), drift.as_matrix().T, atol=1e-13)
     np.testing.assert_allclose(drift.mv(b), drift.as_matrix() @ b, atol=1e-12)
 
 
 def test_both_rounding_and_mismatch(weighted):
-    device, operator = Device(bits=6, mismatch=0.05), gram(weighted, 0.5)
-    drift = device.distort(device.program(operator))
+    device, operator = Device(bits=6), gram(weighted, 0.5)
+    drift = device.distort(device.program(operator), 0.05)
     matrix = quantize(weighted.operator.as_matrix(), 6)
     zero = np.asarray(matrix) == 0
     assert zero.any()
@@ -231,8 +223,8 @@ def _out():
 
 
 def test_errors_of_all_arrays_and_of_inputs_are_independent(weighted):
-    device = Device(mismatch=0.05, offset=0.1, seed=3)
-    drift = device.distort(gram(weighted, 0.5))
+    device = Device(offset=0.1, seed=3)
+    drift = device.distort(gram(weighted, 0.5), 0.05)
     b = jnp.ones(80)
     draws = [
         np.ravel(drift.forth / weighted.operator.matrix - 1) / 0.05,
@@ -262,7 +254,7 @@ def test_lanczos_sees_what_its_probe_missed(b):
     matrix = jnp.asarray((vectors * values) @ vectors.T)
     operator = lx.MatrixLinearOperator((matrix + matrix.T) / 2, lx.positive_semidefinite_tag)
     b = jnp.asarray(rng.normal(size=300))
-    few, many = (SPU(TIME, simulation="lanczos", products=n) for n in (10, 150))
+    few, many = (SPU(TIME, simulation=Lanczos(n)) for n in (10, 150))
     jax.block_until_ready(lx.linear_solve(operator, b, few).value)
     found = lx.linear_solve(operator, b, many, throw=False)
     assert found.stats["failure"] == Failure.INDEFINITE
@@ -271,12 +263,12 @@ def test_lanczos_sees_what_its_probe_missed(b):
 
 def test_voltages_that_grow_without_bound_are_no_success(weighted, b):
     operator = gram(weighted, 0.5)
-    device = {"simulation": "euler-maruyama", "device": Device(mismatch=0.5)}
-    drift = Device(mismatch=0.5).distort(operator).as_matrix()
+    erring = {"simulation": EulerMaruyama(mismatch=0.5)}
+    drift = Device().distort(operator, 0.5).as_matrix()
     assert np.linalg.eigvals(drift).real.min() < -0.01
-    grown = lx.linear_solve(operator, b, SPU(2000.0, **device), throw=False)
+    grown = lx.linear_solve(operator, b, SPU(2000.0, **erring), throw=False)
     assert grown.result != lx.RESULTS.successful
-    early = lx.linear_solve(operator, b, SPU(1.0, **device), throw=False)
+    early = lx.linear_solve(operator, b, SPU(1.0, **erring), throw=False)
     assert early.result == lx.RESULTS.successful
 
 

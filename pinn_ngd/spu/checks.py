@@ -9,8 +9,8 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, Bool, Inexact, PyTree
 
-from .._ravel import dtype_of
-from ..operators import is_real
+from ..linalg._ravel import dtype_of
+from ..linalg.operators import is_real
 from .arrays import ResistorArrays
 from .failures import fail_if
 from .spectra import Measure, flat_product, is_symmetric_product
@@ -160,11 +160,6 @@ def check_covariance(noise: Inexact[Array, "n n"], sound: Array) -> Array:
 
     bad = (asymmetry > tolerance * scale) | (smallest < -tolerance * noise.shape[0] * scale)
     return fail_if(bad, sound, wrong, asymmetry, smallest)
-
-
-def is_negative(value: Any) -> Bool[Array, ""]:
-    """Whether a scalar, traced or not, is negative or not a number."""
-    return ~(jnp.asarray(value) >= 0)
 
 
 def _asymmetry(operator: lx.AbstractLinearOperator) -> Inexact[Array, ""]:

@@ -1,10 +1,10 @@
 """Simulations of dx = -(A x - b) dt + N(0, 2 temperature dt) on flat vectors.
 
 A process answers `run(x, b, schedule, key)` with what is read and the state at the end; a start x
-of None stands for b.
+of None stands for b. `products` adds what the run took to the products that were spent before it.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Inexact, PRNGKeyArray
 
-from ..spectral import is_zero
-from .device import Device, is_absent
+from ..linalg.spectral import is_zero
+from .arguments import is_absent
+from .device import clipped
 from .filters import (
     decay_mean,
     end_variance,
@@ -23,18 +24,10 @@ from .filters import (
     scheme_variance,
     settled,
 )
+from .read_out import Schedule
 from .spectra import KrylovSpectrum, LowRankSpectrum, Scalar, WholeSpectrum, flat_product
 
 Vector = Inexact[Array, " n"]
-
-
-class Schedule(NamedTuple):
-    """How long, how hot, and what is read: x(time), or its mean over (burn_in, time)."""
-
-    time: Any
-    burn_in: Any
-    temperature: Any
-    average: bool
 
 
 class SpectralProcess(eqx.Module):
@@ -69,10 +62,10 @@ class SpectralProcess(eqx.Module):
         """That of what is read, at unit temperature, of modes with those eigenvalues."""
         return law_variance(values, schedule)
 
-    def vectors_used(self, started: bool, noisy: bool, schedule: Schedule) -> int:
-        """How many vectors the spectrum is applied to."""
+    def products(self, spent: Array, started: bool, noisy: bool, schedule: Schedule) -> Array:
+        """Those of every vector that the spectrum is applied to: mean, own start and noises."""
         noises = 1 if not schedule.average else 2 if is_zero(schedule.burn_in) else 3
-        return 1 + started + noisy * noises
+        return spent + (1 + started + noisy * noises) * self.spectrum.products
 
     def _mean(
         self, x: Vector | None, b: Vector, schedule: Schedule, target: Array | None
@@ -147,16 +140,17 @@ def _window(schedule: Schedule, dtype: Any) -> Array:
     return jnp.asarray(schedule.time, dtype) - jnp.asarray(schedule.burn_in, dtype)
 
 
-class EulerMaruyama(eqx.Module):
-    """Steps x <- x - h (A x - b) + noise, h <= dt dividing the time; memory O(n).
+class SteppedProcess(eqx.Module):
+    """Euler-Maruyama: steps x <- x - h (A x - b) + noise, h <= dt dividing the time; memory O(n).
 
     Its mean after k steps is x* + (I - h A)^k (x(0) - x*), and it diverges for h > 2 / lambda_max.
     The key of step k is `fold_in(key, k)`.
     """
 
     operator: lx.AbstractLinearOperator
-    device: Device
     dt: Any
+    saturation: Any = None
+    correlation_time: Any = 0.0
 
     def run(
         self, x: Vector | None, b: Vector, schedule: Schedule, key: PRNGKeyArray | None
@@ -168,7 +162,7 @@ class EulerMaruyama(eqx.Module):
         def step(i: Array, carry: tuple) -> tuple:
             x, force, total = carry
             kick, force = noise.kick(i, x, force)
-            new = self.device.clip(x + h * (b - product(x)) + kick)
+            new = clipped(x + h * (b - product(x)) + kick, self.saturation)
             if schedule.average:
                 inside = (i + 1).astype(x.dtype) > start
                 total = total + jnp.where(inside, (x + new) / 2, 0)
@@ -190,6 +184,12 @@ class EulerMaruyama(eqx.Module):
         skipped = _skipped(steps, start)
         return scheme_variance(values, h, skipped, steps - skipped)
 
+    def products(self, spent: Array, started: bool, noisy: bool, schedule: Schedule) -> Array:
+        """One a step."""
+        del started, noisy
+        steps = num_steps(schedule.time, self.dt, self.dt.dtype)
+        return spent + steps.astype(spent.dtype)
+
     def _steps(self, schedule: Schedule, dtype: Any) -> tuple[Array, Array, Array]:
         """Their number, their length, and the one with which the window begins."""
         steps = num_steps(schedule.time, self.dt, dtype)
@@ -197,7 +197,7 @@ class EulerMaruyama(eqx.Module):
         return steps, h, jnp.asarray(schedule.burn_in, dtype) / jnp.where(h > 0, h, 1)
 
     def _noise(self, schedule: Schedule, h: Array, key: PRNGKeyArray | None) -> "_Noise":
-        correlation = self.device.correlation_time
+        correlation = self.correlation_time
         if key is None:
             return _Noise()
         temperature = jnp.asarray(schedule.temperature, h.dtype)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Inexact, PyTree
 
-from .._ravel import FrozenStructure, freeze, ravel, thaw, unravel
-from ..damped import Gram
-from ..operators import HIGHEST, matvec, register_operator
-from ..weighted import WeightedJacobian
+from ..linalg._ravel import FrozenStructure, freeze, ravel, thaw, unravel
+from ..linalg.operators import HIGHEST, matvec, register_operator
+from ..linalg.weighted import WeightedJacobian
+from .factors import factors_of
 
 
 @register_operator
@@ -45,12 +45,12 @@ class ResistorArrays(lx.AbstractLinearOperator):
         return jnp.matmul(self.curvature, parts, precision=HIGHEST).reshape(columns.shape)
 
     def asymmetry(self) -> Inexact[Array, ""]:
-        """How far the two arrays differ, beside their largest element; zero for one array."""
+        """How far F is from B, or H from H^T, beside their largest element; zero for one array."""
         if self.back is self.forth:
             return jnp.zeros((), self.forth.dtype)
-        largest = jnp.max(jnp.abs(self.forth), initial=0)
-        apart = jnp.max(jnp.abs(self.forth - self.back), initial=0)
-        return apart / jnp.where(largest > 0, largest, 1)
+        apart = _apart(self.forth, self.back)
+        h = self.curvature
+        return apart if h is None else jnp.maximum(apart, _apart(h, h.mT))
 
     def as_matrix(self) -> Inexact[Array, "n n"]:
         product = jnp.matmul(self.back.T, self.weigh(self.forth), precision=HIGHEST)
@@ -71,21 +71,32 @@ class ResistorArrays(lx.AbstractLinearOperator):
         return thaw(self.frozen)
 
 
-def arrays_of(gram: Gram, *, factored: bool) -> ResistorArrays:
-    """A^T A + damping I as the arrays A and A^T, or, of A = C^T J, as J, H = C C^T and J^T."""
-    rows, curvature = gram.operator, None
-    if isinstance(rows, WeightedJacobian) and not factored:
-        rows, curvature = rows.operator, rows.curvature()
-    matrix, frozen = rows.as_matrix(), freeze(gram.in_structure())
-    return ResistorArrays(matrix, matrix, curvature, gram.damping, frozen, True)
+def _apart(x: Array, y: Array) -> Inexact[Array, ""]:
+    largest = jnp.max(jnp.abs(x), initial=0)
+    return jnp.max(jnp.abs(x - y), initial=0) / jnp.where(largest > 0, largest, 1)
 
 
-def arrays_of_composition(operator: lx.AbstractLinearOperator) -> ResistorArrays | None:
-    """B^T F as its two factors; None for an operator that is no composition."""
-    if isinstance(operator, lx.TaggedLinearOperator):
-        return arrays_of_composition(operator.operator)
-    if not isinstance(operator, lx.ComposedLinearOperator):
+def arrays_of(operator: lx.AbstractLinearOperator, *, factored: bool) -> ResistorArrays | None:
+    """The arrays F, B and H of an operator; None for one without factors, which is one array.
+
+    H is that of weighted Jacobians C^T J unless they are `factored`: then C^T is a part of F and B.
+    """
+    if isinstance(operator, ResistorArrays):
+        return operator
+    found = factors_of(operator)
+    if found is None:
         return None
-    forth, back = operator.operator2.as_matrix(), operator.operator1.transpose().as_matrix()
-    frozen = freeze(operator.in_structure())
-    return ResistorArrays(forth, back, None, jnp.zeros((), forth.dtype), frozen, True)
+    (forth, back), curvature = (found.forth, found.back), None
+    if not factored and isinstance(forth, WeightedJacobian) and isinstance(back, WeightedJacobian):
+        curvature = _curvature(forth, back)
+        forth, back = forth.operator, back.operator
+    matrix, frozen = forth.as_matrix(), freeze(operator.in_structure())
+    other = matrix if found.back is found.forth else back.as_matrix()
+    return ResistorArrays(matrix, other, curvature, found.damping, frozen, True)
+
+
+def _curvature(forth: WeightedJacobian, back: WeightedJacobian) -> Inexact[Array, "k o o"]:
+    """The blocks of H with back^T forth = J^T H J."""
+    if forth is back:
+        return forth.curvature()
+    return jnp.matmul(back.factor, forth.factor.mT, precision=HIGHEST)

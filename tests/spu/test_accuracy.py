@@ -6,7 +6,8 @@ import lineax as lx
 import numpy as np
 import pytest
 
-from pinn_ngd.linalg import SPU, Device, LeastSquaresSystem, Normal, gram, solve
+from pinn_ngd.linalg import SVD, Fallback, LeastSquaresSystem, Normal, gram, solve
+from pinn_ngd.spu import SPU, Device, EulerMaruyama, Lanczos
 
 PSD = lx.positive_semidefinite_tag
 RUNTIME = (ValueError, jax.errors.JaxRuntimeError)
@@ -81,7 +82,7 @@ def test_lanczos_with_large_rows(dense, relative_error):
         rng = np.random.default_rng(4)
         rows, target = 30 * rng.normal(size=shape), rng.normal(size=shape[0])
         operator, b = gram(dense(jnp.asarray(rows)), 1e-3), jnp.asarray(rows.T @ target)
-        krylov = SPU(time=50.0, simulation="lanczos", products=30)
+        krylov = SPU(time=50.0, simulation=Lanczos(30))
         found = lx.linear_solve(operator, b, krylov).value
         assert relative_error(found, _expected(rows, target, 1e-3, 50.0)) < tolerance
 
@@ -132,7 +133,7 @@ def test_derivative_in_the_operator_needs_a_settled_device(operator):
         ({"device": Device(input_bits=8)}, {}, "because of `input_bits`"),
         ({"device": Device(read_out_bits=8)}, {}, "because of `read_out_bits`"),
         (
-            {"device": Device(mismatch=0.1), "simulation": "euler-maruyama"},
+            {"simulation": EulerMaruyama(mismatch=0.1)},
             {},
             "because of `mismatch`",
         ),
@@ -175,6 +176,17 @@ def test_forward_derivatives_of_a_system(dense):
 
     with pytest.raises(RuntimeError, match="differentiated in the operator or the damping"):
         jax.jvp(scaled, (jnp.ones(()),), (jnp.ones(()),))
+
+
+def test_a_fallback_refuses_for_its_device(dense):
+    system, key = dense(jnp.ones((2, 3))), jax.random.key(0)
+    solver = Fallback(SPU(2.0, 0.1), SVD())
+
+    def run(target):
+        return solve(LeastSquaresSystem(system, target, damping=0.1), solver, options={"key": key})
+
+    with pytest.raises(RuntimeError, match="because of `temperature`"):
+        jax.jvp(lambda y: run(y).value, (jnp.ones(2),), (jnp.ones(2),))
 
 
 @pytest.mark.parametrize("simulation", ["exact", "lanczos"])

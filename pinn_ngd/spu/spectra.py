@@ -5,7 +5,7 @@ smooth on a >= 0, and `measure()`: nodes and weights with trace f(A) / n = sum_i
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, ArrayLike, Inexact, Real
 
-from .._ravel import dtype_of, ravel, unravel
-from ..damped import Damped, Gram, gram
-from ..kernel_matrix import kernel_matrix
-from ..operators import HIGHEST, JacobianRows, Transposed, matvec
+from ..linalg._ravel import dtype_of, ravel, unravel
+from ..linalg.damped import gram
+from ..linalg.kernel_matrix import kernel_matrix
+from ..linalg.operators import HIGHEST, JacobianRows, matvec
 from .arrays import ResistorArrays
+from .factors import as_gram
 from .failures import is_indefinite
 
 Scalar = Callable[[Array], Array]
@@ -29,6 +30,7 @@ Measure = tuple[Inexact[Array, " nodes"], Inexact[Array, " nodes"]]
 class DenseSpectrum(eqx.Module):
     """All eigenvalues and eigenvectors of a stored matrix, plus damping I: O(n^3) once."""
 
+    products: ClassVar[int] = 0  # the eigenvalues are stored
     values: Inexact[Array, " n"]
     vectors: Inexact[Array, "n n"]
     damping: Real[ArrayLike, ""] = 0.0
@@ -60,6 +62,7 @@ class LowRankSpectrum(eqx.Module):
     is told y, has neither term.
     """
 
+    products: ClassVar[int] = 0  # the eigenvalues are stored
     operator: lx.AbstractLinearOperator
     values: Inexact[Array, " m"]
     vectors: Inexact[Array, "m m"]
@@ -104,6 +107,7 @@ class ThinSpectrum(eqx.Module):
     Sums s + damping below -`slack` are taken as that.
     """
 
+    products: ClassVar[int] = 0  # the eigenvalues are stored
     values: Inexact[Array, " m"]
     vectors: Inexact[Array, "n m"]
     damping: Inexact[Array, ""]
@@ -287,23 +291,6 @@ def _spectrum_of_arrays(operator: ResistorArrays, slack: Any) -> ThinSpectrum:
 def is_symmetric_product(operator: lx.AbstractLinearOperator) -> bool:
     """Whether an operator is known by factors that make it symmetric."""
     return isinstance(operator, ResistorArrays) or as_gram(operator) is not None
-
-
-def as_gram(operator: lx.AbstractLinearOperator) -> Gram | None:
-    """A^T A + damping I where the operator is known to have this form, as in `lineax.Normal`."""
-    if isinstance(operator, lx.TaggedLinearOperator):
-        return as_gram(operator.operator)
-    if isinstance(operator, Gram):
-        return operator
-    if not isinstance(operator, lx.ComposedLinearOperator):
-        return None
-    # Two factors are known to be each other's transpose only if one holds the very other.
-    left, right = operator.operator1, operator.operator2
-    if isinstance(right, Transposed) and right.operator is left:  # A A^T
-        return gram(right)
-    if not (isinstance(left, Transposed) and left.operator is right):
-        return None
-    return gram(right.operator, right.damping) if isinstance(right, Damped) else gram(right)
 
 
 def flat_product(operator: lx.AbstractLinearOperator) -> Scalar:

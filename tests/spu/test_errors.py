@@ -7,8 +7,18 @@ import lineax as lx
 import numpy as np
 import pytest
 
-from pinn_ngd.linalg import SPU, SVD, Device, Fallback, UnsettledWarning
-from pinn_ngd.linalg.spu import Failure, explain
+from pinn_ngd.linalg import SVD, Fallback
+from pinn_ngd.spu import (
+    SPU,
+    Diffrax,
+    EulerMaruyama,
+    Failure,
+    Lanczos,
+    TimeAverage,
+    UnsettledWarning,
+    explain,
+    named_simulation,
+)
 
 EVERY = ("exact", "lanczos", "euler-maruyama", "diffrax")
 RUNTIME = (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError)
@@ -34,27 +44,60 @@ def operator():
         ({"time": -1.0}, "`time` is -1.0"),
         ({"time": float("nan")}, "`time` is nan"),
         ({"time": 1.0, "temperature": -0.1}, "`temperature` is -0.1"),
-        ({"time": 1.0, "simulation": "magic"}, "`simulation` is 'magic'; choose one of 'exact'"),
+        ({"time": 1.0, "simulation": "magic"}, "`simulation` is 'magic'; it must be one of exact"),
         ({"time": 1.0, "read_out": "middle"}, "`read_out` is 'middle'"),
-        ({"time": 1.0, "read_out": "average", "burn_in": 1.0}, "`burn_in` is 1.0 and `time` 1.0"),
-        ({"time": 1.0, "burn_in": 0.5}, "only read_out='average'"),
-        ({"time": 1.0, "dt": 0.0}, "`dt` is 0.0"),
-        ({"time": 1.0, "products": 0}, "`products` is 0"),
-        ({"time": 1.0, "device": Device(mismatch=0.1)}, "`mismatch` needs simulation="),
-        ({"time": 1.0, "device": Device(inertia=0.1)}, "`inertia` needs simulation='diffrax'"),
         (
-            {
-                "time": 1.0,
-                "device": Device(correlation_time=0.1),
-                "simulation": "euler-maruyama",
-            },
-            "`temperature` is 0, but `device` has colored noise",
+            {"time": 1.0, "simulation": Lanczos},
+            "`simulation` is <class .*; it must be one of exact",
+        ),
+        ({"time": 1.0, "read_out": TimeAverage(1.0)}, "`burn_in` is 1.0 and `time` 1.0"),
+        (
+            {"time": 1.0, "simulation": EulerMaruyama(correlation_time=0.1)},
+            "`temperature` is 0, but the noise has a `correlation_time`",
+        ),
+        (
+            {"time": 1.0, "simulation": Diffrax(correlation_time=0.1)},
+            "`temperature` is 0, but the noise has a `correlation_time`",
         ),
     ],
 )
 def test_bad_arguments(arguments, match):
     with pytest.raises(ValueError, match=match):
         SPU(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "match"),
+    [
+        (TimeAverage, {"burn_in": -1.0}, "`burn_in` is -1.0"),
+        (Lanczos, {"products": 0}, "`products` is 0"),
+        (EulerMaruyama, {"dt": 0.0}, "`dt` is 0.0"),
+        (EulerMaruyama, {"mismatch": -0.1}, "`mismatch` is -0.1"),
+        (EulerMaruyama, {"saturation": -1.0}, "`saturation` is -1.0"),
+        (EulerMaruyama, {"saturation": 0.0}, "`saturation` is 0.0"),
+        (EulerMaruyama, {"correlation_time": -0.1}, "`correlation_time` is -0.1"),
+        (Diffrax, {"dt": -1.0}, "`dt` is -1.0"),
+        (Diffrax, {"inertia": -0.1}, "`inertia` is -0.1"),
+    ],
+)
+def test_bad_settings(make, settings, match):
+    with pytest.raises(ValueError, match=match):
+        make(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "able"),
+    [
+        ("exact", {"mismatch": 0.1}, "'euler-maruyama' or 'diffrax'"),
+        ("diffrax", {"saturation": 1.0}, "'euler-maruyama'"),
+        ("euler-maruyama", {"inertia": 0.1}, "'diffrax'"),
+        ("exact", {"products": 10}, "'lanczos'"),
+    ],
+)
+def test_a_simulation_by_name_knows_its_own_settings_only(name, settings, able):
+    with pytest.raises(ValueError, match=f"needs simulation={able}"):
+        named_simulation(name, **settings)
+    assert named_simulation("lanczos", products=7) == Lanczos(7)
 
 
 UNSOUND = {
@@ -144,10 +187,9 @@ def test_every_failure_has_a_sentence():
     ],
 )
 def test_traced_arguments_are_checked(operator, b, traced):
-    read_out = "average" if "burn_in" in traced else "end"
-
     @jax.jit
     def run(traced):
+        read_out = TimeAverage(traced.pop("burn_in")) if "burn_in" in traced else "end"
         solver = SPU(**{"time": 2.0, **traced}, read_out=read_out)
         found = lx.linear_solve(
             operator, b, solver, options={"key": jax.random.key(0)}, throw=False
@@ -181,17 +223,17 @@ def test_products_are_counted(operator, b):
 
     assert count(operator) == 0
     # 30 for all eigenvalues of 30 unknowns, 2 for the check of symmetry.
-    assert count(operator, simulation="lanczos", products=7) == 32 + 7
+    assert count(operator, simulation=Lanczos(7)) == 32 + 7
     start = {"y0": 2 * b, "key": jax.random.key(0)}
-    noisy = {"simulation": "lanczos", "products": 7, "temperature": 0.1}
+    noisy = {"simulation": Lanczos(7), "temperature": 0.1}
     assert count(operator, start, **noisy) == 32 + 3 * 7
-    average = {**noisy, "read_out": "average", "burn_in": 1.0}
+    average = {**noisy, "read_out": TimeAverage(1.0)}
     assert count(operator, start, **average) == 32 + 5 * 7
-    assert count(operator, simulation="euler-maruyama", dt=0.1) == 32 + 40
+    assert count(operator, simulation=EulerMaruyama(0.1)) == 32 + 40
 
 
 def test_a_step_over_the_limit_is_named(operator, b):
-    solver = SPU(time=20.0, simulation="euler-maruyama", dt=0.5)
+    solver = SPU(time=20.0, simulation=EulerMaruyama(0.5))
     found = lx.linear_solve(operator, b, solver, throw=False)
     assert found.result == lx.RESULTS.breakdown
     assert explain(found.stats["failure"]).startswith("`dt` is over the stability limit")

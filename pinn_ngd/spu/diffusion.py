@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Inexact, PRNGKeyArray
 
-from .device import Device, is_absent
-from .processes import Schedule, Vector, law_variance
+from .arguments import is_absent
+from .processes import Vector, law_variance
+from .read_out import Schedule
 from .spectra import flat_product
 
 # Rows of the state: voltages, their integral, then currents and the colored force where they exist.
@@ -28,8 +29,9 @@ class DiffraxProcess(eqx.Module):
     """
 
     operator: lx.AbstractLinearOperator
-    device: Device
     dt: Inexact[Array, ""]
+    inertia: Any
+    correlation_time: Any
     adaptive: bool = eqx.field(static=True)
 
     def run(
@@ -49,6 +51,11 @@ class DiffraxProcess(eqx.Module):
     def variance(self, values: Array, schedule: Schedule) -> Array:
         """That of what is read, at unit temperature, without inertia and colored noise."""
         return law_variance(values, schedule)
+
+    def products(self, spent: Array, started: bool, noisy: bool, schedule: Schedule) -> Array:
+        """-1: Diffrax does not tell."""
+        del started, noisy, schedule
+        return jnp.full_like(spent, -1)
 
     def _start(self, x: Vector, schedule: Schedule, key: PRNGKeyArray | None) -> Array:
         rows = [x, jnp.zeros_like(x)]
@@ -102,7 +109,7 @@ class DiffraxProcess(eqx.Module):
             if speed is None:
                 rows = [force, x]
             else:
-                rows = [speed, x, (force - speed) / jnp.asarray(self.device.inertia, x.dtype)]
+                rows = [speed, x, (force - speed) / jnp.asarray(self.inertia, x.dtype)]
             return jnp.stack([*rows, *(-colored / self._correlation(x) for colored in rest)])
 
         return drift
@@ -113,20 +120,20 @@ class DiffraxProcess(eqx.Module):
         if self._colored:
             return jnp.zeros_like(state).at[-1].set(size / self._correlation(state))
         if self._heavy:
-            size = size / jnp.asarray(self.device.inertia, state.dtype)
+            size = size / jnp.asarray(self.inertia, state.dtype)
             return jnp.zeros_like(state).at[-1].set(size)
         return jnp.zeros_like(state).at[X].set(size)
 
     def _correlation(self, like: Array) -> Array:
-        return jnp.asarray(self.device.correlation_time, like.dtype)
+        return jnp.asarray(self.correlation_time, like.dtype)
 
     @property
     def _heavy(self) -> bool:
-        return not is_absent(self.device.inertia)
+        return not is_absent(self.inertia)
 
     @property
     def _colored(self) -> bool:
-        return not is_absent(self.device.correlation_time)
+        return not is_absent(self.correlation_time)
 
 
 def _diffrax() -> Any:
