@@ -13,16 +13,12 @@ from ..storage.reading import read_config as read_config
 from ..storage.reading import read_history as read_history
 from ..storage.reading import read_result as read_result
 from ..training.callbacks import JSONLWriter
+from ..training.records import scores_in
 from ..training.result import TrainResult
 from .environment import command_line, environment
 from .environment import plain as plain
 
 CONFIG, HISTORY, RESULT = "config.json", "history.jsonl", "result.json"
-METRICS = (
-    "relative_l2", "relative_h1", "estimated_relative_l2", "estimated_relative_h1", "unexplained",
-    "test_accuracy", "test_error", "test_score", "test_nll", "test_ece",
-    "train_accuracy", "train_error", "train_nll",
-)  # fmt: skip
 
 
 class RunFolder:
@@ -117,13 +113,15 @@ class RunFolder:
         """What `result.json` says of a result.
 
         `description` holds what the loop does not know: problem, optimizer, solver, seed,
-        parameters, and metrics such as relative_h1; it wins over the metrics of the result.
+        parameters, and metrics such as relative_h1; it wins over the metrics of the result. The
+        names of the problem's own ones are under `scores`.
         """
-        known = {name: result.metrics[name] for name in METRICS if name in result.metrics}
         fields = ("steps", "seconds", "compile_seconds", "loss", "status", "message")
         head = ("problem", "optimizer", "solver", "seed", "parameters")
-        values = dict.fromkeys(head) | {name: getattr(result, name) for name in fields}
-        values |= result.solves | known | _trust(result)
+        values = dict.fromkeys(head) | dict(result.metrics)
+        values |= {name: getattr(result, name) for name in fields}
+        values |= result.solves | _trust(result)
+        values["scores"] = list(scores_in(result.metrics))
         return self._portable(plain(values | description))
 
     def _portable(self, value: Any) -> Any:

@@ -99,7 +99,7 @@ class ResidualObjective(AbstractObjective):
     def check(self, model: PyTree, batch: PyTree) -> None:
         """Raises ValueError, which names the term, where one of them cannot be evaluated."""
         for term, rule in zip(self.terms, batch, strict=True):
-            check_term(term.name, term.value, model, rule, term.weight)
+            check_term(term.name, term.value, model, rule, term.weight, fn=term.fn)
 
     @property
     def resampled(self) -> bool:

@@ -122,13 +122,14 @@ def wngd(
     search: str = "armijo",
     rate: Positive | None = None,
     norm_limit: Positive = float("inf"),
-    bounds: tuple[float, float] | None = None,
+    bounds: Any = None,
 ) -> AbstractOptimizer:
     """Natural gradient in a metric of the state (default: Wasserstein), Armijo line search.
 
     `damping` is relative to |Y|_F^2. `sketch` is the number of adjoint solves of Hutchinson's
     estimate of the metric, none by default. `search` is "armijo", "grid" or "fixed", `rate` its
-    first (or only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters.
+    first (or only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters:
+    (lower, upper) all of them, {"sigma": (0, 20)} some by the names of their leaves.
     """
     searching = choose(search, SEARCHES, "`search`")
     return NaturalGradient(

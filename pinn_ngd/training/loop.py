@@ -16,13 +16,14 @@ from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
+from .failure import failed_step
 from .records import add_solves, record_of
 from .result import Budget, Ending, Record, Run, TrainResult
 from .saver import Saver
-from .setup import batch_of, check_start, loss_of, stride_of, warn_about_precision
+from .setup import batch_of, check_start, stride_of, warn_about_precision
 from .signals import Signals, heard, patiently
 from .threads import blas_threads as limited_blas
-from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
+from .verdict import CUT, INTERRUPTED, has_stalled, judged
 
 ROUNDING_TOLERANCE = 1e-13
 FIRST_ESTIMATE = 2.0  # seconds of training
@@ -74,8 +75,8 @@ def train(
     the end; a reliable estimate below `tolerance` (1e-13 by default) ends the run.
 
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
-    the last finite model returned. Ctrl-C and SIGTERM (in the main thread) end the run after the
-    call in progress, a second one at once. Other exceptions are raised when all callbacks know.
+    the last finite model returned. Ctrl-C, SIGTERM and SIGHUP (in the main thread) end the run
+    after the call in progress, a second one at once. Other exceptions are raised at the end.
 
     Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
     (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
@@ -285,9 +286,9 @@ class _Loop:
 
     def _failure(self, loss: float) -> Ending:
         """Step back where the loss of the kept model is not finite, and say what happened."""
-        if not np.isfinite(loss_of(self.objective, self.carry.model, self.batch)):
-            self.carry = Carry(self.carry.previous, self.carry.previous, self.carry.state)
-        return not_finite(self.step + 1, loss)
+        run = self.optimizer, self.objective, self.carry, self.batch, self.step_key
+        self.carry, ending = failed_step(*run, self.step, loss)
+        return ending
 
     def _note(self, numbers: Record, *, last: bool) -> Ending | None:
         """Write the history line of a call and ask the callbacks whether to go on."""
@@ -340,8 +341,7 @@ class _Loop:
         result = TrainResult(
             model=self._answer(), state=self.carry.state, history=self.history,
             status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
-            compile_seconds=self.compile_seconds,
-            loss=self.loss,
+            compile_seconds=self.compile_seconds, loss=self.loss,
             metrics=self.evaluation.latest | self.estimation.latest,
             solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
         )  # fmt: skip
