@@ -134,7 +134,8 @@ class RecordedWaves(AbstractState):
             velocity,
             ~jnp.all((velocity > 0) & (velocity <= fastest)),
             f"a velocity lies outside of (0, {fastest:g}], for which the time step was chosen: the"
-            " waves would blow up. Bound the parameters (`bounds`), or raise `fastest`.",
+            " waves would blow up. Bound the parameters: `bounds=(lower, upper)` of `wngd`, or"
+            " `--set bounds=(lower,upper)`.",
         )
 
     def linearize(self, model):

@@ -75,6 +75,10 @@ Fixed = Annotated[
 Balance = Annotated[
     bool, typer.Option("--balance", metavar="", help="Weigh the terms so that all count alike.")
 ]
+Normalize = Annotated[
+    bool,
+    typer.Option("--normalize", metavar="", help="Let the network see the unit box."),
+]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the results go.")]
 Single = Annotated[
     bool, typer.Option("--x32", metavar="", help="Single precision instead of double.")
@@ -102,6 +106,7 @@ def solve(
     tolerance: Tolerance = None,
     fixed_points: Fixed = False,
     balance: Balance = False,
+    normalize: Normalize = False,
     out: Out = None,
     x32: Single = False,
     resume: Resume = False,
@@ -116,7 +121,8 @@ def solve(
         result = run_problem(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
             seconds=seconds, tolerance=tolerance, fixed_points=fixed_points or None,
-            balance=balance or None, out=out, resume=resume, progress=True,
+            balance=balance or None, normalize=normalize or None, out=out, resume=resume,
+            progress=True,
         )  # fmt: skip
         console().print(summary_of(result))
     missed = tolerance is not None and result["status"] != "converged"

@@ -63,7 +63,7 @@ def _known(
     _check_solver(solver, name, settings)
     _check_metric(metric, name, settings)
     own = problem.optimizer_settings if name == problem.optimizer else {}
-    said = [pair.partition("=")[2].strip() for pair in pairs if _is_metric(pair)]
+    said = [_value(pair.partition("=")[2].strip(), pair) for pair in pairs if _is_metric(pair)]
     chosen = metric or (said[-1] if said else {**settings, **own}.get("metric"))
     owners = {"optimizer": settings}
     return owners | ({"metric": metrics.settings(chosen)} if isinstance(chosen, str) else {})

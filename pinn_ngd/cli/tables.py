@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 WIDE = 1000  # columns of a pipe
+KNOWN_SCORES = ("test_accuracy", "test_nll", "test_ece")  # with a wording of their own
 
 
 def summary_of(result: Mapping[str, Any]) -> Table:
@@ -27,6 +28,7 @@ def summary_of(result: Mapping[str, Any]) -> Table:
         "test_accuracy": ("test accuracy", lambda value: f"{100 * value:.2f} %"),
         "test_nll": ("test negative log-likelihood", lambda value: f"{value:.4f}"),
         "test_ece": ("test calibration error", lambda value: f"{value:.4f}"),
+        **{name: (name, _number) for name in result.get("scores", ()) if name not in KNOWN_SCORES},
         "loss": ("loss", lambda value: f"{value:.6e}"),
         "held_out_loss": ("held-out loss", lambda value: f"{value:.6e}"),
         "held_out_terms": ("held-out, by term", _terms),
@@ -45,6 +47,10 @@ def summary_of(result: Mapping[str, Any]) -> Table:
         if result.get(name) is not None
     }
     return two_columns(lines, title + solver)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _terms(losses: Mapping[str, float]) -> str:

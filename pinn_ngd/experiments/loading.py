@@ -58,7 +58,7 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
     settings = config["settings"]
     if problem is None:
         problem = _problem_of(config, paths)
-    said = {name: settings.get(name) is True for name in ("fixed_points", "balance")}
+    said = {name: settings.get(name) is True for name in ("fixed_points", "balance", "normalize")}
     problem = dataclasses.replace(problem, **said)
     seed = settings.get("seed")
     if not isinstance(seed, int):

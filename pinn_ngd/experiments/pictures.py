@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxtyping import PyTree
 
+from ..states import StateObjective
 from ..storage.reading import read_history
 from ..validation import ErrorEstimate
 from . import plotting
@@ -50,7 +51,10 @@ def draw_solution(
         figure = problem.picture(model)
     elif callable(model) and problem.domain is not None:
         error = None if estimate is None else estimate.error
-        figure = plotting.plot_solution(model, problem.exact, problem.domain, estimated_error=error)
+        symbol = "" if isinstance(problem.objective, StateObjective) else "u"
+        figure = plotting.plot_solution(
+            model, problem.exact, problem.domain, estimated_error=error, symbol=symbol
+        )
     else:  # a state of parameters without a picture of their own
         return []
     return plotting.save(figure, folder.path / "solution")

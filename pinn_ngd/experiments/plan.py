@@ -77,6 +77,7 @@ def planned(
         "balance": problem.balance,
         "default_dtype": str(jnp.result_type(float)),
     }
+    identity |= {"normalize": True} if problem.normalize else {}  # a new word: old runs lack it
     budgets = {"steps": budget.steps, "seconds": budget.seconds, "tolerance": tolerance}
     record = {**identity, **budgets, "resolved_optimizer": optimizer}
     identity["hash_of_the_problem_file"] = (

@@ -8,12 +8,55 @@ from typing import Any
 from jaxtyping import Array
 
 from .. import _tree
-from ..evaluation.errors import evaluator
+from ..evaluation.errors import Evaluator, evaluator
 from ..evaluation.host_function import HostFunction, traceable
 from ..geometry.domains import Box, Interval, SpaceTime
-from ..geometry.quadrature import Quadrature
+from ..geometry.quadrature import GaussLegendre, Quadrature, Sobol
+from ..models import Normalized
 from ..objectives import AbstractObjective, ResidualObjective, balanced, explained
 from .problem_file import ProblemFile, ProblemSource
+
+PER_AXIS = {1: 200, 2: 48, 3: 20}  # Gauss points of an evaluation that the domain alone gives
+SOBOL = 4096  # the same in more dimensions, where a grid is too large
+OTHER_SEED = 7919  # than those of rules for training
+
+
+@dataclass(frozen=True)
+class Measures:
+    """model -> relative errors, where the solution is known, and a problem's own scores."""
+
+    errors: Evaluator | None
+    scores: Callable[[Any], dict[str, float]] | None
+
+    def __call__(self, model: Any) -> dict[str, float]:
+        errors = {} if self.errors is None else self.errors(model)
+        return errors | ({} if self.scores is None else dict(self.scores(model)))
+
+    def check(self, model: Any) -> None:
+        """Raises ValueError for a model that cannot be compared with the exact solution."""
+        if self.errors is not None:
+            self.errors.check(model)
+
+
+def evaluation_points(domain: Interval | Box | SpaceTime) -> Quadrature:
+    """Points of a domain to measure an error on: Gauss, and Sobol above three dimensions."""
+    per_axis = PER_AXIS.get(domain.dimension)
+    if per_axis is None:
+        return Sobol(domain, SOBOL, seed=OTHER_SEED).quadrature()
+    return GaussLegendre(domain, per_axis).quadrature()
+
+
+@dataclass(frozen=True)
+class InUnits:
+    """A network that sees the unit box instead of its domain, whatever the units are."""
+
+    model: Callable[[Any], Any]
+    domain: Interval | Box | SpaceTime
+
+    def __call__(self, key: Any) -> Any:
+        net = self.model(key)
+        done = getattr(net, "inputs", None) is not None  # as that of `MLP(domain=...)`
+        return net if done else Normalized(net, domain=self.domain)
 
 
 @dataclass(frozen=True)
@@ -22,19 +65,22 @@ class Problem:
 
     `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
     at ONE point where it is known, and errors are measured with it on `evaluation`, points that
-    training does not use; written with NumPy it has no error in H1. `seconds` and `steps` are
+    training does not use (`evaluation_points` of the domain by default); written with NumPy it has
+    no error in H1. `seconds` and `steps` are
     the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
     `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. With `balance` the terms get weights under which all of them feel
-    the parameters alike (`objectives.balanced`), for problems in units of their own. `settings`
+    the parameters alike (`objectives.balanced`), and with `normalize` the network sees the unit box
+    instead of the domain (`models.Normalized`), for problems in units of their own. `settings`
     records the arguments that the problem file was called with, `source` the file itself:
     `load_problem` adds both. `picture(model)` makes the figure of a run where the model is no
     function of a point.
 
-    A problem of data has no domain and no exact solution. Its `scores(model)` returns named
-    numbers that join the history, the result and the pictures, such as those of
-    `pinn_ngd.evaluation.classifier_scores`; `compared` names the one by which runs are compared.
+    `scores(model)` returns named numbers, beside the errors where there are some, that join the
+    history, the result, the tables and the pictures. A problem of data has nothing else: no domain
+    and no exact solution, but such as `pinn_ngd.evaluation.classifier_scores`. `compared` names the
+    number by which runs are compared.
     """
 
     name: str
@@ -50,6 +96,7 @@ class Problem:
     steps: int | None = None
     fixed_points: bool = False
     balance: bool = False
+    normalize: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     picture: Callable[[Any], Any] | None = None
     scores: Callable[[Any], dict[str, float]] | None = None
@@ -60,6 +107,15 @@ class Problem:
         if not callable(self.model) or _tree.size(self.model):
             ready = self.model
             object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
+        if self.normalize and not isinstance(self.model, InUnits):
+            if self.domain is None:
+                msg = (
+                    f"`normalize` needs the `domain` of the problem '{self.name}', which has none."
+                )
+                raise ValueError(msg)
+            object.__setattr__(self, "model", InUnits(self.model, self.domain))
+        if self.exact is not None and self.evaluation is None and self.domain is not None:
+            object.__setattr__(self, "evaluation", evaluation_points(self.domain))
         if self.exact is not None and self.evaluation is not None and callable(self.exact):
             point = self.evaluation.points[0]
             with explained(f"`exact` of the problem '{self.name}'", point.shape):
@@ -90,17 +146,21 @@ class Problem:
         """Whether `evaluator` has something to measure: an exact solution, or scores."""
         return self.exact is not None or self.scores is not None
 
-    def evaluator(self, *, h1: bool = False) -> Callable[[Any], dict[str, float]]:
-        """What `train` evaluates: model -> `scores`, or relative errors on the held-out points.
+    def evaluator(self, *, h1: bool = False) -> "Measures":
+        """What `train` evaluates: model -> relative errors on the held-out points, and `scores`.
 
         Compiled once. Raises ValueError where neither the exact solution nor scores are known, and
         for an exact solution that is not finite. There is no H1 error where it is NumPy's.
         """
-        if self.scores is not None:
-            return self.scores
+        if self.exact is None and self.scores is not None:
+            return Measures(None, self.scores)
+        return Measures(self.errors(h1=h1), self.scores)
+
+    def errors(self, *, h1: bool = False) -> Evaluator:
+        """Relative errors alone; raises ValueError where they cannot be measured."""
         if self.exact is None or self.evaluation is None:
-            msg = f"problem '{self.name}' has no `exact` solution to measure an error with."
-            raise ValueError(msg)
+            wanted = "`exact` solution" if self.exact is None else "`evaluation` points or `domain`"
+            raise ValueError(f"problem '{self.name}' has no {wanted} to measure an error with.")
         h1 = h1 and not isinstance(self.exact, HostFunction)
         return evaluator(self.exact, self.evaluation, h1=h1)
 

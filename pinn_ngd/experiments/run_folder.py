@@ -13,6 +13,7 @@ from ..storage.reading import read_config as read_config
 from ..storage.reading import read_history as read_history
 from ..storage.reading import read_result as read_result
 from ..training.callbacks import JSONLWriter
+from ..training.records import scores_in
 from ..training.result import TrainResult
 from .environment import command_line, environment
 from .environment import plain as plain
@@ -112,13 +113,15 @@ class RunFolder:
         """What `result.json` says of a result.
 
         `description` holds what the loop does not know: problem, optimizer, solver, seed,
-        parameters, and measures such as relative_h1; it wins over the measures of the result.
+        parameters, and measures such as relative_h1; it wins over the measures of the result. The
+        names of the problem's own ones are under `scores`.
         """
         fields = ("steps", "seconds", "compile_seconds", "loss", "status", "message")
         head = ("problem", "optimizer", "solver", "seed", "parameters")
         values = dict.fromkeys(head) | result.measures
-        values |= {name: getattr(result, name) for name in fields} | result.solves
-        values |= _trust(result)
+        values |= {name: getattr(result, name) for name in fields}
+        values |= result.solves | _trust(result)
+        values["scores"] = list(scores_in(result.measures))
         return self._portable(plain(values | description))
 
     def _portable(self, value: Any) -> Any:

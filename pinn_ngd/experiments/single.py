@@ -37,6 +37,7 @@ def run_problem(
     tolerance: float | None = None,
     fixed_points: bool | None = None,
     balance: bool | None = None,
+    normalize: bool | None = None,
     out: str | os.PathLike | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -55,7 +56,8 @@ def run_problem(
 
     The run ends early where the estimated relative error is below `tolerance`. Points grow unless
     `fixed_points` (by default the problem's own word) keeps those of the problem file, and the
-    weights of the terms are those of the file unless `balance`, likewise.
+    weights of the terms are those of the file unless `balance`, likewise; `normalize` likewise lets
+    the network see the unit box instead of the domain.
 
     With `resume` a run that was cut or got a larger budget goes on from its checkpoint, and one
     that ended under these very settings, or used more than this budget, is not repeated. Budgets
@@ -70,7 +72,7 @@ def run_problem(
     own code raises passes through, after `result.json` has been written with status "failed". A
     picture that cannot be drawn is a warning.
     """
-    said = {"fixed_points": fixed_points, "balance": balance}
+    said = {"fixed_points": fixed_points, "balance": balance, "normalize": normalize}
     problem = dataclasses.replace(problem, **{k: v for k, v in said.items() if v is not None})
     plan = planned(problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance)
     folder = RunFolder(RUNS / plan.name if out is None else out)
@@ -150,9 +152,9 @@ def _written(plan: Plan, folder: RunFolder, result: TrainResult, *, begun: bool)
     problem = plan.problem
     if problem.exact is None or result.status == "interrupted":
         return values
-    errors = problem.evaluator(h1=True)(result.model)
+    errors = problem.errors(h1=True)(result.model)
     if result.estimate is not None and result.estimate.reliable:
-        better = problem.evaluator()(result.estimate.corrected)
+        better = problem.errors()(result.estimate.corrected)
         errors |= {f"corrected_{name}": error for name, error in better.items()}
     return folder.write_result(result, **description, **errors)
 

@@ -63,6 +63,11 @@ class Energy(eqx.Module):
         """The density at one point."""
         return real_scalar(self.density(x, features), f"`density` of the term '{self.name}'")
 
+    @property
+    def written(self) -> Callable[..., Any]:
+        """The function of the model that a user wrote."""
+        return self.features
+
     def value(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, ""]:
         """The density at one point of a model, times the weight."""
         density = self.density_of(x, self.numbers(model, x))

@@ -42,6 +42,11 @@ class Residual(eqx.Module):
         check_arguments(self.fn, "fn(u, x)", f"`fn` of the term '{self.name}'")
         check_weight(self.weight, self.name)
 
+    @property
+    def written(self) -> Callable[..., Any]:
+        """The function that a user wrote."""
+        return self.fn
+
     def value(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, "*k"]:
         """The real numbers whose squares are summed at one point, but for a constant weight.
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,12 @@ from ..geometry.quadrature import Quadrature
 from .bounds import out_of_range
 from .weights import check_weights_at_points
 
+MODEL_FIRST = "the model comes first, the point second"
+# What JAX and Python say where a point is taken for an array of points.
+BATCHED = re.compile(
+    "out of bounds for array of dimension|not enough values to unpack|but is only|"
+    "requires ndarray of at least|vmap was requested to map"
+)
 ONE_POINT = "the function sees ONE point x of shape {shape}, so write x[0] where you mean x[:, 0]"
 
 
@@ -36,11 +43,18 @@ def check_arguments(fn: Any, wanted: str, owner: str) -> None:
 
 
 def check_term(
-    name: str, value: Callable[[PyTree, Any], Any], model: PyTree, rule: Quadrature, weight: Any
+    name: str,
+    value: Callable[[PyTree, Any], Any],
+    model: PyTree,
+    rule: Quadrature,
+    weight: Any,
+    *,
+    fn: Callable[..., Any],
 ) -> None:
     """ValueError, which names the term, where `value(model, x)` cannot be a term at one point.
 
-    Errors of a user's code that have another reason get a note that names the term.
+    `fn` is the user's own function of (model, x) in it. Errors of a user's code that have another
+    reason get a note that names the term.
     """
     x = jax.ShapeDtypeStruct(rule.points.shape[1:], rule.points.dtype)
     owner = f"the term '{name}'"
@@ -48,7 +62,8 @@ def check_term(
     try:
         with explained(owner, x.shape):
             traced = _traced(value, model, x)
-    except (TypeError, ValueError) as error:
+    except Exception as error:
+        _check_order(fn, model, x, owner, error)
         if owner not in str(error) and callable(model):
             _check_inputs(model, x, owner)
         raise
@@ -61,14 +76,28 @@ def _traced(value: Callable[[PyTree, Any], Any], model: PyTree, x: Any) -> Any:
     return jax.make_jaxpr(lambda a, x: value(eqx.combine(a, static), x))(arrays, x)
 
 
+def _check_order(fn: Any, model: Any, x: Any, owner: str, error: Exception) -> None:
+    """ValueError where a term that failed as fn(model, x) can be traced as fn(x, model)."""
+    try:
+        _traced(lambda m, x: fn(x, m), model, x)
+    except Exception:
+        return
+    msg = f"{owner} has its arguments swapped ({_first_line(error)}): {MODEL_FIRST}."
+    raise ValueError(msg) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0].rstrip(".")
+
+
 def _check_inputs(model: Any, x: Any, owner: str) -> None:
     """ValueError where the model cannot be called at a point: where it has other inputs."""
     try:
         _traced(lambda m, x: m(x), model, x)
     except Exception as error:
-        what = str(error).split("\n")[0].rstrip(".")
         msg = (
-            f"the model cannot be called at a point x of shape {x.shape} of {owner} ({what}): give "
+            f"the model cannot be called at a point x of shape {x.shape} of {owner} "
+            f"({_first_line(error)}): give "
             f"it {x.shape[0]} inputs, one for every coordinate (time is one of them)."
         )
         raise ValueError(msg) from error
@@ -118,11 +147,14 @@ def explained(owner: str, shape: tuple[int, ...]) -> Iterator[None]:
         raise ValueError(msg) from error
     except TypeError as error:
         if "object is not callable" in str(error) and "Tracer" in str(error):
-            msg = f"{owner} calls a number ({error}): the model comes first, the point second."
+            msg = f"{owner} calls a number ({error}): {MODEL_FIRST}."
             raise ValueError(msg) from error
         error.add_note(f"This was {owner}, traced at one point x of shape {shape}.")
         raise
     except Exception as error:
+        if isinstance(error, ValueError) and BATCHED.search(str(error)):
+            msg = f"{owner} fails ({_first_line(error)}): {ONE_POINT.format(shape=shape)}."
+            raise ValueError(msg) from error
         if owner not in str(error):
             error.add_note(f"This was {owner}, traced at one point x of shape {shape}.")
         raise

@@ -27,6 +27,9 @@ class Checkpoint:
     scratch first removes an older file, so that nobody resumes one run with the checkpoint of
     another. `identity` is what tells this run from others, plain JSON: a checkpoint with another
     one is refused. `train` adds a fingerprint of objective, model and optimizer to it.
+
+    Nothing is locked here, because a folder may hold the checkpoints of several runs, each under a
+    name of its own: give two runs two paths. `run_problem` locks the folder of its run.
     """
 
     path: str | os.PathLike

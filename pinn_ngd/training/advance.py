@@ -118,7 +118,7 @@ def advance(
 
     def body(loop: tuple[PyTree, Progress], offset: Array) -> tuple[Any, PyTree]:
         carry = eqx.combine(loop[0], static)
-        new, finite, info = _one_step(optimizer, objective, carry, batch, key, start + offset)
+        new, finite, info = one_step(optimizer, objective, carry, batch, key, start + offset)
         keep, progress = _judge(loop[1], finite, info.stop, offset < limit)
         return (_select(keep, eqx.filter(new, eqx.is_array), loop[0]), progress), info
 
@@ -142,16 +142,17 @@ def advance_plainly(
 ) -> tuple[Carry, Progress, PyTree]:
     """One step that is not compiled, for optimizers that run in Python."""
     del limit
-    new, finite, info = _one_step(optimizer, objective, carry, batch, key, start)
+    new, finite, info = one_step(optimizer, objective, carry, batch, key, start)
     begun = Progress(jnp.int32(0), jnp.asarray(False), jnp.asarray(True))
     keep, progress = _judge(begun, finite, info.stop, jnp.asarray(True))
     infos = jax.tree.map(lambda x: jnp.asarray(x)[None], info)
     return (new if keep else carry), progress, infos
 
 
-def _one_step(
+def one_step(
     optimizer: Any, objective: Any, carry: Carry, batch: PyTree, key: PRNGKeyArray, number: Any
 ) -> tuple[Carry, Array, PyTree]:
+    """The carry after step `number`, whether it is finite, and what the optimizer tells of it."""
     step_key = jax.random.fold_in(key, number)
     model, state, info = optimizer.step(carry.model, carry.state, objective, batch, key=step_key)
     finite = jnp.isfinite(info.loss) & _tree.all_finite(model)

@@ -16,14 +16,15 @@ from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
+from .failure import failed_step
 from .parts import Parts
 from .records import add_solves, record_of
 from .result import Ending, Record, Run, TrainResult
 from .saver import Saver
-from .setup import batch_of, check_start, loss_of, stride_of, warn_about_precision
+from .setup import batch_of, check_start, stride_of, warn_about_precision
 from .signals import Signals, heard, patiently
 from .threads import blas_threads as limited_blas
-from .verdict import CUT, INTERRUPTED, has_stalled, judged, not_finite
+from .verdict import CUT, INTERRUPTED, has_stalled, judged
 
 
 def train(
@@ -72,8 +73,8 @@ def train(
     the end; a reliable estimate below `tolerance` (1e-13 by default) ends the run.
 
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
-    the last finite model returned. Ctrl-C and SIGTERM (in the main thread) end the run after the
-    call in progress, a second one at once. Other exceptions are raised when all callbacks know.
+    the last finite model returned. Ctrl-C, SIGTERM and SIGHUP (in the main thread) end the run
+    after the call in progress, a second one at once. Other exceptions are raised at the end.
 
     Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
     (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
@@ -276,10 +277,10 @@ class _Loop:
         return self.budget.ending(self.step, self.seconds)
 
     def _failure(self, loss: float) -> Ending:
-        """Go back to the previous model if the loss of the present one is not finite."""
-        if not np.isfinite(loss_of(self.objective, self.carry.model, self.batch)):
-            self.carry = Carry(self.carry.previous, self.carry.previous, self.carry.state)
-        return not_finite(self.step + 1, loss)
+        """Step back where the loss of the kept model is not finite, and say what happened."""
+        run = self.optimizer, self.objective, self.carry, self.batch, self.step_key
+        self.carry, ending = failed_step(*run, self.step, loss)
+        return ending
 
     def _note(self, numbers: Record, *, last: bool) -> Ending | None:
         """Write the history line of a call and ask the callbacks whether to go on."""
@@ -332,8 +333,7 @@ class _Loop:
         result = TrainResult(
             model=self._answer(), state=self.carry.state, history=self.history,
             status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
-            compile_seconds=self.compile_seconds,
-            loss=self.loss,
+            compile_seconds=self.compile_seconds, loss=self.loss,
             measures=self.evaluation.latest | self.estimation.latest,
             solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
         )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import PyTree
 
 from .callbacks import AbstractCallback
+from .records import scores_in
 from .result import Record, Run, TrainResult
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class ProgressBar(AbstractCallback):
 
     def on_step(self, record: Record, model: PyTree) -> None:
         del model
-        self.measured |= {name: record[name] for name in MEASURED if name in record}
+        known = {name: record[name] for name in MEASURED if name in record}
+        self.measured |= known | scores_in(record)
         pause = LINE_SECONDS if self.bar is None else REFRESH_SECONDS
         if not self.enabled or time.monotonic() - self.shown_at < pause:
             return
@@ -78,8 +80,11 @@ class ProgressBar(AbstractCallback):
 def describe(record: Record, measured: Record) -> str:
     """One line about a step, with the last measured errors: what is not known is left out."""
     text = f"step {record['step']}  {record['seconds']:.1f} s  loss {record['loss']:.3e}"
+    own = {name: f"{name} {{:.4g}}" for name in scores_in(measured) if name not in MEASURED}
     text += "".join(
-        "  " + form.format(measured[name]) for name, form in MEASURED.items() if name in measured
+        "  " + form.format(measured[name])
+        for name, form in {**MEASURED, **own}.items()
+        if name in measured
     )
     damping = record.get("damping", 0.0)
     return text + f"  damping {damping:.1e}" if damping > 0 else text

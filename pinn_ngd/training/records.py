@@ -1,5 +1,6 @@
 """The numbers of a step as they stand in the history."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,23 @@ from .result import Record
 
 SOLVES = ("forward", "linearized", "adjoint")
 NUMBERS = ("loss", "gradient_norm", "damping", "step_length", "predicted", "actual")
+
+OWN = {  # names that the loop and the validation write
+    *NUMBERS, "step", "seconds", "accepted", "rank", "condition", "points", "unexplained",
+    "relative_l2", "relative_h1", "estimated_relative_l2", "estimated_relative_h1",
+}  # fmt: skip
+
+
+def scores_in(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a history line that are a problem's own scores: under any other name."""
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in OWN
+        and not name.startswith(("loss_", "held_out_"))
+        and not name.endswith("_solves")
+        and isinstance(value, int | float)
+    }
 
 
 def record_of(infos: Any, index: int) -> Record:

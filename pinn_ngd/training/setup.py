@@ -64,16 +64,34 @@ def finite_losses(objective: AbstractObjective, model: PyTree, batch: PyTree) ->
     if not objective.rules:
         return []
     masses = masses_of(objective, model, batch)
+    found = _first_wrong(objective, masses, batch)
+    if found is not None:
+        name, where = found
+        raise ValueError(
+            f"the term '{name}' is not finite from the start, {where}: does it divide by "
+            "zero or take a root or a logarithm there? Correct it, or take points elsewhere."
+        )
+    return [float(mass.sum()) for mass in masses]
+
+
+def blame(objective: Any, model: PyTree, batch: PyTree) -> str | None:
+    """The first term that is not finite at a model, and where; None where that cannot be told."""
+    parameters = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    whole = all(np.isfinite(leaf).all() for leaf in parameters)
+    if not whole or not isinstance(objective, AbstractObjective) or not objective.rules:
+        return None
+    found = _first_wrong(objective, masses_of(objective, model, batch), batch)
+    return None if found is None else f"the term '{found[0]}' is not finite, {found[1]}"
+
+
+def _first_wrong(objective: Any, masses: Any, batch: PyTree) -> tuple[str, str] | None:
+    """Name and place of the first term that is not finite."""
     for name, mass, rule in zip(objective.term_names, masses, batch, strict=True):
         wrong = ~np.isfinite(mass)
         if wrong.any():
-            i = int(np.argmax(wrong))
-            raise ValueError(
-                f"the term '{name}' is not finite from the start, at {wrong.sum()} of its "
-                f"{wrong.size} points, first at {np.asarray(rule.points[i])}: does it divide by "
-                "zero or take a root or a logarithm there? Correct it, or take points elsewhere."
-            )
-    return [float(mass.sum()) for mass in masses]
+            first = np.asarray(rule.points[int(np.argmax(wrong))])
+            return name, f"at {wrong.sum()} of its {wrong.size} points, first at {first}"
+    return None
 
 
 def loss_of(objective: Any, model: PyTree, batch: PyTree) -> float:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end a run at the next moment at which nothing is lost."""
+"""Ctrl-C, SIGTERM and SIGHUP: they end a run at the next moment at which nothing is lost."""
 
 import contextlib
 import signal
@@ -13,6 +13,9 @@ WORDS = {
     signal.SIGTERM: "ended by the system (SIGTERM)",
 }
 OURS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+if hasattr(signal, "SIGHUP"):  # not on Windows; under `nohup` its handler is another, and stays
+    WORDS[signal.SIGHUP] = "ended by the system (SIGHUP: the terminal was closed)"
+    OURS[signal.SIGHUP] = signal.SIG_DFL
 
 
 class Signals:
@@ -48,7 +51,7 @@ _listening: list[Signals] = []
 
 @contextlib.contextmanager
 def heard() -> Iterator[Signals]:
-    """Listen to Ctrl-C and SIGTERM while the block runs, and put the old handlers back after it.
+    """Listen to Ctrl-C, SIGTERM and SIGHUP while the block runs, and then put handlers back.
 
     Python delivers signals to the main thread only; in other threads this does nothing. A handler
     that somebody else has set stays. A block inside another such block shares its signals. A signal

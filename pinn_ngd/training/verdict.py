@@ -138,12 +138,16 @@ def refused(step: int, why: str) -> Ending:
     return Ending("failed", f"step {step} is refused and the last model kept: {why}")
 
 
-def not_finite(step: int, loss: float) -> Ending:
-    """The end of a run whose step gave a loss or parameters that are not finite."""
+def not_finite(step: int, loss: float, where: str | None = None) -> Ending:
+    """The end of a run whose step gave a loss or parameters that are not finite.
+
+    `where` names the term and the point, if they are known.
+    """
     what = "parameters that are" if math.isfinite(loss) else f"a loss ({loss}) that is"
+    blamed = "" if where is None else f": {where}"
     return Ending(
         "failed",
-        f"step {step} gave {what} not finite; the last finite model is kept. Likely "
+        f"step {step} gave {what} not finite{blamed}; the last finite model is kept. Likely "
         "causes: a learning rate or step too large, too little damping, a residual that "
         "divides by zero or takes the root or logarithm of a negative number, or float32. "
         "Cures: a smaller step, more damping, float64, and JAX_DEBUG_NANS=1 to find the line.",

@@ -57,7 +57,7 @@ def _of_inputs(model: Callable, points: Float[Array, "n d"]) -> list[str]:
     felt = np.asarray(_felt(model, points[:512], jnp.asarray(sides)))
     return [
         f"coordinate {i} runs from {lower[i]:g} to {upper[i]:g}, and the model hardly feels it: "
-        "normalize it (`models.Normalized(net, domain=...)` or `models.MLP(..., domain=...)`), or "
+        "normalize it (`models.Normalized(net, domain=...)`, --normalize), or "
         "choose units in which it is of order one"
         for i in np.flatnonzero(extreme)
         if not FELT < felt[i] < 1 / FELT

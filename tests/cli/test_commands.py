@@ -9,6 +9,7 @@ import pytest
 import threadpoolctl
 from typer.testing import CliRunner
 
+import pinn_ngd
 import pinn_ngd.experiments
 from pinn_ngd import list_problems, metrics, optimizers
 from pinn_ngd.cli import app
@@ -318,3 +319,37 @@ def test_a_command_computes_with_one_blas_thread(file, monkeypatch):
     monkeypatch.setattr(pinn_ngd.experiments, "check_problem", check)
     assert run_cli("check", file).exit_code == 0
     assert set(counts) == {1}
+
+
+def test_scores_of_any_name_reach_table_files_and_pictures(tmp_path):
+    own = "evaluation=None, scores=lambda m: {'peak value': float(m(jnp.asarray([0.5])))}, "
+    file = _changed(tmp_path, "evaluation=GaussLegendre(domain, 12).quadrature(), ", own)
+    out = tmp_path / "run"
+    result = _run("solve", file, "--steps", 2, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    written = json.loads((out / "result.json").read_text())
+    assert written["scores"] == ["peak value"]
+    assert f"{written['peak value']:.6g}" in result.stdout
+    assert "relative L2 error" in result.stdout  # the points come from the domain
+    history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    assert history[-1]["peak value"] == written["peak value"]
+    panels = pinn_ngd.experiments.plotting.plot_history(history).axes
+    assert "scores" in [ax.get_ylabel() for ax in panels]
+
+
+def test_what_a_warning_cures_can_be_said_on_the_command_line(tmp_path):
+    """Normalized inputs, bounds of single leaves, and the name of a metric in quotes."""
+    file = _changed(tmp_path, "Interval(0.0, 1.0)", "Interval(0.0, 1000.0)")
+    wngd = ("solve", file, "--normalize", "--optimizer", "wngd", "--steps", 1)
+    wngd = (*wngd, "--set", "metric='euclidean'")
+    out = tmp_path / "run"
+    bounds = ("--set", "bounds={'net.layers': (-9, 9)}")
+    result = _run(*wngd, *bounds, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    config = json.loads((out / "config.json").read_text())
+    assert config["settings"]["normalize"] is True
+    assert config["network"]["text"].startswith("Normalized")
+    assert pinn_ngd.load_run(out).problem.normalize
+    wrong = _run(*wngd, "--set", "bounds={'layer': (0, 1)}", "--out", tmp_path / "wrong")
+    assert wrong.exit_code == 2
+    assert "'layer'; the model has net.layers[0].weight" in wrong.stderr

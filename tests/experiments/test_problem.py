@@ -139,7 +139,8 @@ def small_problem(**settings):
     domain = pinn_ngd.Interval(0.0, 1.0)
     rule = pinn_ngd.GaussLegendre(domain, 3)
     objective = pinn_ngd.ResidualObjective([pinn_ngd.Residual(lambda u, x: u(x) - x[0], rule)])
-    return pinn_ngd.Problem("small", "a small one", objective, domain=domain, **settings)
+    settings = {"domain": domain, **settings}
+    return pinn_ngd.Problem("small", "a small one", objective, **settings)
 
 
 def test_a_ready_model_serves_for_every_key(key):
@@ -169,3 +170,39 @@ def test_a_balanced_problem_weighs_terms_and_nothing_else():
     energy = dataclasses.replace(pinn_ngd.load_problem("ritz-1d"), balance=True)
     with pytest.raises(ValueError, match="`balance` weighs the terms of a ResidualObjective"):
         energy.objective_at(energy.model(jax.random.key(0)))
+
+
+def test_scores_stand_beside_the_errors(key):
+    problem = small_problem(
+        model=key, exact=lambda x: x[0],
+        scores=lambda _: {"peak": 2.0},
+    )  # fmt: skip
+    found = problem.evaluator()(lambda x: 1.5 * x[0])
+    assert found == {"relative_l2": pytest.approx(0.5), "peak": 2.0}
+    assert set(problem.errors()(lambda x: x[0])) == {"relative_l2"}
+    alone = small_problem(model=key, scores=lambda _: {"peak": 2.0})
+    assert alone.evaluator()(None) == {"peak": 2.0}
+    with pytest.raises(ValueError, match="has no `exact` solution"):
+        alone.errors()
+
+
+@pytest.mark.parametrize(("dimension", "count"), [(1, 200), (2, 48**2), (3, 20**3), (4, 4096)])
+def test_points_of_evaluation_come_from_the_domain(key, dimension, count):
+    """They integrate the solution: its square over the unit cube is 1/3 in any dimension."""
+    box = pinn_ngd.Box((0.0,) * dimension, (1.0,) * dimension)
+    points = small_problem(model=key, exact=lambda x: x[0], domain=box).evaluation
+    assert points.points.shape == (count, dimension)
+    square = np.sum(points.weights * points.points[:, 0] ** 2)
+    np.testing.assert_allclose(square, 1 / 3, rtol=1e-12 if dimension < 4 else 1e-3)
+
+
+def test_a_normalized_problem_lets_the_network_see_the_unit_box(key):
+    domain = pinn_ngd.Interval(100.0, 300.0)
+    problem = small_problem(model=lambda _: lambda x: x[0], domain=domain, normalize=True)
+    again = dataclasses.replace(problem, balance=False)
+    for model in (problem.model(key), again.model(key)):
+        assert float(model(jnp.asarray([150.0]))) == 0.25
+    net = pinn_ngd.models.MLP((1, 3, 1), key=key, domain=domain)
+    assert small_problem(model=net, domain=domain, normalize=True).model(key) is net
+    with pytest.raises(ValueError, match="`normalize` needs the `domain`"):
+        small_problem(model=net, domain=None, normalize=True)

@@ -92,7 +92,9 @@ def test_a_result_has_every_key_and_valid_numbers(folder):
     assert set(written) == {
         *("problem", "optimizer", "solver", "seed", "parameters", "steps", "seconds"),
         *("compile_seconds", "loss", "relative_l2", "relative_h1", "status", "message"),
+        *("scores", "other"),
     }
+    assert written["scores"] == ["other"]
 
 
 def run(folder, steps, **settings):

@@ -54,6 +54,11 @@ def loss(*args, **keywords):
     return float(objective.loss(model, objective.batch()))
 
 
+def _columns(x):
+    n, d = x.shape
+    return x.reshape(n * d)
+
+
 REFUSED = {
     "None": (lambda u, x: None, "'pde' returns None: end the function with `return`"),
     "dict": (lambda u, x: {"a": u(x)[0]}, "'pde' returns a dict"),
@@ -67,6 +72,9 @@ REFUSED = {
     "integers in a list": (lambda u, x: [0, 1], "'pde' returns integers"),
     "batched index": (lambda u, x: u(x[:, 0]), r"ONE point x of shape \(2,\), so write x\[0\]"),
     "batched slice": (lambda u, x: x[:, 0:1], r"ONE point x of shape \(2,\)"),
+    "a second axis": (lambda u, x: jnp.sum(u(x), axis=1), r"axis 1 .*ONE point x of shape \(2,\)"),
+    "points in columns": (lambda u, x: u(_columns(x)), r"unpack.*ONE point x of shape \(2,\)"),
+    "stacked columns": (lambda u, x: u(jnp.concatenate([x, x], axis=1)), "ONE point"),
     "out of range": (lambda u, x: u(x)[0] + x[3], r"the entry 3 of an array of shape \(2,\)"),
     "negative": (lambda u, x: u(x)[0] + x[-3], r"the entry -3 of an array of shape \(2,\)"),
     "array of indices": (lambda u, x: x[jnp.array([0, 2])] + u(x), "the entry 2 of an array"),
@@ -74,6 +82,9 @@ REFUSED = {
     "in a compiled part": (lambda u, x: u(x)[0] * jax.jit(lambda y: y[2])(x), "the entry 2"),
     "in the values": (lambda u, x: u(x)[2], "the entry 2"),
     "swapped": (lambda x, u: u(x), "the model comes first"),
+    "swapped in a product": (lambda x, u: x[0] * u(x), "swapped .*the model comes first"),
+    "swapped in a sum": (lambda x, u: jnp.sin(x) + u(x), "swapped .*the model comes first"),
+    "swapped in a derivative": (lambda x, u: gradient(u)(x), "the model comes first"),
     "a branch": (lambda u, x: u(x) if x[0] > 0 else x, "write `jnp.where` for `if`"),
     "math": (lambda u, x: u(x) * math.sin(x[0]), "jnp for math"),
     "NumPy": (lambda u, x: np.sin(x[0]) * u(x), "write jnp for np"),

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from pinn_ngd import (
@@ -22,7 +23,7 @@ from pinn_ngd import (
 from pinn_ngd.evaluation.errors import evaluator
 from pinn_ngd.training import train
 from pinn_ngd.training.setup import check_start
-from tests.training.helpers import Descent
+from tests.training.helpers import Descent, Linear, info
 
 LINE = Interval(0.0, 1.0)
 RULE = GaussLegendre(LINE, 4)
@@ -114,6 +115,29 @@ def test_a_term_that_is_not_finite_from_the_start_is_named_with_its_point():
     words = r"the term 'polar' is not finite from the start, at 1 of its 5 points, first at \[0\.\]"
     with pytest.raises(ValueError, match=words):
         train(divided(), inverse(jnp.asarray(1.0)), Descent(), steps=2, key=jax.random.key(0))
+
+
+class Jump(Descent):
+    """One step to w = -0.75, which tells the loss after it, as natural gradients do."""
+
+    def step(self, model, state, objective, batch, *, key):
+        del key
+        new = Linear(jnp.full_like(model.weight, -0.75))
+        return new, state, info(objective.loss(new, batch), model.weight)
+
+
+@pytest.mark.parametrize("optimizer", [optax.sgd(1.0), Jump()], ids=["before", "after"])
+def test_a_term_that_is_not_finite_in_mid_run_is_named_with_its_point(optimizer):
+    """Both optimizers go to w = -0.75, where 1 + w x is negative at x = 2 and not at x = 1."""
+    points = np.asarray([[1.0], [2.0]])
+    root = Residual(lambda u, x: jnp.sqrt(1 + u(x)), points, name="root")
+    objective = ResidualObjective([Residual(lambda u, x: u(x), points[:1], name="fine"), root])
+    model = Linear(jnp.asarray([0.1]))
+    result = train(objective, model, optimizer, steps=3, key=0, grow=False)
+    assert result.status == "failed"
+    assert "not finite: the term 'root' is not finite, at 1 of its 2 points" in result.message
+    assert "first at [2.];" in result.message
+    assert float(result.model.weight[0]) == 0.1
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ class Send(AbstractCallback):
 @pytest.fixture(autouse=True)
 def handlers():
     """Those of a program in the foreground (shells let jobs in the background ignore Ctrl-C)."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    usual = {signal.SIGINT: signal.default_int_handler}
+    usual |= {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     after = {number: signal.signal(number, handler) for number, handler in before.items()}
@@ -51,7 +52,11 @@ def handlers():
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(signal.SIGINT, "interrupted from the keyboard"), (signal.SIGTERM, r"SIGTERM")],
+    [
+        (signal.SIGINT, "interrupted from the keyboard"),
+        (signal.SIGTERM, r"SIGTERM"),
+        (signal.SIGHUP, "the terminal was closed"),
+    ],
 )
 def test_a_signal_ends_a_run_after_the_call(tmp_path, number, words):
     checkpoint, listener = Checkpoint(tmp_path / "latest.eqx"), Listener()

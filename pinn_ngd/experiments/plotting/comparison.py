@@ -59,12 +59,13 @@ def plot_comparison(
         ax.set(
             xscale="log", yscale="log", xlabel=LABELS[x], ylabel=_MATH.get(y, MEASURES.get(y, y))
         )
-        palette = look.colors(runs)
+        strokes = look.strokes(runs)
         for label, b in shown.items():
-            ax.fill_between(b.x, b.low, b.high, color=palette[label], alpha=0.18, linewidth=0)
-            ax.plot(b.x, b.median, color=palette[label])
+            color, line = strokes[label]
+            ax.fill_between(b.x, b.low, b.high, color=color, alpha=0.18, linewidth=0)
+            ax.plot(b.x, b.median, color=color, linestyle=line)
         _frame(ax, shown)
-        _label_ends(figure, ax, shown, palette)
+        _label_ends(figure, ax, shown, strokes)
         return figure
 
 
@@ -111,7 +112,7 @@ def _label_ends(
     figure: "matplotlib.figure.Figure",
     ax: "matplotlib.axes.Axes",
     bands: Mapping[str, Band],
-    palette: Mapping[str, str],
+    strokes: Mapping[str, look.Stroke],
 ) -> None:
     """Names to the right of the axes, at the height where the curves end, moved apart."""
     bottom, top = np.log(ax.get_ylim())
@@ -120,7 +121,7 @@ def _label_ends(
     width, height = figure.get_size_inches()
     aside = 1.0 + 0.14 / (0.75 * width)  # 0.14 inches: the axes fill about 3/4 of the figure
     for label, end, y in zip(labels, ends, spread(np.asarray(ends), 0.2 / height), strict=True):
-        color = palette[label]
+        color = strokes[label].color
         _lead_out(ax, bands[label], color)
         ax.annotate(
             label, xy=(1.0, end), xytext=(aside, y), xycoords="axes fraction", va="center",

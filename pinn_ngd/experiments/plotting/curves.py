@@ -26,15 +26,15 @@ class Curves(NamedTuple):
 def plot_curves(
     panels: Sequence[Curves], *, marker: str = "o", rows: int = 1
 ) -> "matplotlib.figure.Figure":
-    """Panels in rows with one legend below; a label has the same color in all of them."""
+    """Panels in rows with one legend below; a label has the same color and line in all."""
     labels = list(dict.fromkeys(label for panel in panels for label in panel.curves))
-    colors = dict(zip(labels, look.cycle(len(labels)), strict=True))
+    strokes = look.cycled(labels)
     with look.style():
         width = look.COLUMN_WIDTH if len(panels) == 1 else look.FULL_WIDTH
         figure = look.new_figure(width, 0.7 + 2.3 * rows)
         axes = np.atleast_1d(figure.subplots(rows, len(panels) // rows)).ravel()
         for ax, panel in zip(axes, panels, strict=True):
-            _draw(ax, panel, colors, marker)
+            _draw(ax, panel, strokes, marker)
         shown = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
         columns = min(len(labels), 3 if len(panels) == 1 else 6)
         figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=columns,
@@ -43,12 +43,13 @@ def plot_curves(
 
 
 def _draw(
-    ax: "matplotlib.axes.Axes", panel: Curves, colors: Mapping[str, str], marker: str
+    ax: "matplotlib.axes.Axes", panel: Curves, strokes: Mapping[str, look.Stroke], marker: str
 ) -> None:
     for label, (x, y, *band) in panel.curves.items():
-        ax.plot(x, y, marker=marker, markersize=3, color=colors[label], label=label)
+        color, line = strokes[label]
+        ax.plot(x, y, marker=marker, markersize=3, color=color, linestyle=line, label=label)
         if band:
-            ax.fill_between(x, *band, color=colors[label], alpha=0.18, linewidth=0)
+            ax.fill_between(x, *band, color=color, alpha=0.18, linewidth=0)
     ax.set(xscale=panel.xscale, yscale=panel.yscale, xlabel=panel.xlabel, ylabel=panel.ylabel,
            title=panel.title)  # fmt: skip
     for axis, scale in ((ax.xaxis, panel.xscale), (ax.yaxis, panel.yscale)):

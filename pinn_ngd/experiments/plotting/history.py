@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...training.records import scores_in
 from . import style as look
 
 if TYPE_CHECKING:
@@ -18,14 +19,16 @@ def plot_history(history: Sequence[Record]) -> "matplotlib.figure.Figure":
     """Loss, held-out loss, true and estimated relative L2 error against steps.
 
     Below them the losses of the terms (held-out ones dashed) where there are several, and the
-    damping where the optimizer has one. `history` holds the records of `history.jsonl`. Rejected
-    steps are marked, and so are those after which points were added. A loss that goes below zero
-    (an energy) is shown above its lowest value.
+    problem's own scores, and the damping where the optimizer has one. `history` holds the records
+    of `history.jsonl`. Rejected steps are marked, and so are those after which points were added. A
+    loss that goes below zero (an energy) is shown above its lowest value.
     """
     with look.style():
         step, damping = column(history, "step"), column(history, "damping")
         terms = term_names(history)
-        ratios = [3] + [2.5] * (len(terms) > 1) + [1.6] * bool(np.any(damping > 0))
+        scores = score_names(history)
+        ratios = [3] + [2.5] * (len(terms) > 1) + [2.0] * bool(scores)
+        ratios += [1.6] * bool(np.any(damping > 0))
         figure = look.new_figure(look.COLUMN_WIDTH, 0.4 + 0.62 * sum(ratios))
         grid = {"height_ratios": ratios}
         axes = np.atleast_1d(figure.subplots(len(ratios), 1, sharex=True, gridspec_kw=grid))
@@ -33,12 +36,14 @@ def plot_history(history: Sequence[Record]) -> "matplotlib.figure.Figure":
         _losses(axes[0], history, step, rejected)
         if len(terms) > 1:
             _terms(axes[1], history, step, terms)
+        if scores:
+            _scores(axes[1 + (len(terms) > 1)], history, step, scores)
         if np.any(damping > 0):
             _damping(axes[-1], step, damping, rejected)
         for ax in axes:
             _mark_growth(ax, step, column(history, "points"))
         axes[-1].set(xlabel="step")
-        axes[-1].xaxis.get_major_locator().set_params(integer=True)
+        look.whole_steps(axes[-1].xaxis)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2, columnspacing=1.0,
                       handlelength=1.4, handletextpad=0.5, borderaxespad=0.0)  # fmt: skip
@@ -52,14 +57,39 @@ def term_names(history: Sequence[Record]) -> list[str]:
     return [name for name in names if f"loss_{name}" in last]
 
 
+def score_names(history: Sequence[Record]) -> list[str]:
+    """The problem's own scores in a history, in the order in which they came."""
+    return list(dict.fromkeys(name for record in history for name in scores_in(record)))
+
+
+def _scores(
+    ax: "matplotlib.axes.Axes", history: Sequence[Record], step: np.ndarray, names: list[str]
+) -> None:
+    """Scores on a logarithmic axis where they are positive and differ by more than a decade."""
+    for name, (color, line) in look.cycled(names).items():
+        values = column(history, name)
+        seen = np.isfinite(values)
+        ax.plot(step[seen], values[seen], line, color=color, marker="o", markersize=2.5, label=name)
+    shown = np.concatenate([column(history, name) for name in names])
+    shown = shown[np.isfinite(shown)]
+    if shown.size and shown.min() > 0 and shown.max() > 10 * shown.min():
+        ax.set_yscale("log")
+        look.decades(ax.yaxis, 5)
+    ax.set(ylabel="scores")
+    ax.legend(loc="best", handlelength=1.2, ncols=min(len(names), 3), fontsize=7.0)
+
+
 def _terms(
     ax: "matplotlib.axes.Axes", history: Sequence[Record], step: np.ndarray, terms: list[str]
 ) -> None:
-    for name, color in zip(terms, look.cycle(len(terms)), strict=True):
+    # Solid and dashed are training and held-out losses; more than eight terms differ in width.
+    for name, (color, line) in look.cycled(terms).items():
+        width = {"-": 1.2, "--": 2.0, "-.": 2.8, ":": 0.6}[line]
         for prefix, style in (("loss_", "-"), ("held_out_", "--")):
             loss = column(history, prefix + name)
             label = name if prefix == "loss_" else None
-            ax.plot(step, np.where(loss > 0, loss, np.nan), style, color=color, label=label)
+            shown = np.where(loss > 0, loss, np.nan)
+            ax.plot(step, shown, style, color=color, linewidth=width, label=label)
     ax.set_yscale("log")
     ax.set(ylabel="loss by term")
     look.decades(ax.yaxis, 5)
@@ -104,6 +134,9 @@ def _damping(
     shown = np.where(damping > 0, damping, np.nan)
     ax.plot(step, shown, color=look.GREEN)
     _mark(ax, step, shown, rejected)
+    seen = shown[np.isfinite(shown)]
+    if seen.max() < 1.001 * seen.min():  # Matplotlib finds no limits around 9.999999999999999e-06
+        ax.set_ylim(seen.min() / 3, seen.max() * 3)
     ax.set_yscale("log")
     ax.set(ylabel="damping")
     look.decades(ax.yaxis, 5)

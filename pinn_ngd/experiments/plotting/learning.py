@@ -28,6 +28,8 @@ def plot_learning(history: Sequence[Record]) -> "matplotlib.figure.Figure":
             _losses(above, column(history, name), column(history, "loss"))
             _accuracy(below, column(history, name), column(history, "test_accuracy"))
             below.set(xlabel=label)
+        look.whole_steps(panels[1, 0].xaxis)
+        look.decades(panels[0, 0].yaxis)
         panels[0, 0].set(ylabel="loss of a batch")
         panels[1, 0].set(ylabel="test accuracy")
         return figure

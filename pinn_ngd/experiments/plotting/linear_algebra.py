@@ -31,13 +31,14 @@ def plot_errors(
         axes = figure.subplots()
         if theory is not None:
             axes.plot(*theory, color=look.GRAY, alpha=0.35, linewidth=5, label="theory")
-        colors = look.cycle(len(curves))
+        strokes = look.cycled(curves)
         for rank, (label, (x, error)) in enumerate(curves.items()):
             x, error = np.asarray(x), np.asarray(error)
             shown = (x > 0) & (error > 0)
             width = 3.2 - 2.2 * rank / max(1, len(curves) - 1)  # curves on top of each other
-            axes.plot(x[shown], error[shown], "o-", color=colors[rank], linewidth=width,
-                      markersize=2 + width, label=label)  # fmt: skip
+            axes.plot(x[shown], error[shown], marker="o", color=strokes[label].color,
+                      linestyle=strokes[label].linestyle, linewidth=width, markersize=2 + width,
+                      label=label)  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
         for axis in (axes.xaxis, axes.yaxis):
             look.decades(axis)

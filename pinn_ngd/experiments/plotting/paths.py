@@ -33,9 +33,9 @@ def plot_paths(
         figure = look.new_figure(look.FULL_WIDTH, 3.1)
         axes = np.atleast_1d(figure.subplots(1, len(landscapes), sharex=True, sharey=True))
         labels = list(landscapes[0].paths)
-        colors = dict(zip(labels, look.cycle(len(labels)), strict=True))
+        strokes = look.cycled(labels)
         for ax, landscape in zip(axes, landscapes, strict=True):
-            _panel(ax, landscape, colors)
+            _panel(ax, landscape, strokes)
             ax.set(title=landscape.title, xlabel=names[0])
             if minimum is not None:
                 ax.plot(*minimum, "x", color=look.BLACK, markersize=7, markeredgewidth=1.4)
@@ -46,14 +46,17 @@ def plot_paths(
         return figure
 
 
-def _panel(ax: "matplotlib.axes.Axes", landscape: Landscape, colors: Mapping[str, str]) -> None:
+def _panel(
+    ax: "matplotlib.axes.Axes", landscape: Landscape, strokes: Mapping[str, look.Stroke]
+) -> None:
     x, y, values = landscape.x, landscape.y, landscape.values
     ax.contourf(x, y, values.T, levels=24, cmap="Greys_r", alpha=0.55)
     ax.contour(x, y, values.T, levels=24, colors="white", linewidths=0.4)
     for rank, (label, path) in enumerate(landscape.paths.items()):
         width = 3.2 - 2.2 * rank / max(1, len(landscape.paths) - 1)  # paths on top of each other
-        ax.plot(path[:, 0], path[:, 1], color=colors[label], linewidth=width, label=label)
-        ax.plot(*path[-1], "o", color=colors[label], markersize=3)
+        color, line = strokes[label]
+        ax.plot(path[:, 0], path[:, 1], line, color=color, linewidth=width, label=label)
+        ax.plot(*path[-1], "o", color=color, markersize=3)
     start = next(iter(landscape.paths.values()))[0]
     ax.plot(*start, "o", color=look.BLACK, markersize=5)
     ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))

@@ -4,11 +4,12 @@ Matplotlib is imported when the first picture is made, and only its object-orien
 used: making a picture leaves no trace in `pyplot` or in the reader's own settings.
 """
 
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...storage.files import write_bytes
 
@@ -58,6 +59,8 @@ _NAMED = {
     "scipy-lm": BLACK,
 }
 _CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GRAY, BLACK)
+_LINES = ("-", "--", "-.", ":")
+_DIGITS = ((1, 2, 5), tuple(range(1, 10)))
 
 
 def style() -> AbstractContextManager[None]:
@@ -90,32 +93,76 @@ def save(figure: "matplotlib.figure.Figure", path: str | os.PathLike) -> list[Pa
     return written
 
 
-def colors(labels: Iterable[str]) -> dict[str, str]:
-    """A color for every label: that of the optimizer of this name, or the next free one."""
-    labels = list(labels)
-    taken = {_NAMED[label] for label in labels if label in _NAMED}
-    free = [color for color in _CYCLE if color not in taken] or list(_CYCLE)
-    others = [label for label in labels if label not in _NAMED]
-    rest = {label: free[i % len(free)] for i, label in enumerate(others)}
-    return {label: _NAMED.get(label) or rest[label] for label in labels}
+class Stroke(NamedTuple):
+    """How a curve is drawn: in a figure no two curves have the same color and line style."""
+
+    color: str
+    linestyle: str
+
+
+def cycled(labels: Iterable[str]) -> dict[str, Stroke]:
+    """A stroke for every label, in the order of the colors, whatever their names."""
+    return _shared_out(labels, {})
+
+
+def strokes(labels: Iterable[str]) -> dict[str, Stroke]:
+    """A stroke for every label, none twice: an optimizer's own color, or the next free one.
+
+    The first eight have colors of their own and solid lines; then lines are dashed, dash-dotted and
+    dotted, and the colors come again. Raises ValueError beyond 32 labels.
+    """
+    return _shared_out(labels, _NAMED)
+
+
+def _shared_out(labels: Iterable[str], named: Mapping[str, str]) -> dict[str, Stroke]:
+    labels = list(dict.fromkeys(labels))
+    found = {label: Stroke(named[label], "-") for label in labels if label in named}
+    others = [label for label in labels if label not in found]
+    taken = set(found.values())
+    every = (Stroke(color, line) for line in _LINES for color in _CYCLE)
+    free = [stroke for stroke in every if stroke not in taken]
+    if len(others) > len(free):
+        raise ValueError(f"{len(labels)} curves are too many for one picture: draw at most 32.")
+    return found | dict(zip(others, free, strict=False))
 
 
 def decades(axis: Any, at_most: int = 7) -> None:
     """Ticks at powers of ten, few enough to read, with the powers between them unlabeled.
 
-    An axis that shows less than one and a half of them has ticks at 1, 2 and 5 instead.
+    An axis that shows fewer than two of them, or less than one and a half, has ticks at 1, 2 and 5
+    or all digits instead, or evenly spaced ones: two are labeled at least.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import (
+        FixedLocator,
+        FuncFormatter,
+        LogLocator,
+        MaxNLocator,
+        NullFormatter,
+    )
 
     low, high = axis.get_view_interval()
-    if 0 < low < high < 32 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=99))
+    if 0 < low < high and (high < 32 * low or len(_between(low, high, (1,))) < 2):
+        digits = next((d for d in _DIGITS if len(_between(low, high, d)) > 1), None)
+        even = MaxNLocator(4).tick_values(low, high) if digits is None else ()
+        steps = LogLocator(subs=digits or (1,), numticks=99) if digits else FixedLocator(even)
+        axis.set_major_locator(steps)
         axis.set_major_formatter(FuncFormatter(lambda value, _: in_plain_numbers(value)))
         axis.set_minor_locator(LogLocator(subs=(), numticks=99))
         return
     axis.set_major_locator(LogLocator(numticks=at_most))
     axis.set_minor_locator(LogLocator(numticks=99))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _between(low: float, high: float, digits: Sequence[int]) -> list[float]:
+    """The numbers of one of these digits and a power of ten from low to high."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [d * 10.0**n for n in powers for d in digits if low <= d * 10.0**n <= high]
+
+
+def whole_steps(axis: Any) -> None:
+    """Ticks at whole numbers: there is no step between two."""
+    axis.get_major_locator().set_params(integer=True)
 
 
 def in_plain_numbers(value: float) -> str:
@@ -136,8 +183,3 @@ def hide_spines(axes: "matplotlib.axes.Axes") -> None:
     """No frame: for panels that are filled to their edges."""
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-def cycle(count: int) -> list[str]:
-    """So many colors, repeated after the eighth."""
-    return [_CYCLE[i % len(_CYCLE)] for i in range(count)]

@@ -1,5 +1,7 @@
 """Natural gradient with a fixed damping and a line search: ENGD, ENGD-W, SPRING and descent."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ from ..base import (
 )
 from ..forms import POWER_ITERATIONS, gradient_of, masked, options_for, squared_norm, system_for
 from . import counting
+from .box import as_bounds, ends_of
 from .line_search import AbstractLineSearch, GridLineSearch
 
 
@@ -38,9 +41,10 @@ class NaturalGradient(AbstractOptimizer):
     With `momentum` mu > 0 this is SPRING (Guzman-Cordero et al., NeurIPS 2025, Algorithm 1):
     phi_k = solve(b - mu A phi_{k-1}) + mu phi_{k-1}, the step being phi_k / sqrt(1 - mu^(2k)).
     `damping` 0 is the pseudo-inverse; `relative` gives it in units of |A|_F^2. With `bounds`
-    (lower, upper) parameters that the gradient pushes against a bound stay there, and steps of the
-    others are cut back into the box (two-metric projection). A step that the search refuses leaves
-    the parameters unchanged and clears the momentum; a second refusal in a row ends the run.
+    (lower, upper), or {"sigma": (0, 20)} for some leaves, parameters that the gradient pushes
+    against a bound stay there, and steps of the others are cut back into the box (two-metric
+    projection). A step that the search refuses leaves the parameters unchanged and clears the
+    momentum; a second refusal in a row ends the run.
     """
 
     metric: AbstractMetric = EnergyMetric()
@@ -50,20 +54,13 @@ class NaturalGradient(AbstractOptimizer):
     relative: bool = eqx.field(static=True, default=False)
     momentum: Fraction = 0.0
     form: Form = eqx.field(static=True, default="auto")
-    bounds: tuple[float, float] | None = eqx.field(static=True, default=None)
-
-    def __check_init__(self):
-        if self.bounds is not None and not (
-            isinstance(self.bounds, tuple | list)
-            and len(self.bounds) == 2
-            and self.bounds[0] < self.bounds[1]
-        ):
-            msg = f"`bounds` are {self.bounds}; give (lower, upper) with lower < upper."
-            raise ValueError(msg)
+    bounds: Any = eqx.field(static=True, default=None, converter=as_bounds)
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         super().check(model, objective)
         self.metric.check(objective, matrix_free=self.form == "matrix-free")
+        if self.bounds is not None:
+            ends_of(self.bounds, _tree.trainable(model)[0])
 
     def init(
         self, model: PyTree, objective: AbstractObjective, batch: PyTree
@@ -183,22 +180,28 @@ class NaturalGradient(AbstractOptimizer):
         """
         if self.bounds is None:
             return system
-        lower, upper = self.bounds
         params, _ = _tree.trainable(model)
         gradient = gradient_of(system)
         free = jax.tree.map(
-            lambda q, g: (((q > lower) | (g < 0)) & ((q < upper) | (g > 0))).astype(q.dtype),
+            lambda q, g, lower, upper: (((q > lower) | (g < 0)) & ((q < upper) | (g > 0))).astype(
+                q.dtype
+            ),
             params,
             gradient,
+            *ends_of(self.bounds, params),
         )
         return masked(system, free)
 
     def _within_bounds(self, model: PyTree, step: PyTree) -> PyTree:
         if self.bounds is None:
             return step
-        lower, upper = self.bounds
         params, _ = _tree.trainable(model)
-        return jax.tree.map(lambda q, d: q - jnp.clip(q - d, lower, upper), params, step)
+        return jax.tree.map(
+            lambda q, d, lower, upper: q - jnp.clip(q - d, lower, upper),
+            params,
+            step,
+            *ends_of(self.bounds, params),
+        )
 
     def _bias_correction(self, count: Int[Array, ""], dtype) -> Float[Array, ""]:
         decay = jnp.asarray(self.momentum, dtype) ** (2 * count.astype(dtype))

@@ -100,7 +100,8 @@ class Wngd(AbstractPreset):
 
     `damping` is relative to |Y|_F^2. `sketch` is the number of adjoint solves of Hutchinson's
     estimate of the metric, none by default. `search` is "armijo", "grid" or "fixed", `rate` its
-    first (or only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters.
+    first (or only) step length; `norm_limit` bounds the length of a step, `bounds` the parameters:
+    (lower, upper) all of them, {"sigma": (0, 20)} some by the names of their leaves.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("state", "lineax")
@@ -112,7 +113,7 @@ class Wngd(AbstractPreset):
     search: str = "armijo"
     rate: Positive | None = None
     norm_limit: Positive = float("inf")
-    bounds: tuple[float, float] | None = None
+    bounds: Any = None
 
     def build(self) -> AbstractOptimizer:
         search = choose(self.search, SEARCHES, "`search`")

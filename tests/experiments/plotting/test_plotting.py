@@ -4,10 +4,12 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import pytest
+from jax import lax
 
 from pinn_ngd import Box, Interval, SpaceTime
 from pinn_ngd.experiments import plotting
 from pinn_ngd.experiments.plotting.comparison import band, spread
+from pinn_ngd.experiments.plotting.style import decades, strokes
 
 UNIT = Interval(0.0, 1.0)
 
@@ -214,3 +216,91 @@ def test_a_spike_in_a_corner_does_not_whiten_the_rest():
     panel = next(ax for ax in figure.axes if "error" in ax.get_title())
     np.testing.assert_allclose(panel.images[0].get_clim()[1], 1e-3, rtol=0.02)
     assert panel.images[0].colorbar.extend == "both"
+
+
+@pytest.mark.parametrize("count", [3, 8, 13])
+def test_no_two_curves_of_a_picture_look_alike(count):
+    labels = ["gd", "engd-tr", *(f"wngd:{i}" for i in range(count))]
+    figure = plotting.plot_comparison({label: [_history(-0.1)] for label in labels})
+    curves = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 2]
+    looks = {(line.get_color(), line.get_linestyle()) for line in curves}
+    assert len(looks) == len(curves) == len(labels)
+    assert len({look[0] for look in looks}) == min(len(labels), 8)
+
+
+def test_too_many_curves_are_refused():
+    with pytest.raises(ValueError, match="33 curves are too many"):
+        strokes(map(str, range(33)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labeled"),
+    [
+        (1.0, 1e6, None),
+        (3.0, 90.0, [5, 10, 20, 50]),
+        (1.0, 4.5, [1, 2]),
+        (2.2, 4.8, [3, 4]),
+        (1.01, 1.04, None),
+        (1e-12, 3e-11, None),
+    ],
+)
+def test_every_log_axis_has_two_labeled_ticks(low, high, labeled):
+    curve = {"a": (np.array([low, high]), np.array([low, high]))}
+    ax = plotting.plot_curves([plotting.Curves(curve, "x", "y")]).axes[0]
+    ax.set(xlim=(low, high), ylim=(low, high))
+    decades(ax.xaxis)
+    ticks = [tick for tick in ax.xaxis.get_majorticklocs() if low <= tick <= high]
+    assert len(ticks) >= 2
+    assert all(ax.xaxis.get_major_formatter()(tick, i) for i, tick in enumerate(ticks))
+    assert labeled is None or ticks == pytest.approx(labeled)
+
+
+def test_thin_domains_are_readable():
+    figure = plotting.plot_solution(lambda x: x[0], None, Box((0.0, 0.0), (10.0, 0.01)))
+    assert figure.axes[0].get_box_aspect() == 0.5
+    assert figure.get_size_inches()[1] > 1.0
+    assert plotting.plot_solution(lambda x: x[0], None, Box((0.0, 0.0), (2.0, 1.0))).axes[
+        0
+    ].get_box_aspect() == pytest.approx(0.5)
+
+
+def test_all_components_are_drawn():
+    def pair(x):
+        return jnp.stack([x[0], 3 * x[0]])
+
+    lines = plotting.plot_solution(pair, pair, UNIT).axes
+    assert [ax.lines[-1].get_ydata()[-1] for ax in lines[::2]] == pytest.approx([1.0, 3.0])
+    assert [line.get_label() for line in lines[2].lines] == [
+        "exact $u^\\ast_{2}$",
+        "network $u_{2}$",
+    ]
+    square = plotting.plot_solution(pair, None, Box((0.0, 0.0), (1.0, 1.0)))
+    shown = [ax for ax in square.axes if ax.images]
+    assert [ax.get_title() for ax in shown] == ["network $u_{1}$", "network $u_{2}$"]
+    assert shown[1].images[0].get_array().max() == pytest.approx(3.0)
+
+
+def test_a_complex_solution_has_two_parts():
+    def wave(x):
+        return lax.complex(jnp.cos(x[0]), jnp.sin(x[0]))
+
+    axes = plotting.plot_solution(wave, exact, UNIT).axes
+    assert axes[2].lines[-1].get_label() == "network $\\mathrm{Im}\\,u$"
+    np.testing.assert_allclose(axes[2].lines[-1].get_ydata()[-1], np.sin(1.0))
+    np.testing.assert_allclose(axes[2].lines[0].get_ydata(), 0.0)
+
+
+def test_what_is_no_u_is_not_called_u():
+    figure = plotting.plot_solution(model, exact, UNIT, symbol="")
+    texts = [line.get_label() for line in figure.axes[0].lines]
+    assert [*texts, figure.axes[1].get_ylabel()[:5]] == ["exact", "network", "error"]
+
+
+def test_steps_are_whole_numbers():
+    ticks = plotting.plot_history(_history(-1)[:3]).axes[-1].get_xticks()
+    assert all(tick == int(tick) for tick in ticks)
+
+
+def test_a_constant_damping_just_below_a_power_of_ten_is_drawn(tmp_path):
+    history = [{**_history(-1)[0], "damping": 9.999999999999999e-06}]
+    assert len(plotting.save(plotting.plot_history(history), tmp_path / "history")) == 2

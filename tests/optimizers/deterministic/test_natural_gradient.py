@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from pinn_ngd.optimizers.deterministic.box import as_bounds, ends_of
 
 from pinn_ngd import (
     ExplicitState,
@@ -154,6 +155,21 @@ def test_bounds_cut_steps_back_into_the_box():
     assert info.step_length > 0
     with pytest.raises(ValueError, match="lower < upper"):
         NaturalGradient(bounds=(1.0, 0.0))
+
+
+def test_bounds_of_single_leaves():
+    """Only what is named is bounded; a name may stand for all leaves below it."""
+    params = {"a": jnp.zeros(2), "b": [jnp.zeros(1), jnp.zeros(1)]}
+    named = as_bounds({"['b']": (-1, 1), "['b'][0]": (0.0, 2.0)})
+    lower, upper = ends_of(named, params)
+    inf = float("inf")
+    assert (lower, upper) == ({"a": -inf, "b": [0.0, -1]}, {"a": inf, "b": [2.0, 1]})
+    assert hash(named) == hash(as_bounds({"['b']": (-1, 1), "['b'][0]": (0.0, 2.0)}))
+    with pytest.raises(ValueError, match="`bounds` of 'a' are 3"):
+        as_bounds({"a": 3})
+    optimizer = NaturalGradient(bounds={"layers[7]": (0.0, 1.0)})
+    with pytest.raises(ValueError, match=r"'layers\[7\]'; the model has layers\[0\].weight"):
+        optimizer.check(network(), poisson_1d())
 
 
 def test_bounds_do_not_stop_at_a_point_that_is_not_critical():

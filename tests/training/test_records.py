@@ -1,0 +1,20 @@
+"""Which numbers of a history line are scores of the problem, and how they are shown."""
+
+from pinn_ngd.training.progress import describe
+from pinn_ngd.training.records import scores_in
+
+LINE = {
+    "step": 3, "seconds": 1.0, "loss": 0.5, "accepted": True, "damping": 0.0, "points": 9,
+    "forward_solves": 4, "loss_interior": 0.5, "held_out_interior": 0.6, "held_out_loss": 0.6,
+    "relative_l2": 0.1, "estimated_relative_h1": 0.2, "drag": 1.25, "test_accuracy": 0.75,
+}  # fmt: skip
+
+
+def test_scores_are_what_nobody_else_writes():
+    assert scores_in(LINE) == {"drag": 1.25, "test_accuracy": 0.75}
+
+
+def test_a_progress_line_shows_scores_of_any_name():
+    text = describe(LINE, {"relative_l2": 0.1, **scores_in(LINE)})
+    assert "relative_l2 1.00e-01" in text
+    assert text.endswith("test_accuracy 0.7500  drag 1.25")
