@@ -10,12 +10,15 @@ from jaxtyping import Array
 from .. import _tree
 from ..evaluation.errors import evaluator
 from ..evaluation.host_function import HostFunction, traceable
-from ..geometry.domains import Box, Interval, SpaceTime
-from ..geometry.quadrature import Quadrature
+from ..geometry.domains import Domain
+from ..geometry.quadrature import GaussLegendre, Quadrature, Sobol
 from ..objectives import AbstractObjective, ResidualObjective, balanced, explained
 from .problem_file import ProblemFile, ProblemSource
 from .problem_file import list_problems as list_problems
 from .problem_file import problems_folder as problems_folder
+
+EVALUATION_POINTS = 10_000
+EVALUATION_SEED = 20_011  # far from the seeds that people choose
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class Problem:
 
     `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
     at ONE point where it is known, and errors are measured with it on `evaluation`, points that
-    training does not use; written with NumPy it has no error in H1. `seconds` and `steps` are
-    the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
-    `optimizer_settings` what `pinn-ngd solve` uses. The points
+    training does not use: without it on `evaluation_points(domain)`. Written with NumPy it
+    has no error in H1. `seconds` and `steps` are the default budgets, `optimizer` (a name, or an
+    optimizer with all its settings) and `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. With `balance` the terms get weights under which all of them feel
     the parameters alike (`objectives.balanced`), for problems in units of their own. `settings`
@@ -43,7 +46,7 @@ class Problem:
     description: str
     objective: AbstractObjective
     model: Any  # a function of a key, or what one would return
-    domain: Interval | Box | SpaceTime | None = None
+    domain: Domain | None = None
     evaluation: Quadrature | None = None
     exact: Callable[[Array], Array] | None = None
     optimizer: str | Any = "engd-tr"
@@ -62,6 +65,8 @@ class Problem:
         if not callable(self.model) or _tree.size(self.model):
             ready = self.model
             object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
+        if self.evaluation is None and self.exact is not None and self.domain is not None:
+            object.__setattr__(self, "evaluation", evaluation_points(self.domain))
         if self.exact is not None and self.evaluation is not None and callable(self.exact):
             point = self.evaluation.points[0]
             with explained(f"`exact` of the problem '{self.name}'", point.shape):
@@ -105,6 +110,14 @@ class Problem:
             raise ValueError(msg)
         h1 = h1 and not isinstance(self.exact, HostFunction)
         return evaluator(self.exact, self.evaluation, h1=h1)
+
+
+def evaluation_points(domain: Domain) -> Quadrature:
+    """Some 10,000 points on any domain: Gauss-Legendre in up to three dimensions, Sobol above."""
+    if domain.dimension > 3:
+        return Sobol(domain, 2**13, seed=EVALUATION_SEED).quadrature()
+    each = (EVALUATION_POINTS / len(domain.pieces)) ** (1 / domain.dimension)
+    return GaussLegendre(domain, min(max(round(each), 5), 401)).quadrature()
 
 
 def load_problem(source: str | Path, **settings: Any) -> Problem:

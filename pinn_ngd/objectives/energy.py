@@ -50,6 +50,10 @@ class Energy(eqx.Module):
         check_arguments(self.features, "features(u, x)", f"`features` of '{self.name}'")
         check_weight(self.weight, self.name)
 
+    def sites(self, rule: Quadrature) -> Float[Array, "n d"]:
+        """What `value` is called with at the points of a rule: the points."""
+        return rule.points
+
     def numbers(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, " k"]:
         """The features at one point."""
         owner = f"`features` of the term '{self.name}'"
@@ -109,7 +113,7 @@ class EnergyObjective(AbstractObjective):
     def check(self, model: PyTree, batch: PyTree) -> None:
         """Raises ValueError, which names the term, where one of them cannot be evaluated."""
         for term, rule in zip(self.terms, batch, strict=True):
-            check_term(term.name, term.value, model, rule, term.weight)
+            check_term(term.name, term.value, model, rule, term.weight, term.sites(rule))
 
     @property
     def resampled(self) -> bool:

@@ -1,8 +1,11 @@
 """Batches in chunks of one size, so that functions of points compile once."""
 
+import dataclasses
 from collections.abc import Iterator
 
+import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from ..geometry.quadrature import Quadrature
 
@@ -21,10 +24,14 @@ def chunks(batch: tuple[Quadrature, ...], size: int = SIZE) -> Iterator[tuple[Qu
 
 
 def _part(rule: Quadrature, start: int, size: int) -> Quadrature:
-    points, weights = rule.points[start : start + size], rule.weights[start : start + size]
-    missing = size - len(weights)
-    if missing == 0:
-        return Quadrature(points, weights)
-    filling = jnp.broadcast_to(rule.points[:1], (missing, rule.points.shape[1]))
-    nothing = jnp.zeros((missing,), rule.weights.dtype)
-    return Quadrature(jnp.concatenate([points, filling]), jnp.concatenate([weights, nothing]))
+    part = jax.tree.map(lambda array: _filled(array, start, size), rule)
+    real = max(0, min(size, rule.weights.size - start))
+    weights = jnp.where(jnp.arange(size) < real, part.weights, jnp.zeros_like(part.weights))
+    return dataclasses.replace(part, weights=weights)
+
+
+def _filled(array: Array, start: int, size: int) -> Array:
+    """The rows from `start` on; the first of all in place of those that are missing."""
+    rows = array[start : start + size]
+    filling = jnp.broadcast_to(array[:1], (size - len(rows), *array.shape[1:]))
+    return jnp.concatenate([rows, filling])

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...geometry.domains import Domain, SpaceTime
 from . import style as look
+from .curved import draw_triangles, is_box, is_plane, outside, triangles
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -39,7 +40,8 @@ def plot_solution(
 
     In one dimension these are curves. In space-time, t runs to the right. In more than two
     dimensions the central plane of the first two coordinates is shown, the others fixed at the
-    middle of the domain. Without `exact` there is the solution alone. Of a vector solution,
+    middle of the domain. A curved domain is drawn up to its edge in the plane, and what of a slice
+    lies outside is left white. Without `exact` there is the solution alone. Of a vector solution,
     `component` is shown; those of a complex one are its real parts, then its imaginary parts.
     """
     with look.style():
@@ -98,18 +100,24 @@ def _error_curves(ax: "matplotlib.axes.Axes", x: np.ndarray, errors: dict[str, n
 def _planes(
     model: Any, exact: Any, domain: Domain, component: int, estimate: Any
 ) -> "matplotlib.figure.Figure":
-    points, shape = _plane(domain)
-    u = _values(model, points, component).reshape(shape)
+    points, shape = _places(domain)
+
+    def values(function: Any) -> np.ndarray:
+        found = _values(function, points, component)
+        if not is_plane(domain):
+            found[outside(domain, points)] = np.nan
+        return found.reshape(shape)
+
+    u = values(model)
     panels = [Panel(u, "network $u$")]
     if exact:
-        u_exact = _values(exact, points, component).reshape(shape)
+        u_exact = values(exact)
         panels += [
             Panel(u_exact, "exact $u^\\ast$"),
             Panel(u - u_exact, "error $u - u^\\ast$", True),
         ]
     if estimate is not None:
-        guess = _values(estimate, points, component).reshape(shape)
-        panels.append(Panel(guess, "estimated error", True))
+        panels.append(Panel(values(estimate), "estimated error", True))
     # Both solutions share their limits: a difference in color is then a difference in value.
     limits = _limits(np.stack([panel.values for panel in panels if not panel.is_error]))
     note = _slice_note(domain)
@@ -158,10 +166,14 @@ def _image(
         bound, extend = _error_bound(values)
         limits, colormap = (-bound, bound), "RdBu_r"
     (left, right), (bottom, top) = zip(domain.lower[:2], domain.upper[:2], strict=True)
-    image = ax.imshow(
-        values.T, origin="lower", extent=(left, right, bottom, top), aspect="auto",
-        cmap=colormap, vmin=limits[0], vmax=limits[1], interpolation="bilinear",
-    )  # fmt: skip
+    colors: Any = {"cmap": colormap, "vmin": limits[0], "vmax": limits[1]}
+    if values.ndim == 1:
+        image = draw_triangles(ax, domain, *triangles(domain), values, **colors)
+    else:
+        image = ax.imshow(
+            values.T, origin="lower", extent=(left, right, bottom, top), aspect="auto",
+            interpolation="bilinear" if is_box(domain) else "nearest", **colors,
+        )  # fmt: skip
     ax.set(title=panel.title + unit, xlabel=coordinate_names(domain)[0])
     look.hide_spines(ax)
     look.few_ticks(ax)
@@ -171,6 +183,14 @@ def _image(
     bar.outline.set_visible(False)
     bar.ax.locator_params(nbins=5)
     bar.ax.tick_params(length=2.0)
+
+
+def _places(domain: Domain) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Where functions are evaluated, and the shape of their values: flat ones on triangles."""
+    if not is_plane(domain):
+        return _plane(domain)
+    points, _ = triangles(domain)
+    return points, (len(points),)
 
 
 def _plane(domain: Domain) -> tuple[np.ndarray, tuple[int, int]]:

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from scipy.stats import qmc
 
-from ..domains import Boundary, Region
-from .base import AbstractRule, Quadrature, as_count, as_quadrature
-from .regions import Piece, halves, pieces
+from ..domains import Region
+from .base import AbstractRule, Quadrature, as_count
+from .regions import Piece, halves, is_one_piece, pieces, placed, reference_axes
 
 
 class _SampledRule(AbstractRule):
@@ -47,10 +47,10 @@ class _SampledRule(AbstractRule):
         return tuple(self._alike(*part) for part in parts)
 
     def halved(self, axis: int, growth: float) -> tuple[AbstractRule, ...] | None:
-        if isinstance(self.region, Boundary) or axis not in self.region.free_axes:
+        if not is_one_piece(self.region) or axis not in pieces(self.region)[0].free_axes:
             return None
         n, seeds = math.ceil(growth * self.n / 2), (2 * self.seed + 1, 2 * self.seed + 2)
-        parts = zip(halves(self.region, axis), seeds, strict=True)
+        parts = zip(halves(pieces(self.region)[0], axis), seeds, strict=True)
         return tuple(self._alike(half, n, seed) for half, seed in parts)
 
     def grown(self, growth: float) -> AbstractRule | None:
@@ -70,9 +70,10 @@ class MonteCarlo(_SampledRule):
     """n independent uniform points with equal weights; the error is O(n^{-1/2}).
 
     On a boundary the n points are shared among the faces in proportion to their measure
-    (stratified), with weight measure / points on each face. With `resampled` every call needs a
-    key and draws anew; else the points follow from `seed` alone. Raises ValueError for n < 1,
-    fewer points than faces, or a resampled rule without key.
+    (stratified), with weight measure / points on each face. On a patch of a curved domain points
+    are uniform in its reference box and weigh |det J| times its size / points. With `resampled`
+    every call needs a key and draws anew; else the points follow from `seed` alone. Raises
+    ValueError for n < 1, fewer points than faces, or a resampled rule without key.
     """
 
     region: Region = eqx.field(static=True)
@@ -86,7 +87,7 @@ class MonteCarlo(_SampledRule):
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
         """Uniform points drawn from `key` (resampled) or from `seed`."""
         key = _required(key) if self.resampled else jax.random.key(self.seed)
-        shape = (self.n, self.region.dimension)
+        shape = (self.n, reference_axes(self.region))
         unit = jax.random.uniform(key, shape, dtype=jnp.result_type(float))
         return _stretched(self.region, self.n, unit)
 
@@ -125,7 +126,7 @@ def _directions(region: Region) -> int:
     return max(len(piece.free_axes) for piece in pieces(region))
 
 
-def _shares(region: Region, n: int) -> tuple[int, ...]:
+def _shares(region: Region, n: int) -> list[int]:
     """n points shared among the pieces in proportion to their measure, at least one for each."""
     measures = np.asarray([piece.measure for piece in pieces(region)])
     if n < len(measures):
@@ -139,7 +140,7 @@ def _shares(region: Region, n: int) -> tuple[int, ...]:
         shares[np.argmin(shares - ideal)] += 1
     while shares.sum() > n:
         shares[np.argmax(np.where(shares > 1, shares - ideal, -np.inf))] -= 1
-    return tuple(int(share) for share in shares)
+    return [int(share) for share in shares]
 
 
 def _required(key: PRNGKeyArray | None) -> PRNGKeyArray:
@@ -163,7 +164,7 @@ def _host_entropy(key: PRNGKeyArray) -> list[int]:
 
 def _sobol_points(piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
     """Points (n, d) of the unit cube; zero on the fixed axis of a face."""
-    unit, free = np.zeros((n, piece.dimension)), list(piece.free_axes)
+    unit, free = np.zeros((n, len(piece.corners[0]))), list(piece.free_axes)
     if free:
         sampler = qmc.Sobol(len(free), scramble=True, rng=np.random.default_rng(entropy))
         # SciPy warns of a size which is no power of two: draw the next power and cut.
@@ -176,5 +177,5 @@ def _stretched(region: Region, n: int, unit: Array | np.ndarray) -> Quadrature:
     parts, shares = pieces(region), _shares(region, n)
     corners = np.asarray([piece.corners for piece in parts], dtype=unit.dtype)
     lower, upper = (np.repeat(corners[:, i], shares, axis=0) for i in (0, 1))
-    densities = [piece.measure / share for piece, share in zip(parts, shares, strict=True)]
-    return as_quadrature(lower + (upper - lower) * unit, np.repeat(densities, shares))
+    densities = [part.reference_measure / share for part, share in zip(parts, shares, strict=True)]
+    return placed(parts, shares, lower + (upper - lower) * unit, np.repeat(densities, shares))
