@@ -42,6 +42,8 @@ from .geometry.patches import triangle as triangle
 from .geometry.quadrature import AbstractRule as AbstractRule
 from .geometry.quadrature import Equispaced as Equispaced
 from .geometry.quadrature import GaussLegendre as GaussLegendre
+from .geometry.quadrature import Halton as Halton
+from .geometry.quadrature import LatinHypercube as LatinHypercube
 from .geometry.quadrature import MonteCarlo as MonteCarlo
 from .geometry.quadrature import Points as Points
 from .geometry.quadrature import Quadrature as Quadrature

@@ -34,6 +34,8 @@ from .quadrature import AbstractRule as AbstractRule
 from .quadrature import Cells as Cells
 from .quadrature import Equispaced as Equispaced
 from .quadrature import GaussLegendre as GaussLegendre
+from .quadrature import Halton as Halton
+from .quadrature import LatinHypercube as LatinHypercube
 from .quadrature import MonteCarlo as MonteCarlo
 from .quadrature import Points as Points
 from .quadrature import Quadrature as Quadrature

@@ -16,6 +16,8 @@ from .points import Points as Points
 from .points import as_rule as as_rule
 from .regions import halves as halves
 from .regions import pieces as pieces
+from .sampled import Halton as Halton
+from .sampled import LatinHypercube as LatinHypercube
 from .sampled import MonteCarlo as MonteCarlo
 from .sampled import Sobol as Sobol
 from .tensor import Equispaced as Equispaced

@@ -1,5 +1,6 @@
 """Rules of random and quasi-random points."""
 
+import abc
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
-from scipy.stats import qmc
 
 from ..domains import Region
 from .base import AbstractRule, Quadrature, as_count
@@ -92,13 +92,39 @@ class MonteCarlo(_SampledRule):
         return _stretched(self.region, self.n, unit)
 
 
-class Sobol(_SampledRule):
+class _HostRule(_SampledRule):
+    """What the rules of `scipy.stats.qmc` share: points of the unit cube, made on the host."""
+
+    @abc.abstractmethod
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n points (n, free) of the unit cube."""
+
+    def __check_init__(self):
+        _shares(self.region, self.n)
+
+    def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
+        """Points from `key` (resampled) or from `seed`."""
+        entropy = _host_entropy(_required(key)) if self.resampled else [self.seed]
+        parts = zip(pieces(self.region), _shares(self.region, self.n), strict=True)
+        units = [self._unit(piece, n, [*entropy, i]) for i, (piece, n) in enumerate(parts)]
+        return _stretched(self.region, self.n, np.concatenate(units))
+
+    def _unit(self, piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
+        """Points (n, k) of the unit cube; zero on the fixed axis of a face."""
+        unit, free = np.zeros((n, len(piece.corners[0]))), list(piece.free_axes)
+        if free:
+            unit[:, free] = self._sample(len(free), n, np.random.default_rng(entropy))
+        return unit
+
+
+class Sobol(_HostRule):
     """n scrambled Sobol points with equal weights; error nearly O(1/n) for smooth integrands.
 
-    Owen-scrambled points of `scipy.stats.qmc.Sobol`, best for n a power of two; faces as in
-    `MonteCarlo`. With `resampled` every call scrambles anew from its key; else the points follow
-    from `seed` alone. The points are made on the host, so call this outside `jax.jit`. Raises
-    ValueError for n < 1, fewer points than faces, a resampled rule without key, or a traced key.
+    Owen-scrambled points of `scipy.stats.qmc.Sobol`, best for n a power of two; faces and patches
+    as in `MonteCarlo`. With `resampled` every call scrambles anew from its key; else the points
+    follow from `seed` alone. The points are made on the host, so call this outside `jax.jit`.
+    Raises ValueError for n < 1, fewer points than faces, a resampled rule without key, or a traced
+    key.
     """
 
     region: Region = eqx.field(static=True)
@@ -106,15 +132,48 @@ class Sobol(_SampledRule):
     seed: int = eqx.field(static=True, default=0, kw_only=True)
     resampled: bool = eqx.field(static=True, default=False, kw_only=True)
 
-    def __check_init__(self):
-        _shares(self.region, self.n)
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        from scipy.stats import qmc
 
-    def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
-        """Scrambled points from `key` (resampled) or from `seed`."""
-        entropy = _host_entropy(_required(key)) if self.resampled else [self.seed]
-        parts = zip(pieces(self.region), _shares(self.region, self.n), strict=True)
-        units = [_sobol_points(piece, n, [*entropy, i]) for i, (piece, n) in enumerate(parts)]
-        return _stretched(self.region, self.n, np.concatenate(units))
+        # SciPy warns of a size which is no power of two: draw the next power and cut.
+        return qmc.Sobol(free, scramble=True, rng=rng).random_base2((n - 1).bit_length())[:n]
+
+
+class Halton(_HostRule):
+    """n scrambled Halton points with equal weights: as good for every n, not only powers of two.
+
+    Points of `scipy.stats.qmc.Halton`, scrambled by Owen's (2017) permutations; error nearly O(1/n)
+    in few dimensions. Everything else as in `Sobol`.
+    """
+
+    region: Region = eqx.field(static=True)
+    n: int = eqx.field(static=True, converter=as_count)
+    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    resampled: bool = eqx.field(static=True, default=False, kw_only=True)
+
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        from scipy.stats import qmc
+
+        return qmc.Halton(free, scramble=True, rng=rng).random(n)
+
+
+class LatinHypercube(_HostRule):
+    """n points with equal weights, one in each of n equal slices of every axis (McKay et al. 1979).
+
+    Independent otherwise: the error is O(n^{-1/2}) as that of `MonteCarlo`, but without the part of
+    the integrand that is a sum of functions of one coordinate. More points are other points.
+    Everything else as in `Sobol`.
+    """
+
+    region: Region = eqx.field(static=True)
+    n: int = eqx.field(static=True, converter=as_count)
+    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    resampled: bool = eqx.field(static=True, default=False, kw_only=True)
+
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        from scipy.stats import qmc
+
+        return qmc.LatinHypercube(free, rng=rng).random(n)
 
 
 _OTHER_SEED = 7919  # far from the small seeds that people choose
@@ -157,19 +216,9 @@ def _host_entropy(key: PRNGKeyArray) -> list[int]:
         return [int(word) for word in np.asarray(jax.random.key_data(key)).ravel()]
     except jax.errors.TracerArrayConversionError as error:
         raise ValueError(
-            "`key` is traced, but Sobol points are made on the host. Call `quadrature(key)` "
+            "`key` is traced, but these points are made on the host. Call `quadrature(key)` "
             "outside `jax.jit` and pass the points in, or use `MonteCarlo`."
         ) from error
-
-
-def _sobol_points(piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
-    """Points (n, d) of the unit cube; zero on the fixed axis of a face."""
-    unit, free = np.zeros((n, len(piece.corners[0]))), list(piece.free_axes)
-    if free:
-        sampler = qmc.Sobol(len(free), scramble=True, rng=np.random.default_rng(entropy))
-        # SciPy warns of a size which is no power of two: draw the next power and cut.
-        unit[:, free] = sampler.random_base2((n - 1).bit_length())[:n]
-    return unit
 
 
 def _stretched(region: Region, n: int, unit: Array | np.ndarray) -> Quadrature:
