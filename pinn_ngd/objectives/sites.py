@@ -1,7 +1,6 @@
 """What a term knows of a point besides its coordinates: the normal, and a measured value."""
 
 import inspect
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from jaxtyping import Array
@@ -12,8 +11,10 @@ EXTRAS = {"normal": "normals", "value": "values"}
 Site: TypeAlias = Array | tuple[Array, dict[str, Array]]
 
 
-def extras_of(fn: Callable) -> tuple[str, ...]:
+def extras_of(fn: Any) -> tuple[str, ...]:
     """Which of `normal` and `value` a residual asks for by the names of its arguments."""
+    if not callable(fn):
+        return ()
     try:
         parameters = list(inspect.signature(fn).parameters.values())[2:]
     except (TypeError, ValueError):  # some functions written in C do not tell

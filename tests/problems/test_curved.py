@@ -28,14 +28,14 @@ def test_the_singular_function_is_harmonic_and_vanishes_at_the_corner_edges():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "settings", "below"),
+    ("name", "settings"),
     [
-        ("disk-poisson-nonlinear", {"width": 8, "points": 4}, 1e-2),
-        ("l-shape", {"width": 5, "points": 4, "singular": True}, 1e-1),
+        ("disk-poisson-nonlinear", {"width": 8, "points": 4}),
+        ("l-shape", {"width": 5, "points": 4, "singular": True}),
     ],
 )
-def test_a_few_steps_reduce_the_error(name, settings, below):
+def test_a_few_steps_reduce_the_error(name, settings):
     problem = load_problem(name, **settings)
-    model = problem.model(jax.random.key(0))
+    model, error = problem.model(jax.random.key(0)), problem.evaluator()
     result = pinn_ngd.train(problem.objective, model, "engd-tr", steps=12, key=0, grow=False)
-    assert problem.evaluator()(result.model)["relative_l2"] < below
+    assert error(result.model)["relative_l2"] < 0.1 * error(model)["relative_l2"]

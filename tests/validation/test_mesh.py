@@ -66,7 +66,8 @@ def test_points_grow_on_curved_domains_where_the_residual_is(make):
     assert sum(rule.size for rule in after) > 2 * sum(rule.size for rule in rules)
     for rule, measure in zip(after, (np.pi, 2 * np.pi), strict=True):
         quadrature = rule.quadrature()
-        assert float(jnp.sum(quadrature.weights)) == pytest.approx(measure, rel=1e-2)
+        within = 1e-2 if make is GaussLegendre else 5e-2  # |det J| is sampled by Sobol points
+        assert float(jnp.sum(quadrature.weights)) == pytest.approx(measure, rel=within)
         assert bool(jnp.all(disk().contains(np.asarray(quadrature.points)[:8])))
     assert quadrature.normals.shape == quadrature.points.shape
     points = np.asarray(after[0].quadrature().points)
