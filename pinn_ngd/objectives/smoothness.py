@@ -33,7 +33,7 @@ def missing_derivatives(objective: Any, model: PyTree, batch: PyTree) -> Iterato
             order = _highest(term, moved, _some(term.sites(rule)))
         except Exception:  # the term wants more of its model than values at points
             continue
-        if order and not bool(_found(moved, _some(rule.points), order)):
+        if order and not bool(_found(moved, split(_some(rule.points))[0], order)):
             yield term.name, ORDERS[order]
 
 

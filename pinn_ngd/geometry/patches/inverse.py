@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from .maps import AbstractMap
 
@@ -30,7 +30,7 @@ def inverted(
     size = max(float(np.linalg.norm(np.ptp(images, axis=0))), 1e-300)
     found = np.full((len(points), len(lower)), np.nan)
     starts = min(STARTS, len(grid))
-    gaps, nearest = cKDTree(images).query(points, k=list(range(1, starts + 1)))
+    gaps, nearest = KDTree(images).query(points, k=list(range(1, starts + 1)))
     near = gaps[:, 0] <= _spacing(images, len(free)) + TOLERANCE * size
     for start in range(starts):
         left = np.flatnonzero(near & np.isnan(found[:, 0]))
@@ -84,7 +84,7 @@ def _descend(
         step = _gauss_newton(map_.jacobian(here)[:, :, free], points[moving] - map_(here))
         new = np.clip(here[:, free] + step, lower[free], upper[free])
         change = np.max(np.abs(new - here[:, free]) / (upper - lower)[free], axis=1)
-        xi[np.ix_(moving, free)] = new
+        xi[np.ix_(moving, np.asarray(free))] = new
         moving = moving[change > 1e-14]
     return xi
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from .inverse import sample
 from .patch import Patch
@@ -61,7 +61,7 @@ def _corner_sets(faces: list[Patch]) -> list[frozenset[int]]:
     corners = [_corners(face) for face in faces]
     points = np.concatenate(corners)
     size = float(np.max(np.ptp(points, axis=0))) or 1.0
-    tree = cKDTree(points)
+    tree = KDTree(points)
     first = [min(near) for near in tree.query_ball_point(points, SAME * size)]
     ends = itertools.pairwise(itertools.accumulate(map(len, corners), initial=0))
     return [frozenset(first[a:b]) for a, b in ends]

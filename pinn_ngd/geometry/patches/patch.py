@@ -205,7 +205,7 @@ def _check_map(patch: Patch) -> None:
             f"det J of `map` changes its sign at the reference point {xi[np.argmin(size)]}, so the "
             "patch folds over itself: make the map one to one."
         )
-    flat = np.abs(size) <= 1e-13 * scale
+    flat = np.asarray(np.abs(size) <= 1e-13 * scale)
     if flat.any():
         raise ValueError(
             f"det J of `map` is zero at the reference point {xi[_first(flat)]}, so the patch is "

@@ -139,16 +139,12 @@ class Patches(AbstractDomain):
         In a compiled function take the normals that come with the points, as `fn(u, x, normal)`.
         Raises ValueError for a traced point, a point elsewhere, and inside a domain.
         """
-        if isinstance(x, jax.core.Tracer):
-            raise ValueError(
-                "`x` is traced, and the normal of a curved boundary is not found from it: write "
-                "the residual as fn(u, x, normal)."
-            )
+        point = _concrete(x)
         for patch in self.patches:
-            xi = patch.coordinates(np.asarray(x, float)[None])
+            xi = patch.coordinates(point[None])
             if not np.isnan(xi).any() and (normals := patch.normals(xi)) is not None:
                 return jnp.asarray(normals[0])
-        raise ValueError(f"`x` = {np.asarray(x)} lies on no boundary or surface: it has no normal.")
+        raise ValueError(f"`x` = {point} lies on no boundary or surface: it has no normal.")
 
     def in_time(self, time: Interval) -> "Patches":
         return Patches(patch.in_time(time) for patch in self.patches)
@@ -166,6 +162,16 @@ def as_patch(piece: Any) -> Patch:
             f"`patches` hold a {type(piece).__name__}: give patches, boxes and intervals."
         )
     return Patch(identity(piece.dimension), piece)
+
+
+def _concrete(x: Any) -> np.ndarray:
+    try:
+        return np.asarray(x, float)
+    except jax.errors.TracerArrayConversionError as error:
+        raise ValueError(
+            "`x` is traced, and the normal of a curved boundary is not found from it: write the "
+            "residual as fn(u, x, normal)."
+        ) from error
 
 
 def center(patch: Patch) -> np.ndarray:
