@@ -1,6 +1,5 @@
 """Polygons with holes, cut into triangles by clipping ears; simplices."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from ..domains import Box
 from .maps import Collapsed
 from .patch import Patch
 from .region import Patches, named
+from .triangulation import triangulated, turn
 
 
 def polygon(vertices: Any, holes: Sequence[Any] = ()) -> Patches:
@@ -25,7 +25,7 @@ def polygon(vertices: Any, holes: Sequence[Any] = ()) -> Patches:
     for i, hole in enumerate(loops[1:]):
         if not _inside(loops[0], hole).all():
             raise ValueError(f"hole {i} does not lie inside the polygon: move or shrink it.")
-    corners = [np.asarray(t) for t in _triangles(_bridged(loops))]
+    corners = [np.asarray(t) for t in triangulated(loops)]
     box = Box((0.0, 0.0), (1.0, 1.0))
     patches = [Patch(Collapsed(_as_tuples(corner)), box) for corner in corners]
     given = [np.asarray(loop, float) for loop in (vertices, *holes)]
@@ -97,20 +97,15 @@ def _meet(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> bool:
     """Whether the segments ab and cd share more than the vertex between neighbors."""
     if np.array_equal(b, c) or np.array_equal(a, d):
         shared, other, third = (b, a, d) if np.array_equal(b, c) else (a, b, c)
-        back = _turn(other, shared, third) == 0 and np.dot(other - shared, third - shared) > 0
+        back = turn(other, shared, third) == 0 and np.dot(other - shared, third - shared) > 0
         return bool(back) or (np.array_equal(b, c) and np.array_equal(a, d))
-    turns = _turn(a, b, c) * _turn(a, b, d), _turn(c, d, a) * _turn(c, d, b)
+    turns = turn(a, b, c) * turn(a, b, d), turn(c, d, a) * turn(c, d, b)
     if max(turns) > 0:
         return False
-    if _turn(a, b, c) == _turn(a, b, d) == 0:  # on one line: do they overlap?
+    if turn(a, b, c) == turn(a, b, d) == 0:  # on one line: do they overlap?
         low, high = np.minimum(a, b), np.maximum(a, b)
         return bool(np.all(np.maximum(c, d) >= low) and np.all(np.minimum(c, d) <= high))
     return True
-
-
-def _turn(a: Any, b: Any, c: Any) -> Any:
-    """Twice the signed area of the triangle abc."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def _inside(loop: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -121,73 +116,6 @@ def _inside(loop: np.ndarray, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         at = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
     return np.sum(crosses & (x < at), axis=1) % 2 == 1
-
-
-def _bridged(loops: list[np.ndarray]) -> list[tuple[float, float]]:
-    """One loop that runs to every hole and back along a bridge that meets no edge."""
-    outline = [tuple(v) for v in loops[0].tolist()]
-    holes = sorted(loops[1:], key=lambda hole: -float(hole[:, 0].max()))
-    for hole in holes:
-        others = [outline, *([tuple(v) for v in h.tolist()] for h in holes)]
-        ring = [tuple(v) for v in hole.tolist()]
-        pairs = ((i, j) for i in range(len(outline)) for j in range(len(ring)))
-        near = sorted(pairs, key=lambda pair: math.dist(outline[pair[0]], ring[pair[1]]))
-        i, j = next(p for p in near if _is_free(outline, p[0], ring[p[1]], others))
-        outline = [*outline[: i + 1], *ring[j:], *ring[: j + 1], *outline[i:]]
-    return outline
-
-
-def _is_free(outline: list, i: int, end: tuple, loops: list) -> bool:
-    """Whether the segment from outline[i] to `end` meets no edge but at its ends."""
-    start = outline[i]
-    before, after = outline[i - 1], outline[(i + 1) % len(outline)]
-    if not _in_corner(before, start, after, end):
-        return False
-    for loop in loops:
-        for a, b in zip(loop, [*loop[1:], loop[0]], strict=True):
-            if start in (a, b) or end in (a, b):
-                continue
-            if max(_turn(start, end, a) * _turn(start, end, b),
-                   _turn(a, b, start) * _turn(a, b, end)) <= 0:  # fmt: skip
-                return False
-    return True
-
-
-def _in_corner(before: tuple, corner: tuple, after: tuple, x: tuple) -> bool:
-    """Whether x is seen from a corner of a counterclockwise loop towards its inside."""
-    left, right = _turn(before, corner, x) > 0, _turn(corner, after, x) > 0
-    return (left and right) if _turn(before, corner, after) > 0 else (left or right)
-
-
-def _triangles(loop: list[tuple[float, float]]) -> list[tuple]:
-    """Ears cut off one after the other, always the one with the largest smallest angle."""
-    found, left = [], list(loop)
-    while len(left) > 3:
-        ears = [(i, _quality(*_corner(left, i))) for i in range(len(left)) if _is_ear(left, i)]
-        if not ears:
-            raise ValueError("the polygon has edges that touch: move its vertices apart.")
-        i = max(ears, key=lambda ear: ear[1])[0]
-        found.append(_corner(left, i))
-        del left[i]
-    return [*found, tuple(left)]
-
-
-def _corner(loop: list, i: int) -> tuple:
-    return loop[i - 1], loop[i], loop[(i + 1) % len(loop)]
-
-
-def _is_ear(loop: list, i: int) -> bool:
-    a, b, c = _corner(loop, i)
-    if _turn(a, b, c) <= 0:
-        return False
-    others = np.reshape([v for v in loop if v not in (a, b, c)], (-1, 2)).T
-    inside = [_turn(p, q, others) >= 0 for p, q in ((a, b), (b, c), (c, a))]
-    return not np.any(np.all(inside, axis=0))
-
-
-def _quality(a: tuple, b: tuple, c: tuple) -> float:
-    """Area over the sum of squared sides: largest for equal sides."""
-    return _turn(a, b, c) / (math.dist(a, b) ** 2 + math.dist(b, c) ** 2 + math.dist(c, a) ** 2)
 
 
 def _as_tuples(points: np.ndarray) -> tuple[tuple[float, ...], ...]:
