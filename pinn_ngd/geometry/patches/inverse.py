@@ -1,6 +1,7 @@
 """The reference coordinates of points: a map inverted by Gauss-Newton steps from a grid."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -30,7 +31,8 @@ def inverted(
     size = max(float(np.linalg.norm(np.ptp(images, axis=0))), 1e-300)
     found = np.full((len(points), len(lower)), np.nan)
     starts = min(STARTS, len(grid))
-    gaps, nearest = KDTree(images).query(points, k=list(range(1, starts + 1)))
+    tree: Any = KDTree(images)
+    gaps, nearest = tree.query(points, k=list(range(1, starts + 1)))
     near = gaps[:, 0] <= _spacing(images, len(free)) + TOLERANCE * size
     for start in range(starts):
         left = np.flatnonzero(near & np.isnan(found[:, 0]))

@@ -213,5 +213,5 @@ def _check_map(patch: Patch) -> None:
         )
 
 
-def _first(wrong: np.ndarray) -> int:
+def _first(wrong: Any) -> int:
     return int(np.argmax(wrong))

@@ -71,10 +71,10 @@ def _ears(loop: list[Point]) -> list[Triangle]:
         i = max(ears, key=lambda ear: ear[1])[0]
         found.append(_corner(left, i))
         del left[i]
-    return [*found, tuple(left)]
+    return [*found, _corner(left, 1)]
 
 
-def _corner(loop: list, i: int) -> tuple:
+def _corner(loop: list, i: int) -> Triangle:
     return loop[i - 1], loop[i], loop[(i + 1) % len(loop)]
 
 
