@@ -3,8 +3,8 @@
 A nonlinear equation on a curved domain: Gauss-Legendre points on the five patches of `disk()`, with
 weights that carry the determinant of their maps, so that quadrature keeps its spectral accuracy.
 
-`engd-tr` reaches a relative L2 error of 2.4e-10 in 30 steps (9 s) and 8.3e-11 in 60 (27 s, estimated
-6.9e-11), seed 100, on a two-core machine busy with other work.
+`engd-tr` reaches a relative L2 error of 2.4e-10 in 30 steps (9 s) and 8.3e-11 in 60 (27 s; the
+estimate is 6.9e-11), seed 100, on a two-core machine busy with other work.
 """
 
 import jax.numpy as jnp
