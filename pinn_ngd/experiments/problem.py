@@ -10,15 +10,11 @@ from jaxtyping import Array
 from .. import _tree
 from ..evaluation.errors import Evaluator, evaluator
 from ..evaluation.host_function import HostFunction, traceable
-from ..geometry.domains import Box, Interval, SpaceTime
+from ..geometry.domains import Domain
 from ..geometry.quadrature import GaussLegendre, Quadrature, Sobol
 from ..models import Normalized
 from ..objectives import AbstractObjective, ResidualObjective, balanced, explained
 from .problem_file import ProblemFile, ProblemSource
-
-PER_AXIS = {1: 200, 2: 48, 3: 20}  # Gauss points of an evaluation that the domain alone gives
-SOBOL = 4096  # the same in more dimensions, where a grid is too large
-OTHER_SEED = 7919  # than those of rules for training
 
 
 @dataclass(frozen=True)
@@ -38,25 +34,21 @@ class Measures:
             self.errors.check(model)
 
 
-def evaluation_points(domain: Interval | Box | SpaceTime) -> Quadrature:
-    """Points of a domain to measure an error on: Gauss, and Sobol above three dimensions."""
-    per_axis = PER_AXIS.get(domain.dimension)
-    if per_axis is None:
-        return Sobol(domain, SOBOL, seed=OTHER_SEED).quadrature()
-    return GaussLegendre(domain, per_axis).quadrature()
-
-
 @dataclass(frozen=True)
 class InUnits:
     """A network that sees the unit box instead of its domain, whatever the units are."""
 
     model: Callable[[Any], Any]
-    domain: Interval | Box | SpaceTime
+    domain: Domain
 
     def __call__(self, key: Any) -> Any:
         net = self.model(key)
         done = getattr(net, "inputs", None) is not None  # as that of `MLP(domain=...)`
         return net if done else Normalized(net, domain=self.domain)
+
+
+EVALUATION_POINTS = 10_000
+EVALUATION_SEED = 20_011  # far from the seeds that people choose
 
 
 @dataclass(frozen=True)
@@ -66,9 +58,8 @@ class Problem:
     `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
     at ONE point where it is known, and errors are measured with it on `evaluation`, points that
     training does not use (`evaluation_points` of the domain by default); written with NumPy it has
-    no error in H1. `seconds` and `steps` are
-    the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
-    `optimizer_settings` what `pinn-ngd solve` uses. The points
+    no error in H1. `seconds` and `steps` are the default budgets, `optimizer` (a name, or an
+    optimizer with all its settings) and `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. With `balance` the terms get weights under which all of them feel
     the parameters alike (`objectives.balanced`), and with `normalize` the network sees the unit box
@@ -87,7 +78,7 @@ class Problem:
     description: str
     objective: AbstractObjective
     model: Any  # a function of a key, or what one would return
-    domain: Interval | Box | SpaceTime | None = None
+    domain: Domain | None = None
     evaluation: Quadrature | None = None
     exact: Callable[[Array], Array] | None = None
     optimizer: str | Any = "engd-tr"
@@ -163,6 +154,14 @@ class Problem:
             raise ValueError(f"problem '{self.name}' has no {wanted} to measure an error with.")
         h1 = h1 and not isinstance(self.exact, HostFunction)
         return evaluator(self.exact, self.evaluation, h1=h1)
+
+
+def evaluation_points(domain: Domain) -> Quadrature:
+    """Some 10,000 points on any domain: Gauss-Legendre in up to three dimensions, Sobol above."""
+    if domain.dimension > 3:
+        return Sobol(domain, 2**13, seed=EVALUATION_SEED).quadrature()
+    each = (EVALUATION_POINTS / len(domain.pieces)) ** (1 / domain.dimension)
+    return GaussLegendre(domain, min(max(round(each), 5), 401)).quadrature()
 
 
 def load_problem(source: str | Path, **settings: Any) -> Problem:

@@ -88,6 +88,11 @@ class Grid:
 
     def __post_init__(self):
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        if self.domain.pieces != (self.domain,):
+            raise ValueError(
+                f"`domain` is a {type(self.domain).__name__}, and a grid fills a box: give the Box "
+                "around it, or train with a metric that needs no grid."
+            )
         if len(self.shape) != self.domain.dimension:
             msg = (
                 f"`shape` {self.shape} has {len(self.shape)} axes, but the domain has"

@@ -50,6 +50,10 @@ class Energy(eqx.Module):
         check_arguments(self.features, "features(u, x)", f"`features` of '{self.name}'")
         check_weight(self.weight, self.name)
 
+    def sites(self, rule: Quadrature) -> Float[Array, "n d"]:
+        """What `value` is called with at the points of a rule: the points."""
+        return rule.points
+
     def numbers(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, " k"]:
         """The features at one point."""
         owner = f"`features` of the term '{self.name}'"

@@ -17,8 +17,8 @@ from .terms import check_term
 
 
 class AbstractQuadratureObjective(AbstractObjective):
-    """A sum over `terms`, each with a `rule`, a `name`, a `weight`, a pointwise `value`, and the
-    function that a user has `written` for it.
+    """A sum over `terms`, each with a `rule`, a `name`, a `weight`, a pointwise `value`, the
+    `sites` at which it is called, and the function that a user has `written` for it.
 
     A batch is a tuple of points and weights, one `Quadrature` for every term.
     """
@@ -42,7 +42,8 @@ class AbstractQuadratureObjective(AbstractObjective):
     def check(self, model: PyTree, batch: PyTree) -> None:
         """Raises ValueError, which names the term, where one of them cannot be evaluated."""
         for term, rule in zip(self.terms, batch, strict=True):
-            check_term(term.name, term.value, model, rule, term.weight, fn=term.written)
+            place = term.sites(rule)
+            check_term(term.name, term.value, model, rule, term.weight, place, fn=term.written)
 
     @property
     def resampled(self) -> bool:

@@ -14,6 +14,7 @@ from .base import Evaluation
 from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import numbers, real
 from .rows import map_points, point_row
+from .sites import Site, extras_of, sites, split
 from .terms import check_arguments
 from .weights import Weight, as_weight, check_weight, is_number, weight_at
 
@@ -23,8 +24,10 @@ class Residual(eqx.Module):
 
     `fn(u, x)` takes the model `u` and ONE point x of shape (d,) and returns a scalar, a (k,) array,
     or a list or tuple of these, which become one array. It must be pointwise: it may differentiate
-    `u` at x, but sees no other point. It may be nonlinear in `u`. Where it is complex, |.|^2 is the
-    sum of the squares of real and imaginary parts.
+    `u` at x, but sees no other point. A function `fn(u, x, normal)` gets the unit normal (d,) of a
+    boundary or surface too, `fn(u, x, value)` what was measured at the point (`Points(...,
+    values=...)`), and `fn(u, x, normal, value)` both. It may be nonlinear in `u`. Where it is
+    complex, |.|^2 is the sum of the squares of real and imaginary parts.
 
     `rule` is a quadrature rule, a `Quadrature`, or an array (n, d) of points, which then weigh 1/n
     each. `weight` is a positive number, an array (k,) with one for every component, or a function
@@ -39,7 +42,7 @@ class Residual(eqx.Module):
     name: str = eqx.field(static=True, default="residual")
 
     def __check_init__(self):
-        check_arguments(self.fn, "fn(u, x)", f"`fn` of the term '{self.name}'")
+        check_arguments(self.fn, "fn(u, x)", f"`fn` of the term '{self.name}'", self.extras)
         check_weight(self.weight, self.name)
 
     @property
@@ -47,14 +50,27 @@ class Residual(eqx.Module):
         """The function that a user wrote."""
         return self.fn
 
-    def value(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, "*k"]:
-        """The real numbers whose squares are summed at one point, but for a constant weight.
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What `fn` asks for besides the point: "normal", "value"."""
+        return extras_of(self.fn)
+
+    def sites(self, rule: Quadrature) -> Site:
+        """What `value` is called with at the points of a rule.
+
+        Raises ValueError where the rule has no normals or values and `fn` asks for them.
+        """
+        return sites(self.extras, rule, f"the term '{self.name}'")
+
+    def value(self, model: PyTree, site: Site) -> Float[Array, "*k"]:
+        """The real numbers whose squares are summed at one site, but for a constant weight.
 
         Complex components become two: all real parts, then all imaginary parts. A weight that is
         not one number is in them as its square root.
         """
         owner = f"the residual of the term '{self.name}'"
-        values = numbers(self.fn(model, x), owner)
+        x, extras = split(site)
+        values = numbers(self.fn(model, x, **extras), owner)
         if not is_number(self.weight):
             roots = jnp.sqrt(weight_at(self.weight, x, values, owner))
             values = values * roots.astype(values.dtype)
@@ -144,7 +160,7 @@ def _scaled(scales: Float[Array, " n"], values: Array) -> Array:
 
 
 def _block(term: Residual, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
-    values = map_points(lambda x: term.value(model, x), rule.points, chunk_size)
+    values = map_points(lambda x: term.value(model, x), term.sites(rule), chunk_size)
     return _scaled(_scales(term, rule), values)
 
 
@@ -153,10 +169,11 @@ def _rows(
 ) -> tuple[Array, Array]:
     params, static = _tree.trainable(model)
 
-    def residual(q: PyTree, x: Array) -> tuple[Array, None]:
+    def residual(q: PyTree, x: Site) -> tuple[Array, None]:
         return term.value(eqx.combine(q, static), x), None
 
-    values, rows, _ = map_points(lambda x: point_row(residual, params, x), rule.points, chunk_size)
+    here = term.sites(rule)
+    values, rows, _ = map_points(lambda x: point_row(residual, params, x), here, chunk_size)
     scales = _scales(term, rule)
     rows = _scaled(scales, rows)
     return _scaled(scales, values), rows.reshape(-1, rows.shape[-1])

@@ -19,9 +19,9 @@ def _flatten(tree: PyTree, leading: tuple[int, ...]) -> Array:
 
 
 def point_row(
-    fn: Callable[[PyTree, Array], tuple[Array, Any]], params: PyTree, x: Array
+    fn: Callable[[PyTree, Any], tuple[Array, Any]], params: PyTree, x: Any
 ) -> tuple[Array, Array, Any]:
-    """Value, flattened parameter gradient and auxiliary output of a function of one point.
+    """Value, flattened parameter gradient and auxiliary output of a function of one point x.
 
     `fn(params, x)` returns a scalar or (k,) array and anything else; the gradient has shape (p,)
     or (k, p).

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
-from ..geometry.quadrature import Quadrature
+from .sites import Site, split
 
 POINTS = 16  # at which derivatives are looked at
 ORDERS = {1: "first", 2: "second", 3: "third", 4: "fourth"}
@@ -30,10 +30,10 @@ def missing_derivatives(objective: Any, model: PyTree, batch: PyTree) -> Iterato
     moved = _moved(model)
     for term, rule in zip(terms, batch, strict=True):
         try:
-            order = _highest(term, moved, _some(rule))
+            order = _highest(term, moved, _some(term.sites(rule)))
         except Exception:  # the term wants more of its model than values at points
             continue
-        if order and not bool(_found(moved, _some(rule), order)):
+        if order and not bool(_found(moved, split(_some(rule.points))[0], order)):
             yield term.name, ORDERS[order]
 
 
@@ -55,22 +55,23 @@ class _Shifted:
         return getattr(self._model, name)
 
 
-def _highest(term: Any, model: PyTree, points: Array) -> int:
+def _highest(term: Any, model: PyTree, sites: Site) -> int:
     """The highest order of derivatives that a term takes; 0 where it takes none."""
-    taken = zip(ORDERS, _taken(term, model, points), strict=True)
+    taken = zip(ORDERS, _taken(term, model, sites), strict=True)
     return max((order for order, is_taken in taken if is_taken), default=0)
 
 
 @eqx.filter_jit
-def _taken(term: Any, model: PyTree, points: Array) -> list[Array]:
-    direction = _direction(points)
+def _taken(term: Any, model: PyTree, sites: Site) -> list[Array]:
+    direction = _direction(split(sites)[0])
 
-    def changes(x: Array, order: int) -> Array:
-        before = term.value(model, x)
-        change = jnp.abs(term.value(_Shifted(model, x, direction, order), x) - before)
+    def changes(site: Site, order: int) -> Array:
+        before = term.value(model, site)
+        shifted = _Shifted(model, split(site)[0], direction, order)
+        change = jnp.abs(term.value(shifted, site) - before)
         return jnp.any(change > SEEN * (1 + jnp.abs(before)))
 
-    return [jnp.any(jax.vmap(lambda x, m=m: changes(x, m))(points)) for m in ORDERS]
+    return [jnp.any(jax.vmap(lambda x, m=m: changes(x, m))(sites)) for m in ORDERS]
 
 
 @eqx.filter_jit
@@ -91,8 +92,8 @@ def _along(u: Any, direction: Float[Array, " d"]) -> Any:
     return lambda x: jax.jvp(u, (x,), (direction,))[1]
 
 
-def _some(rule: Quadrature) -> Float[Array, "n d"]:
-    return rule.points[:: max(1, -(-len(rule.points) // POINTS))]
+def _some(sites: Site) -> Site:
+    return jax.tree.map(lambda rows: rows[:: max(1, -(-len(rows) // POINTS))], sites)
 
 
 def _moved(model: PyTree) -> PyTree:

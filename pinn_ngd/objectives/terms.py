@@ -23,8 +23,11 @@ BATCHED = re.compile(
 ONE_POINT = "the function sees ONE point x of shape {shape}, so write x[0] where you mean x[:, 0]"
 
 
-def check_arguments(fn: Any, wanted: str, owner: str) -> None:
-    """TypeError for what is no function, ValueError for one of other arguments than `wanted`."""
+def check_arguments(fn: Any, wanted: str, owner: str, extras: tuple[str, ...] = ()) -> None:
+    """TypeError for what is no function, ValueError for one of other arguments than `wanted`.
+
+    `extras` are names that the function asks for besides.
+    """
     if not callable(fn):
         msg = f"{owner} must be a function `{wanted}`, not a {type(fn).__name__}."
         raise TypeError(msg)
@@ -33,11 +36,12 @@ def check_arguments(fn: Any, wanted: str, owner: str) -> None:
     except (TypeError, ValueError):  # some functions written in C do not tell
         return
     try:
-        signature.bind(*[None] * (wanted.count(",") + 1))
+        signature.bind(*[None] * (wanted.count(",") + 1), **dict.fromkeys(extras))
     except TypeError:
+        more = " A residual may ask by name for `normal` and for `value` behind these."
         msg = (
             f"{owner} takes the arguments {signature}, but it is called as `{wanted}`: write a "
-            "function of these."
+            f"function of these.{more if wanted.startswith('fn(u, x') else ''}"
         )
         raise ValueError(msg) from None
 
@@ -48,11 +52,13 @@ def check_term(
     model: PyTree,
     rule: Quadrature,
     weight: Any,
+    sites: Any,
     *,
     fn: Callable[..., Any],
 ) -> None:
     """ValueError, which names the term, where `value(model, x)` cannot be a term at one point.
 
+    `sites` are what `value` is called with: the points of the rule, with normals where asked for.
     `fn` is the user's own function of (model, x) in it. Errors of a user's code that have another
     reason get a note that names the term.
     """
@@ -61,7 +67,7 @@ def check_term(
     check_precision(model, x.dtype)
     try:
         with explained(owner, x.shape):
-            traced = _traced(value, model, x)
+            traced = _traced(value, model, _one(sites))
     except Exception as error:
         _check_order(fn, model, x, owner, error)
         if owner not in str(error) and callable(model):
@@ -88,6 +94,11 @@ def _check_order(fn: Any, model: Any, x: Any, owner: str, error: Exception) -> N
 
 def _first_line(error: Exception) -> str:
     return str(error).split("\n")[0].rstrip(".")
+
+
+def _one(sites: Any) -> Any:
+    """The shapes of one of many."""
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), sites)
 
 
 def _check_inputs(model: Any, x: Any, owner: str) -> None:

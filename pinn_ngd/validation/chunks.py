@@ -1,9 +1,12 @@
 """Batches in chunks of one size, so that functions of points compile once."""
 
+import dataclasses
 from collections.abc import Iterator
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from ..geometry.quadrature import Quadrature
 
@@ -22,13 +25,17 @@ def chunks(batch: tuple[Quadrature, ...], size: int = SIZE) -> Iterator[tuple[Qu
 
 
 def _part(rule: Quadrature, start: int, size: int) -> Quadrature:
-    # In NumPy: JAX would compile every slice and every joint of another length.
-    points, weights = np.asarray(rule.points), np.asarray(rule.weights)
-    part = slice(start, start + size)
-    missing = size - len(weights[part])
-    filling = np.repeat(points[:1], missing, axis=0)
-    nothing = np.zeros(missing, weights.dtype)
-    return Quadrature(
-        jnp.asarray(np.concatenate([points[part], filling])),
-        jnp.asarray(np.concatenate([weights[part], nothing])),
-    )
+    part = jax.tree.map(lambda array: _filled(array, start, size), rule)
+    real = max(0, min(size, rule.weights.size - start))
+    weights = np.where(np.arange(size) < real, part.weights, np.zeros_like(part.weights))
+    return jax.tree.map(jnp.asarray, dataclasses.replace(part, weights=weights))
+
+
+def _filled(array: Array, start: int, size: int) -> np.ndarray:
+    """The rows from `start` on; the first of all in place of those that are missing.
+
+    In NumPy: JAX would compile every slice and every joint of another length.
+    """
+    every = np.asarray(array)
+    rows = every[start : start + size]
+    return np.concatenate([rows, np.repeat(every[:1], size - len(rows), axis=0)])

@@ -18,8 +18,8 @@ from jaxtyping import Array, Float, Inexact, PyTree
 
 from .. import _tree
 from ..evaluation.errors import norms
-from ..geometry.domains import Box, Interval, SpaceTime
 from ..geometry.quadrature import AbstractRule, Cells, Quadrature
+from ..geometry.region import AbstractRegion
 from ..linalg import LeastSquaresSystem, Spectral, prepare
 from ..objectives import AbstractObjective
 from .energies import energy_error, relatives_needed
@@ -191,4 +191,5 @@ def is_pointwise(model: PyTree, quadrature: Quadrature) -> bool:
 def _is_inside(rule: AbstractRule) -> bool:
     if isinstance(rule, Cells):
         return all(_is_inside(cell) for cell in rule.rules)
-    return isinstance(getattr(rule, "region", None), Interval | Box | SpaceTime)
+    region = getattr(rule, "region", None)
+    return isinstance(region, AbstractRegion) and region.fills_space

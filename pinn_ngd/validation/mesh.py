@@ -69,7 +69,10 @@ def _children(rule: AbstractRule, axis: int) -> tuple[AbstractRule, ...] | None:
 
 @dataclasses.dataclass(frozen=True)
 class _Cell:
-    """A cell of a term on the heap: its rule, and the held-out points in it with their masses."""
+    """A cell of a term on the heap: its rule, and the held-out points in it with their masses.
+
+    Cells are boxes of the reference of their piece, and the points are those in it.
+    """
 
     term: int
     path: Path
@@ -155,13 +158,20 @@ def _cells(objective: AbstractObjective, mesh: Mesh, points: Any, masses: Any) -
     cells = []
     for term, (rule, paths) in enumerate(zip(objective.rules, mesh, strict=True)):
         pieces = rule.per_piece()
-        where, mass = np.asarray(points[term]), np.asarray(masses[term])
+        mass = np.asarray(masses[term])
+        where = [_in_reference(piece, np.asarray(points[term])) for piece in pieces]
         for path in paths:
-            cell = _follow(pieces[path[0]], path[1])
-            inside = _inside(cell, where)
+            cell, place = _follow(pieces[path[0]], path[1]), where[path[0]]
+            inside = _inside(cell, place)
             expected = float(mass[inside].sum())
-            cells.append(_Cell(term, path, cell, where[inside], mass[inside], expected))
+            cells.append(_Cell(term, path, cell, place[inside], mass[inside], expected))
     return cells
+
+
+def _in_reference(rule: AbstractRule, points: np.ndarray) -> np.ndarray:
+    """The points in the reference of a piece: not a number for those of other patches."""
+    region = getattr(rule, "region", None)
+    return points if region is None else region.coordinates(points)
 
 
 def _inside(rule: AbstractRule, points: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 
 from pinn_ngd.applications.classification import classification_problem
 from pinn_ngd.applications.data import Split
-from pinn_ngd.experiments import compare_optimizers, plotting, run_problem
+from pinn_ngd.experiments import compare_optimizers, run_problem
 from pinn_ngd.storage.reading import read_history
 
 
@@ -68,8 +68,8 @@ def test_labels_without_an_output_are_refused():
 def test_pictures_of_signals_and_of_perfect_classifiers():
     labels = np.arange(6) % 2
     logits = np.stack([1.0 - labels, labels], axis=1)
-    plotting.plot_confusion(logits, labels, np.ones((6, 9)))
-    plotting.plot_confusion(-logits, labels, np.ones((6, 1, 3, 3)))
+    plot_confusion(logits, labels, np.ones((6, 9)))
+    plot_confusion(-logits, labels, np.ones((6, 1, 3, 3)))
 
 
 def test_every_kind_of_network_trains_in_single_precision_under_double():

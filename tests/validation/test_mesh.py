@@ -13,6 +13,7 @@ from pinn_ngd import (
     Residual,
     ResidualObjective,
     Sobol,
+    disk,
 )
 from pinn_ngd.validation import HeldOut, Mesh, refined, rules_of, starting_mesh
 from pinn_ngd.validation.mesh import as_mesh, enriched
@@ -52,6 +53,26 @@ def test_points_are_added_and_weights_stay_a_quadrature(rules):
         assert 1.2 * before <= sum(rule.size for rule in after) <= 2.2 * before
         for rule, measure in zip(after, (2.0, 6.0), strict=True):
             assert float(jnp.sum(rule.quadrature().weights)) == pytest.approx(measure)
+
+
+@pytest.mark.parametrize("make", [GaussLegendre, Sobol])
+def test_points_grow_on_curved_domains_where_the_residual_is(make):
+    rules = make(disk(), 4 if make is GaussLegendre else 64), GaussLegendre(disk().boundary(), 5)
+    made = objective(*rules)
+    mesh = starting_mesh(made)
+    for _ in range(3):
+        mesh = grow(made, mesh, lambda x: np.exp(-20 * np.sum((x - [0.6, 0.0]) ** 2, axis=1)))
+    after = rules_of(made, mesh)
+    assert sum(rule.size for rule in after) > 2 * sum(rule.size for rule in rules)
+    for rule, measure in zip(after, (np.pi, 2 * np.pi), strict=True):
+        quadrature = rule.quadrature()
+        within = 1e-2 if make is GaussLegendre else 5e-2  # |det J| is sampled by Sobol points
+        assert float(jnp.sum(quadrature.weights)) == pytest.approx(measure, rel=within)
+        assert bool(jnp.all(disk().contains(np.asarray(quadrature.points)[:8])))
+    assert quadrature.normals.shape == quadrature.points.shape
+    points = np.asarray(after[0].quadrature().points)
+    near = np.mean(np.sum((points - [0.6, 0.0]) ** 2, axis=1) < 0.3**2)
+    assert near > 2 * 0.3**2  # more than twice the share of the area
 
 
 def test_gauss_rules_stay_exact():

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...geometry.domains import Domain, SpaceTime
 from . import style as look
+from .curved import draw_triangles, is_box, is_plane, outside, triangles
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -52,9 +53,10 @@ def plot_solution(
 
     In one dimension these are curves. In space-time, t runs to the right. In more than two
     dimensions the central plane of the first two coordinates is shown, the others fixed at the
-    middle of the domain. Without `exact` there is the solution alone. Of a vector solution every
-    component has a row of its own, or `component` alone is shown; those of a complex one are its
-    real parts, then its imaginary parts.
+    middle of the domain. A curved domain is drawn up to its edge in the plane, and what of a slice
+    lies outside is left white. Without `exact` there is the solution alone. Of a vector solution
+    every component has a row of its own, or `component` alone is shown; those of a complex one are
+    its real parts, then its imaginary parts.
     """
     draw = _curves if domain.dimension == 1 else _planes
     with look.style():
@@ -159,11 +161,13 @@ def _error_curves(ax: "matplotlib.axes.Axes", x: np.ndarray, errors: dict[str, n
 def _planes(
     model: Any, exact: Any, domain: Domain, component: int | None, estimate: Any, symbol: str
 ) -> "matplotlib.figure.Figure":
-    points, shape = _plane(domain)
+    points, shape = _places(domain)
     functions = _functions(model, exact, estimate)
     fields, names = _fields(functions, points, component, symbol)
+    white = np.zeros(len(points), bool) if is_plane(domain) else outside(domain, points)
+    shown = {key: np.where(white[:, None], np.nan, values) for key, values in fields.items()}
     table = [
-        _row_of_panels({key: v[:, i].reshape(shape) for key, v in fields.items()}, named)
+        _row_of_panels({key: v[:, i].reshape(shape) for key, v in shown.items()}, named)
         for i, named in enumerate(names)
     ]
     # Four in a row are too narrow to read; of several components each has a row all the same.
@@ -240,10 +244,14 @@ def _image(
         bound, extend = _error_bound(values)
         limits, colormap = (-bound, bound), "RdBu_r"
     (left, right), (bottom, top) = zip(domain.lower[:2], domain.upper[:2], strict=True)
-    image = ax.imshow(
-        values.T, origin="lower", extent=(left, right, bottom, top), aspect="auto",
-        cmap=colormap, vmin=limits[0], vmax=limits[1], interpolation="bilinear",
-    )  # fmt: skip
+    colors: Any = {"cmap": colormap, "vmin": limits[0], "vmax": limits[1]}
+    if values.ndim == 1:
+        image = draw_triangles(ax, domain, *triangles(domain), values, **colors)
+    else:
+        image = ax.imshow(
+            values.T, origin="lower", extent=(left, right, bottom, top), aspect="auto",
+            interpolation="bilinear" if is_box(domain) else "nearest", **colors,
+        )  # fmt: skip
     title = panel.title + (unit.replace("  ", "\n") if narrow else unit)
     ax.set(title=title, xlabel=coordinate_names(domain)[0])
     look.hide_spines(ax)
@@ -254,6 +262,14 @@ def _image(
     bar.outline.set_visible(False)
     bar.ax.locator_params(nbins=5)
     bar.ax.tick_params(length=2.0)
+
+
+def _places(domain: Domain) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Where functions are evaluated, and the shape of their values: flat ones on triangles."""
+    if not is_plane(domain):
+        return _plane(domain)
+    points, _ = triangles(domain)
+    return points, (len(points),)
 
 
 def _plane(domain: Domain) -> tuple[np.ndarray, tuple[int, int]]:

@@ -12,10 +12,12 @@ key. Draw points outside `jax.jit`: Sobol points are made by SciPy on the host.
 from .base import AbstractRule as AbstractRule
 from .base import Quadrature as Quadrature
 from .cells import Cells as Cells
-from .given import Given as Given
-from .given import as_rule as as_rule
+from .points import Points as Points
+from .points import as_rule as as_rule
 from .regions import halves as halves
 from .regions import pieces as pieces
+from .sampled import Halton as Halton
+from .sampled import LatinHypercube as LatinHypercube
 from .sampled import MonteCarlo as MonteCarlo
 from .sampled import Sobol as Sobol
 from .tensor import Equispaced as Equispaced

@@ -9,14 +9,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
 
 class Quadrature(eqx.Module):
-    """Points (n, d) and weights (n,) of one quadrature formula."""
+    """Points (n, d) and weights (n,) of one quadrature formula.
+
+    On boundaries and on surfaces `normals` (n, d) are the unit normals at the points, outward ones
+    on the boundary of a domain. `values` (n,) or (n, k) are what was measured at the points.
+    """
 
     points: Float[Array, "n d"]
     weights: Float[Array, " n"]
+    normals: Float[Array, "n d"] | None = None
+    values: Inexact[Array, "n *k"] | None = None
 
     def integrate(self, fn: Callable[[Float[Array, " d"]], Any]) -> Float[Array, "..."]:
         """sum_i w_i fn(x_i), for fn: (d,) -> () or (k,)."""

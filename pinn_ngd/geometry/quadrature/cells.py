@@ -1,5 +1,7 @@
 """A rule in cells: what points that grow where they are needed make of a rule."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
@@ -33,8 +35,7 @@ class Cells(AbstractRule):
         count = len(self.rules)
         keys = [None] * count if key is None else list(jax.random.split(key, count))
         parts = [rule.quadrature(k) for rule, k in zip(self.rules, keys, strict=True)]
-        points, weights = zip(*((part.points, part.weights) for part in parts), strict=True)
-        return Quadrature(jnp.concatenate(points), jnp.concatenate(weights))
+        return _joined(parts)
 
     def held_out(self, factor: float = 1.6) -> AbstractRule | None:
         """The held-out rules of all cells; None where one of them has none."""
@@ -43,3 +44,13 @@ class Cells(AbstractRule):
 
     def per_piece(self) -> tuple[AbstractRule, ...]:
         return tuple(piece for rule in self.rules for piece in rule.per_piece())
+
+
+def _joined(parts: list[Quadrature]) -> Quadrature:
+    """All points; what not every part has, normals or values, is left out."""
+
+    def column(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        return None if any(array is None for array in arrays) else jnp.concatenate(arrays)
+
+    return Quadrature(*map(column, ("points", "weights", "normals", "values")))

@@ -1,22 +1,30 @@
-"""Regions in pieces: the faces of a boundary, and the halves of a box or a face."""
+"""Regions in pieces: the faces of a boundary, the patches of a curved domain, halves of each."""
 
-from dataclasses import replace
+import itertools
 from typing import TypeAlias
 
-from ..domains import Boundary, Box, Face, Interval, Region, SpaceTime
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
 
-Piece: TypeAlias = Interval | Box | SpaceTime | Face
+from ..domains import Region
+from ..region import AbstractPiece
+from .base import Quadrature, as_quadrature
+
+Piece: TypeAlias = AbstractPiece
 
 
 def pieces(region: Region) -> tuple[Piece, ...]:
-    """The faces of a boundary; of any other region, itself."""
-    return region.faces if isinstance(region, Boundary) else (region,)
+    """The faces of a boundary, the patches of a curved domain; of any other region, itself."""
+    return region.pieces
 
 
 def halves(piece: Piece, axis: int) -> tuple[Piece, Piece]:
     """The lower and the upper half of a piece, cut in the middle of one of its free axes.
 
-    Raises ValueError for the fixed axis of a face, or an axis that the space does not have.
+    Of a patch the reference box is cut. Raises ValueError for the fixed axis of a face, or an axis
+    that the space does not have.
     """
     if axis not in piece.free_axes:
         raise ValueError(
@@ -24,24 +32,30 @@ def halves(piece: Piece, axis: int) -> tuple[Piece, Piece]:
         )
     lower, upper = piece.corners
     middle = 0.5 * (lower[axis] + upper[axis])
-    return (
-        _with_bounds(piece, axis, lower[axis], middle),
-        _with_bounds(piece, axis, middle, upper[axis]),
-    )
+    return piece.half(axis, lower[axis], middle), piece.half(axis, middle, upper[axis])
 
 
-def _with_bounds(piece: Piece, axis: int, a: float, b: float) -> Piece:
-    if isinstance(piece, Interval):
-        return Interval(a, b)
-    if isinstance(piece, SpaceTime):
-        if axis == 0:
-            return replace(piece, time=Interval(a, b))
-        space = _with_bounds(piece.space, axis - 1, a, b)
-        assert isinstance(space, Interval | Box)
-        return replace(piece, space=space)
-    position = piece.free_axes.index(axis)
-    lower, upper = list(piece.lower), list(piece.upper)
-    lower[position], upper[position] = a, b
-    if isinstance(piece, Box):
-        return Box(lower, upper)
-    return Face(piece.axis, piece.value, lower=lower, upper=upper, sign=piece.sign)
+def reference_axes(region: Region) -> int:
+    """Number of coordinates of the reference boxes: a count of points is given for each."""
+    return len(pieces(region)[0].corners[0])
+
+
+def is_one_piece(region: Region) -> bool:
+    """Whether a region is its only piece, which can be cut in two."""
+    return isinstance(region, AbstractPiece) and pieces(region) == (region,)
+
+
+def placed(
+    parts: tuple[Piece, ...], sizes: list[int], points: Array | np.ndarray, weights: np.ndarray
+) -> Quadrature:
+    """Reference points and weights, those of each part behind one another, in the space."""
+    xp = jnp if isinstance(points, jax.Array) else np
+    ends = itertools.pairwise(itertools.accumulate(sizes, initial=0))
+    blocks = zip(parts, ends, strict=True)
+    found = [part.placed(points[a:b], weights[a:b]) for part, (a, b) in blocks]
+    where, size, normals = zip(*found, strict=True)
+    made = as_quadrature(xp.concatenate(where), np.concatenate(size))
+    if any(normal is None for normal in normals):
+        return made
+    dtype = made.points.dtype
+    return Quadrature(made.points, made.weights, jnp.asarray(np.concatenate(normals), dtype))

@@ -1,5 +1,6 @@
 """Rules of random and quasi-random points."""
 
+import abc
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from ..domains import Boundary, Region
-from .base import AbstractRule, Quadrature, as_count, as_quadrature
-from .regions import Piece, halves, pieces
+from ..domains import Region
+from .base import AbstractRule, Quadrature, as_count
+from .regions import Piece, halves, is_one_piece, pieces, placed, reference_axes
 
 
 class _SampledRule(AbstractRule):
@@ -46,10 +47,10 @@ class _SampledRule(AbstractRule):
         return tuple(self._alike(*part) for part in parts)
 
     def halved(self, axis: int, growth: float) -> tuple[AbstractRule, ...] | None:
-        if isinstance(self.region, Boundary) or axis not in self.region.free_axes:
+        if not is_one_piece(self.region) or axis not in pieces(self.region)[0].free_axes:
             return None
         n, seeds = math.ceil(growth * self.n / 2), (2 * self.seed + 1, 2 * self.seed + 2)
-        parts = zip(halves(self.region, axis), seeds, strict=True)
+        parts = zip(halves(pieces(self.region)[0], axis), seeds, strict=True)
         return tuple(self._alike(half, n, seed) for half, seed in parts)
 
     def grown(self, growth: float) -> AbstractRule | None:
@@ -69,9 +70,10 @@ class MonteCarlo(_SampledRule):
     """n independent uniform points with equal weights; the error is O(n^{-1/2}).
 
     On a boundary the n points are shared among the faces in proportion to their measure
-    (stratified), with weight measure / points on each face. With `resampled` every call needs a
-    key and draws anew; else the points follow from `seed` alone. Raises ValueError for n < 1,
-    fewer points than faces, or a resampled rule without key.
+    (stratified), with weight measure / points on each face. On a patch of a curved domain points
+    are uniform in its reference box and weigh |det J| times its size / points. With `resampled`
+    every call needs a key and draws anew; else the points follow from `seed` alone. Raises
+    ValueError for n < 1, fewer points than faces, or a resampled rule without key.
     """
 
     region: Region = eqx.field(static=True)
@@ -85,18 +87,44 @@ class MonteCarlo(_SampledRule):
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
         """Uniform points drawn from `key` (resampled) or from `seed`."""
         key = _required(key) if self.resampled else jax.random.key(self.seed)
-        shape = (self.n, self.region.dimension)
+        shape = (self.n, reference_axes(self.region))
         unit = jax.random.uniform(key, shape, dtype=jnp.result_type(float))
         return _stretched(self.region, self.n, unit)
 
 
-class Sobol(_SampledRule):
+class _HostRule(_SampledRule):
+    """What the rules of `scipy.stats.qmc` share: points of the unit cube, made on the host."""
+
+    @abc.abstractmethod
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n points (n, free) of the unit cube."""
+
+    def __check_init__(self):
+        _shares(self.region, self.n)
+
+    def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
+        """Points from `key` (resampled) or from `seed`."""
+        entropy = _host_entropy(_required(key)) if self.resampled else [self.seed]
+        parts = zip(pieces(self.region), _shares(self.region, self.n), strict=True)
+        units = [self._unit(piece, n, [*entropy, i]) for i, (piece, n) in enumerate(parts)]
+        return _stretched(self.region, self.n, np.concatenate(units))
+
+    def _unit(self, piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
+        """Points (n, k) of the unit cube; zero on the fixed axis of a face."""
+        unit, free = np.zeros((n, len(piece.corners[0]))), list(piece.free_axes)
+        if free:
+            unit[:, free] = self._sample(len(free), n, np.random.default_rng(entropy))
+        return unit
+
+
+class Sobol(_HostRule):
     """n scrambled Sobol points with equal weights; error nearly O(1/n) for smooth integrands.
 
-    Owen-scrambled points of `scipy.stats.qmc.Sobol`, best for n a power of two; faces as in
-    `MonteCarlo`. With `resampled` every call scrambles anew from its key; else the points follow
-    from `seed` alone. The points are made on the host, so call this outside `jax.jit`. Raises
-    ValueError for n < 1, fewer points than faces, a resampled rule without key, or a traced key.
+    Owen-scrambled points of `scipy.stats.qmc.Sobol`, best for n a power of two; faces and patches
+    as in `MonteCarlo`. With `resampled` every call scrambles anew from its key; else the points
+    follow from `seed` alone. The points are made on the host, so call this outside `jax.jit`.
+    Raises ValueError for n < 1, fewer points than faces, a resampled rule without key, or a traced
+    key.
     """
 
     region: Region = eqx.field(static=True)
@@ -104,15 +132,48 @@ class Sobol(_SampledRule):
     seed: int = eqx.field(static=True, default=0, kw_only=True)
     resampled: bool = eqx.field(static=True, default=False, kw_only=True)
 
-    def __check_init__(self):
-        _shares(self.region, self.n)
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        from scipy.stats import qmc
 
-    def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
-        """Scrambled points from `key` (resampled) or from `seed`."""
-        entropy = _host_entropy(_required(key)) if self.resampled else [self.seed]
-        parts = zip(pieces(self.region), _shares(self.region, self.n), strict=True)
-        units = [_sobol_points(piece, n, [*entropy, i]) for i, (piece, n) in enumerate(parts)]
-        return _stretched(self.region, self.n, np.concatenate(units))
+        # SciPy warns of a size which is no power of two: draw the next power and cut.
+        return qmc.Sobol(free, scramble=True, rng=rng).random_base2((n - 1).bit_length())[:n]
+
+
+class Halton(_HostRule):
+    """n scrambled Halton points with equal weights: as good for every n, not only powers of two.
+
+    Points of `scipy.stats.qmc.Halton`, scrambled by Owen's (2017) permutations; error nearly O(1/n)
+    in few dimensions. Everything else as in `Sobol`.
+    """
+
+    region: Region = eqx.field(static=True)
+    n: int = eqx.field(static=True, converter=as_count)
+    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    resampled: bool = eqx.field(static=True, default=False, kw_only=True)
+
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        from scipy.stats import qmc
+
+        return qmc.Halton(free, scramble=True, rng=rng).random(n)
+
+
+class LatinHypercube(_HostRule):
+    """n points with equal weights, one in each of n equal slices of every axis (McKay et al. 1979).
+
+    Independent otherwise: the error is O(n^{-1/2}) as that of `MonteCarlo`, but without the part of
+    the integrand that is a sum of functions of one coordinate. More points are other points.
+    Everything else as in `Sobol`.
+    """
+
+    region: Region = eqx.field(static=True)
+    n: int = eqx.field(static=True, converter=as_count)
+    seed: int = eqx.field(static=True, default=0, kw_only=True)
+    resampled: bool = eqx.field(static=True, default=False, kw_only=True)
+
+    def _sample(self, free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        from scipy.stats import qmc
+
+        return qmc.LatinHypercube(free, rng=rng).random(n)
 
 
 _OTHER_SEED = 7919  # far from the small seeds that people choose
@@ -124,7 +185,7 @@ def _directions(region: Region) -> int:
     return max(len(piece.free_axes) for piece in pieces(region))
 
 
-def _shares(region: Region, n: int) -> tuple[int, ...]:
+def _shares(region: Region, n: int) -> list[int]:
     """n points shared among the pieces in proportion to their measure, at least one for each."""
     measures = np.asarray([piece.measure for piece in pieces(region)])
     if n < len(measures):
@@ -138,7 +199,7 @@ def _shares(region: Region, n: int) -> tuple[int, ...]:
         shares[np.argmin(shares - ideal)] += 1
     while shares.sum() > n:
         shares[np.argmax(np.where(shares > 1, shares - ideal, -np.inf))] -= 1
-    return tuple(int(share) for share in shares)
+    return [int(share) for share in shares]
 
 
 def _required(key: PRNGKeyArray | None) -> PRNGKeyArray:
@@ -155,21 +216,9 @@ def _host_entropy(key: PRNGKeyArray) -> list[int]:
         return [int(word) for word in np.asarray(jax.random.key_data(key)).ravel()]
     except jax.errors.TracerArrayConversionError as error:
         raise ValueError(
-            "`key` is traced, but Sobol points are made on the host. Call `quadrature(key)` "
+            "`key` is traced, but these points are made on the host. Call `quadrature(key)` "
             "outside `jax.jit` and pass the points in, or use `MonteCarlo`."
         ) from error
-
-
-def _sobol_points(piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
-    """Points (n, d) of the unit cube; zero on the fixed axis of a face."""
-    unit, free = np.zeros((n, piece.dimension)), list(piece.free_axes)
-    if free:
-        from scipy.stats import qmc  # takes longer to import than JAX
-
-        sampler = qmc.Sobol(len(free), scramble=True, rng=np.random.default_rng(entropy))
-        # SciPy warns of a size which is no power of two: draw the next power and cut.
-        unit[:, free] = sampler.random_base2((n - 1).bit_length())[:n]
-    return unit
 
 
 def _stretched(region: Region, n: int, unit: Array | np.ndarray) -> Quadrature:
@@ -177,5 +226,5 @@ def _stretched(region: Region, n: int, unit: Array | np.ndarray) -> Quadrature:
     parts, shares = pieces(region), _shares(region, n)
     corners = np.asarray([piece.corners for piece in parts], dtype=unit.dtype)
     lower, upper = (np.repeat(corners[:, i], shares, axis=0) for i in (0, 1))
-    densities = [piece.measure / share for piece, share in zip(parts, shares, strict=True)]
-    return as_quadrature(lower + (upper - lower) * unit, np.repeat(densities, shares))
+    densities = [part.reference_measure / share for part, share in zip(parts, shares, strict=True)]
+    return placed(parts, shares, lower + (upper - lower) * unit, np.repeat(densities, shares))

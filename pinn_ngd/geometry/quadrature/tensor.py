@@ -10,9 +10,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ..domains import Boundary, Face, Region
-from .base import AbstractRule, Quadrature, as_counts, as_quadrature
-from .regions import Piece, halves, pieces
+from ..domains import Region
+from ..faces import Boundary, Face
+from .base import AbstractRule, Quadrature, as_counts
+from .regions import Piece, halves, is_one_piece, pieces, placed, reference_axes
 
 _Nodes: TypeAlias = tuple[np.ndarray, np.ndarray]
 
@@ -49,11 +50,11 @@ class _TensorRule(AbstractRule):
         return tuple(self._on(piece, self.n) for piece in pieces(self.region))
 
     def halved(self, axis: int, growth: float) -> tuple[AbstractRule, ...] | None:
-        if isinstance(self.region, Boundary) or axis not in self.region.free_axes:
+        if not is_one_piece(self.region) or axis not in pieces(self.region)[0].free_axes:
             return None
         counts = list(self._counts())
         counts[axis] = math.ceil(growth * counts[axis] / 2)
-        return tuple(self._on(half, tuple(counts)) for half in halves(self.region, axis))
+        return tuple(self._on(half, tuple(counts)) for half in halves(pieces(self.region)[0], axis))
 
     def grown(self, growth: float) -> AbstractRule | None:
         """`growth` is shared by the axes."""
@@ -75,7 +76,9 @@ class GaussLegendre(_TensorRule):
     """Tensor Gauss-Legendre rule: n points an axis are exact for degree 2 n - 1 in each variable.
 
     `n` is an int, or a tuple with one entry for every axis of the space (for a face, the entry of
-    its fixed axis is ignored, so that one tuple serves a domain and its boundary).
+    its fixed axis is ignored, so that one tuple serves a domain and its boundary). On a curved
+    domain these are the axes of the reference box of every patch, and weights are multiplied by
+    |det J| of its map: smooth integrands are integrated with spectral accuracy there too.
     """
 
     region: Region = eqx.field(static=True)
@@ -157,11 +160,12 @@ def _finer(n: int, factor: float) -> int:
 
 
 def _counts(region: Region, n: int | tuple[int, ...], *, least: int = 1) -> tuple[int, ...]:
-    """`n` as one count for every axis of the space."""
-    counts = (n,) * region.dimension if isinstance(n, int) else tuple(n)
-    if len(counts) != region.dimension:
+    """`n` as one count for every axis of the space, or of the reference boxes of patches."""
+    axes = reference_axes(region)
+    counts = (n,) * axes if isinstance(n, int) else tuple(n)
+    if len(counts) != axes:
         raise ValueError(
-            f"`n` = {n} has {len(counts)} entries in a space of dimension {region.dimension}. "
+            f"`n` = {n} has {len(counts)} entries in a space of dimension {axes}. "
             "Give an int, or one entry for every axis of the space."
         )
     if min(counts) < least:
@@ -200,10 +204,11 @@ def _tensor_rule(
     counts, blocks = _counts(region, n), []
     for piece in pieces(region):
         turned = counterclockwise and _against_axis(piece)
-        axes = range(region.dimension)
+        axes = range(len(counts))
         blocks.append(_tensor([_axis_rule(piece, i, counts[i], nodes, turned) for i in axes]))
     points, weights = zip(*blocks, strict=True)
-    return as_quadrature(np.concatenate(points), np.concatenate(weights))
+    sizes = [len(block) for block in weights]
+    return placed(pieces(region), sizes, np.concatenate(points), np.concatenate(weights))
 
 
 def _axis_rule(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from pinn_ngd import Box, Interval, SpaceTime
+from pinn_ngd import Box, Interval, SpaceTime, annulus, disk
 from pinn_ngd.experiments import plotting
 from pinn_ngd.experiments.plotting.comparison import band, spread
 from pinn_ngd.experiments.plotting.style import decades, strokes
@@ -54,6 +54,25 @@ def test_error_panel_shows_the_error_in_its_own_unit():
     assert low == -high  # zero error is the neutral color
     assert panels[0].images[0].get_clim() == panels[1].images[0].get_clim()
     assert len(figure.axes) == 6  # a color bar for each
+
+
+def test_curved_domains_are_drawn_to_their_edge_and_white_outside():
+    figure = plotting.plot_solution(model, exact, annulus())
+    panels = [ax for ax in figure.axes if ax.get_title()]
+    for ax in panels:
+        assert len(ax.collections) == 1
+        assert len(ax.lines) == 8  # the arcs of both circles
+    drawn = panels[2].collections[0].get_array()
+    assert "10^{-10}" in panels[2].get_title()  # 1e-9 x at the outermost point of a grid
+    np.testing.assert_allclose(np.max(np.abs(drawn)), 10.0, rtol=1e-2)
+    cylinder = SpaceTime(UNIT, disk())
+    (image,) = plotting.plot_solution(lambda x: x[0], None, cylinder).axes[0].images
+    middle = np.ma.filled(image.get_array(), np.nan)
+    assert np.isfinite(middle).all()  # the slice y = 0 of the disk fills its box
+    (image,) = plotting.plot_solution(lambda x: x[0], None, annulus((0, 0, 0))).axes[0].images
+    hole = np.ma.filled(image.get_array(), np.nan)
+    assert np.isnan(hole[80, 80])
+    assert np.isfinite(hole[80, 20])
 
 
 def test_the_estimated_error_stands_beside_the_error():

@@ -11,6 +11,8 @@ from pinn_ngd.geometry.quadrature import (
     Cells,
     Equispaced,
     GaussLegendre,
+    Halton,
+    LatinHypercube,
     MonteCarlo,
     Sobol,
     Trapezoid,
@@ -26,7 +28,7 @@ REGIONS = [LINE, SQUARE, CYLINDER, SQUARE.boundary(), CYLINDER.initial(), CYLIND
 def rules(region):
     tensor = [GaussLegendre(region, 4), Trapezoid(region, 4), Equispaced(region, 4)]
     sampled = [Sobol(region, 24), MonteCarlo(region, 24, resampled=False), MonteCarlo(region, 24)]
-    return [*tensor, *sampled]
+    return [*tensor, *sampled, Halton(region, 24), LatinHypercube(region, 24)]
 
 
 EVERY = [rule for region in REGIONS for rule in rules(region)]

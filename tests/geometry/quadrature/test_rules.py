@@ -10,6 +10,8 @@ from pinn_ngd.geometry.domains import Box, Interval, SpaceTime
 from pinn_ngd.geometry.quadrature import (
     Equispaced,
     GaussLegendre,
+    Halton,
+    LatinHypercube,
     MonteCarlo,
     Quadrature,
     Sobol,
@@ -35,6 +37,8 @@ RULES = {
     "equispaced both": lambda region: Equispaced(region, 4, ends="both"),
     "monte carlo": lambda region: MonteCarlo(region, 37),
     "sobol": lambda region: Sobol(region, 37),
+    "halton": lambda region: Halton(region, 37),
+    "latin": lambda region: LatinHypercube(region, 37, resampled=True),
     "sobol resampled": lambda region: Sobol(region, 32, resampled=True),
 }
 
@@ -245,6 +249,20 @@ def test_integrate_vectors():
 def test_errors_name_the_cause_and_the_cure(make, match):
     with pytest.raises(ValueError, match=match):
         make()
+
+
+def test_a_latin_hypercube_has_one_point_in_every_slice(key):
+    points = LatinHypercube(SQUARE, 17, resampled=True).quadrature(key).points
+    for column in np.asarray(points).T:
+        np.testing.assert_array_equal(np.sort(np.floor(17 * column)), np.arange(17))
+
+
+def test_halton_is_much_better_than_square_root_and_grows():
+    rule = Halton(SQUARE, 1000)
+    points = rule.quadrature().points
+    value = apply(rule.quadrature(), lambda x: np.exp(x.sum(axis=1)))
+    assert abs(value - (np.e - 1) ** 2) < 0.1 * 1000**-0.5
+    np.testing.assert_array_equal(rule.grown(1.5).quadrature().points[:1000], points)
 
 
 def test_sobol_says_that_it_cannot_be_traced(key):

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from pinn_ngd.optimizers.deterministic.box import as_bounds, ends_of
 
 from pinn_ngd import (
     ExplicitState,
@@ -21,6 +20,7 @@ from pinn_ngd import (
 from pinn_ngd.linalg import get_solver
 from pinn_ngd.optimizers import Armijo, FixedStep, GridLineSearch, NaturalGradient
 from pinn_ngd.optimizers.base import NO_STEP_HELPS
+from pinn_ngd.optimizers.deterministic.box import as_bounds, ends_of
 from tests.optimizers.helpers import network, poisson_1d, ritz_1d
 
 

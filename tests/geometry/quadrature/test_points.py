@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pinn_ngd import Equispaced, GaussLegendre, Interval, MonteCarlo, Quadrature, Sobol, Trapezoid
-from pinn_ngd.geometry.quadrature import AbstractRule, Given, as_rule
+from pinn_ngd.geometry.quadrature import AbstractRule, Points, as_rule
 
 LINE = Interval(0.0, 1.0)
 POINTS = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
@@ -21,11 +21,11 @@ def test_an_array_of_points_weighs_as_its_mean(points):
 
 
 def test_points_on_a_line_may_be_flat():
-    np.testing.assert_array_equal(Given(np.arange(3.0)).points, [[0.0], [1.0], [2.0]])
+    np.testing.assert_array_equal(Points(np.arange(3.0)).points, [[0.0], [1.0], [2.0]])
 
 
 def test_points_of_weight_zero_are_left_out():
-    np.testing.assert_array_equal(Given(np.arange(3.0), [1.0, 0.0, 2.0]).weights, [1.0, 2.0])
+    np.testing.assert_array_equal(Points(np.arange(3.0), [1.0, 0.0, 2.0]).weights, [1.0, 2.0])
 
 
 def test_a_quadrature_is_a_rule_and_a_rule_is_itself():
@@ -40,12 +40,12 @@ def test_a_quadrature_is_a_rule_and_a_rule_is_itself():
     [
         (lambda: as_rule("gauss"), "`rule` of a term is 'gauss'"),
         (lambda: as_rule(LINE), "`rule` of a term is a Interval"),
-        (lambda: Given(np.ones((2, 2, 2))), r"`points` have shape \(2, 2, 2\)"),
-        (lambda: Given(np.ones((0, 2))), r"`points` have shape \(0, 2\)"),
-        (lambda: Given(1j * POINTS), "dtype complex128"),
-        (lambda: Given(POINTS, np.ones(2)), "for each of the 3 points"),
-        (lambda: Given(POINTS, -np.ones(3)), "weight below zero"),
-        (lambda: Given(POINTS * np.nan), "not finite"),
+        (lambda: Points(np.ones((2, 2, 2))), r"`points` have shape \(2, 2, 2\)"),
+        (lambda: Points(np.ones((0, 2))), r"`points` have shape \(0, 2\)"),
+        (lambda: Points(1j * POINTS), "dtype complex128"),
+        (lambda: Points(POINTS, np.ones(2)), "for each of the 3 points"),
+        (lambda: Points(POINTS, -np.ones(3)), "weight below zero"),
+        (lambda: Points(POINTS * np.nan), "not finite"),
         (lambda: GaussLegendre(LINE, 16.0), "`n` = 16.0 is no whole number of points: write 16"),
         (lambda: Trapezoid(LINE, 2.5), "`n` = 2.5 is no whole number of points: give an int"),
         (lambda: Equispaced(LINE, (4.0,)), "write 4"),
