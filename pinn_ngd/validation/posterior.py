@@ -71,7 +71,8 @@ def posterior(
     Terms whose rules know other points are taken at these, 1.6 times as many along each axis, so
     that an equation counts between its training points too; measurements are taken as they are.
     The weights of the terms are one over the variances of what they measure:
-    `Residual(..., points, weight=n / sigma**2)` for n points that weigh 1/n each.
+    `Residual(lambda u, x, value: u(x) - value, Points(places, values=y), n / sigma**2)` for n
+    points, which weigh 1/n each.
 
     Raises ValueError for an objective that is no sum of squares, and for a `prior` that is not
     positive.
