@@ -25,10 +25,10 @@ def chunks(batch: tuple[Quadrature, ...], size: int = SIZE) -> Iterator[tuple[Qu
 
 
 def _part(rule: Quadrature, start: int, size: int) -> Quadrature:
-    part = jax.tree.map(lambda array: _filled(array, start, size), rule)
-    real = max(0, min(size, rule.weights.size - start))
-    weights = np.where(np.arange(size) < real, part.weights, np.zeros_like(part.weights))
-    return jax.tree.map(jnp.asarray, dataclasses.replace(part, weights=weights))
+    part = jax.tree.map(lambda array: jnp.asarray(_filled(array, start, size)), rule)
+    real = np.arange(start, start + size) < rule.weights.size
+    weights = jnp.asarray(np.where(real, _filled(rule.weights, start, size), 0))
+    return dataclasses.replace(part, weights=weights)
 
 
 def _filled(array: Array, start: int, size: int) -> np.ndarray:

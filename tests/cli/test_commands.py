@@ -323,7 +323,7 @@ def test_a_command_computes_with_one_blas_thread(file, monkeypatch):
 
 def test_scores_of_any_name_reach_table_files_and_pictures(tmp_path):
     own = "evaluation=None, scores=lambda m: {'peak value': float(m(jnp.asarray([0.5])))}, "
-    file = _changed(tmp_path, "evaluation=GaussLegendre(domain, 12).quadrature(), ", own)
+    file = changed_file(tmp_path, "evaluation=GaussLegendre(domain, 12).quadrature(), ", own)
     out = tmp_path / "run"
     result = _run("solve", file, "--steps", 2, "--out", out)
     assert result.exit_code == 0, result.stderr
@@ -339,7 +339,7 @@ def test_scores_of_any_name_reach_table_files_and_pictures(tmp_path):
 
 def test_what_a_warning_cures_can_be_said_on_the_command_line(tmp_path):
     """Normalized inputs, bounds of single leaves, and the name of a metric in quotes."""
-    file = _changed(tmp_path, "Interval(0.0, 1.0)", "Interval(0.0, 1000.0)")
+    file = changed_file(tmp_path, "Interval(0.0, 1.0)", "Interval(0.0, 1000.0)")
     wngd = ("solve", file, "--normalize", "--optimizer", "wngd", "--steps", 1)
     wngd = (*wngd, "--set", "metric='euclidean'")
     out = tmp_path / "run"
