@@ -60,20 +60,20 @@ OPTIMIZERS: dict[str, Lines] = {
 }
 
 METRICS: Lines = {
-    "energy": "The objective's own Hessian: Gauss-Newton",
-    "euclidean": "That of the parameters: gradient descent",
-    "l2": "L2 of the state",
-    "h1": "H1 of the state",
-    "h2": "H2 of the state: that of a second-order residual",
-    "h1-homogeneous": "Gradients of the state in L2, constants not seen",
-    "h-1": "H-1 of the state",
-    "h-1-homogeneous": "H-1 of the state, constants not seen",
-    "fisher-rao": "Fisher information of a positive state",
-    "wasserstein": "Wasserstein-2 of a positive state: transport of mass",
+    "energy": "Hessian of the objective in function space: Gauss-Newton",
+    "euclidean": "Euclidean metric of the parameters: plain gradient descent",
+    "l2": "L2 metric of the state",
+    "h1": "H1 metric of the state",
+    "h2": "H2 metric of the state, as of a residual of second order",
+    "h1-homogeneous": "L2 metric of the gradient of the state, zero for constants",
+    "h-1": "H-1 metric of the state",
+    "h-1-homogeneous": "H-1 metric of the state, zero for constants",
+    "fisher-rao": "Fisher-Rao metric of a positive state",
+    "wasserstein": "Wasserstein-2 metric of a positive state: transport of mass",
     "wasserstein-central": (
-        "The same with the central differences of Nurbekyan, Lei and Yang's code"
+        "Wasserstein-2 metric with the central differences of Nurbekyan, Lei and Yang's code"
     ),
-    "wasserstein-kernel": "Wasserstein-2 of a density known by its samples",
+    "wasserstein-kernel": "Wasserstein-2 metric of a density that is known by its samples",
 }
 
 SOLVERS: Lines = {
@@ -90,10 +90,10 @@ SOLVERS: Lines = {
     "svd": "singular values of the damped operator; the slowest and most robust",
     "cholesky": "Cholesky of the damped normal equations; falls back on the SVD and reports it",
     "cg": "conjugate gradients on the damped normal equations; matrix-free",
+    "lsmr": "LSMR on the damped operator; matrix-free",
     "spu": (
         "a simulated analog device, without noise, after 1e6 time constants; exact by eigenvalues"
     ),
-    "lsmr": "LSMR on the damped operator; matrix-free",
 }
 
 # What a problem file builds tells its kind: the first of these names that stands in it.

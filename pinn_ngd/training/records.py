@@ -13,6 +13,7 @@ NUMBERS = ("loss", "gradient_norm", "damping", "step_length", "predicted", "actu
 OWN = {  # names that the loop and the validation write
     *NUMBERS, "step", "seconds", "accepted", "rank", "condition", "points", "unexplained",
     "relative_l2", "relative_h1", "estimated_relative_l2", "estimated_relative_h1",
+    "estimated_corrected_l2",
 }  # fmt: skip
 
 

@@ -325,7 +325,7 @@ def test_scores_of_any_name_reach_table_files_and_pictures(tmp_path):
     own = "evaluation=None, scores=lambda m: {'peak value': float(m(jnp.asarray([0.5])))}, "
     file = changed_file(tmp_path, "evaluation=GaussLegendre(domain, 12).quadrature(), ", own)
     out = tmp_path / "run"
-    result = _run("solve", file, "--steps", 2, "--out", out)
+    result = run_cli("solve", file, "--steps", 2, "--out", out)
     assert result.exit_code == 0, result.stderr
     written = json.loads((out / "result.json").read_text())
     assert written["scores"] == ["peak value"]
@@ -344,12 +344,12 @@ def test_what_a_warning_cures_can_be_said_on_the_command_line(tmp_path):
     wngd = (*wngd, "--set", "metric='euclidean'")
     out = tmp_path / "run"
     bounds = ("--set", "bounds={'net.layers': (-9, 9)}")
-    result = _run(*wngd, *bounds, "--out", out)
+    result = run_cli(*wngd, *bounds, "--out", out)
     assert result.exit_code == 0, result.stderr
     config = json.loads((out / "config.json").read_text())
     assert config["settings"]["normalize"] is True
     assert config["network"]["text"].startswith("Normalized")
     assert pinn_ngd.load_run(out).problem.normalize
-    wrong = _run(*wngd, "--set", "bounds={'layer': (0, 1)}", "--out", tmp_path / "wrong")
+    wrong = run_cli(*wngd, "--set", "bounds={'layer': (0, 1)}", "--out", tmp_path / "wrong")
     assert wrong.exit_code == 2
     assert "'layer'; the model has net.layers[0].weight" in wrong.stderr

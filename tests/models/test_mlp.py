@@ -141,8 +141,8 @@ def test_network_without_hidden_layer_is_affine(key):
     [
         ((2,), {}, "`sizes` = .*at least two"),
         ((2, 0, 1), {}, "`sizes` = .*positive"),
-        ((2, 3, 1), {"init": "he"}, "`init` = 'he'.*ridge, normal, glorot"),
-        ((2, 3, 1), {"activation": "relu"}, "`activation` = 'relu'.*tanh, sin, gelu, softplus"),
+        ((2, 3, 1), {"init": "he"}, "`init` is 'he'.*ridge, normal, glorot"),
+        ((2, 3, 1), {"activation": "relu"}, "`activation` is 'relu'.*tanh, sin, gelu, softplus"),
         ((3, 3, 1), {"domain": DOMAIN}, "`domain` has dimension 2, but `sizes` starts with 3"),
     ],
 )

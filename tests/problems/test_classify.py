@@ -10,6 +10,7 @@ import pytest
 
 from pinn_ngd.applications.classification import classification_problem
 from pinn_ngd.applications.data import Split
+from pinn_ngd.applications.pictures import plot_confusion
 from pinn_ngd.experiments import compare_optimizers, run_problem
 from pinn_ngd.storage.reading import read_history
 

@@ -4,13 +4,19 @@ import itertools
 from typing import Any
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from .maps import AbstractMap
 
 TOLERANCE = 1e-9  # times the size of a patch: how far a point on it may be from its image
 STARTS = 3  # nearest points of the grid from which the inversion is tried
 STEPS = 25
+
+
+def tree_of(points: np.ndarray) -> Any:
+    """The points (n, d) by their neighborhood; SciPy is loaded when somebody needs it."""
+    from scipy.spatial import KDTree
+
+    return KDTree(points)
 
 
 def inverted(
@@ -31,8 +37,7 @@ def inverted(
     size = max(float(np.linalg.norm(np.ptp(images, axis=0))), 1e-300)
     found = np.full((len(points), len(lower)), np.nan)
     starts = min(STARTS, len(grid))
-    tree: Any = KDTree(images)
-    gaps, nearest = tree.query(points, k=list(range(1, starts + 1)))
+    gaps, nearest = tree_of(images).query(points, k=list(range(1, starts + 1)))
     near = gaps[:, 0] <= _spacing(images, len(free)) + TOLERANCE * size
     for start in range(starts):
         left = np.flatnonzero(near & np.isnan(found[:, 0]))

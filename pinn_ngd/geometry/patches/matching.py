@@ -5,9 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import KDTree
 
-from .inverse import sample
+from .inverse import sample, tree_of
 from .patch import Patch
 
 SAME = 1e-8  # of the size of the domain: corners nearer than that are one
@@ -61,7 +60,7 @@ def _corner_sets(faces: list[Patch]) -> list[frozenset[int]]:
     corners = [_corners(face) for face in faces]
     points = np.concatenate(corners)
     size = float(np.max(np.ptp(points, axis=0))) or 1.0
-    tree = KDTree(points)
+    tree = tree_of(points)
     first = [min(near) for near in tree.query_ball_point(points, SAME * size)]
     ends = itertools.pairwise(itertools.accumulate(map(len, corners), initial=0))
     return [frozenset(first[a:b]) for a, b in ends]
