@@ -46,8 +46,8 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
     then, which `config.json` keeps: that text is executed, so load runs of people whom you trust.
     A run of a `Problem` that no file defines needs it as `problem`.
 
-    >>> run = pinn_ngd.load_run("runs/poisson-2d-engd-tr-0")  # doctest: +SKIP
-    >>> run.model(jnp.asarray([0.5, 0.5])), run.result["relative_l2"]  # doctest: +SKIP
+        run = pinn_ngd.load_run("runs/poisson-2d-engd-tr-0")
+        run.model(jnp.asarray([0.5, 0.5])), run.result["relative_l2"]
 
     Raises FileNotFoundError where there is no run or no checkpoint yet, FolderError (a ValueError)
     for damaged files, and ValueError where the model does not fit, such as in single precision.

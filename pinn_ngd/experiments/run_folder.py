@@ -24,11 +24,11 @@ CONFIG, HISTORY, RESULT = "config.json", "history.jsonl", "result.json"
 class RunFolder:
     """Paths and files of one run.
 
-    >>> folder = RunFolder("runs/poisson-2d-engd-tr-0")  # doctest: +SKIP
-    >>> with folder.lock():  # doctest: +SKIP
-    ...     folder.write_config({"problem": "poisson-2d"}, fresh=True)
-    ...     result = train(..., callbacks=[folder.writer()], checkpoint=folder.checkpoint())
-    ...     folder.write_result(result, problem="poisson-2d")
+        folder = RunFolder("runs/poisson-2d-engd-tr-0")
+        with folder.lock():
+            folder.write_config({"problem": "poisson-2d"}, fresh=True)
+            result = train(..., callbacks=[folder.writer()], checkpoint=folder.checkpoint())
+            folder.write_result(result, problem="poisson-2d")
 
     Every file is written whole or not at all. What the file system refuses is a `FolderError`.
     """

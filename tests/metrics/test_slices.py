@@ -41,7 +41,10 @@ def _fields(closed):
     return rho, *map(jnp.asarray, tangents)
 
 
-@pytest.mark.parametrize("boundary", ["neumann", "dirichlet", "periodic"])
+@pytest.mark.parametrize(
+    "boundary",
+    ["neumann", *(pytest.param(b, marks=pytest.mark.slow) for b in ("dirichlet", "periodic"))],
+)
 @pytest.mark.parametrize("name", METRICS)
 def test_two_slices_are_two_grids(name, boundary):
     metric = METRICS[name]
@@ -91,10 +94,13 @@ SETTINGS = (
     {"mass": "ignore"},
     {"unbalanced": 0.5},
 )
-GRIDS = [("neumann", ()), ("neumann", (1,)), ("dirichlet", ()), ("periodic", ())]
+GRIDS = [("neumann", (1,)), ("neumann", ()), ("dirichlet", ()), ("periodic", ())]
 
 
-@pytest.mark.parametrize(("boundary", "decoupled"), GRIDS)
+@pytest.mark.parametrize(
+    ("boundary", "decoupled"),
+    [GRIDS[0], *(pytest.param(*grid, marks=pytest.mark.slow) for grid in GRIDS[1:])],
+)
 @pytest.mark.parametrize("elliptic", ["direct", "cg"])
 def test_every_option_stored_and_by_products(elliptic, boundary, decoupled):
     """Many in one program: compilation is what they cost."""

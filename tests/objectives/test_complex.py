@@ -130,7 +130,10 @@ def test_loss_and_rows_are_those_of_two_real_problems():
     assert sum(masses) == pytest.approx(float(loss), rel=1e-14)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("engd-tr", {}), ("engd-w", {"damping": 1e-3})])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("engd-tr", {}), pytest.param("engd-w", {"damping": 1e-3}, marks=pytest.mark.slow)],
+)
 def test_a_step_is_that_of_two_real_problems(name, settings):
     optimizer, net = optimizers.get(name, **settings), network()
 

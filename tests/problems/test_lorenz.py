@@ -74,6 +74,7 @@ def test_products_and_the_stored_jacobian_give_one_direction():
     assert 1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b) < 1e-10
 
 
+@pytest.mark.slow
 def test_the_consistent_derivative_passes_and_the_published_one_does_not():
     assert all(check.passed for check in check_problem(load_problem("lorenz-63")))
     failed = [

@@ -13,6 +13,7 @@ from pinn_ngd.experiments.plotting import (
     plot_state,
     save,
 )
+from tests.pictures import is_drawn
 
 
 @pytest.mark.parametrize(("dimension", "panels"), [(1, 1), (2, 3), (3, 3)])
@@ -26,7 +27,7 @@ def test_states_in_one_to_three_dimensions(dimension, panels, tmp_path):
         assert images[0].get_ylabel() == "$z$"
         shown = images[0].images[0].get_array()
         np.testing.assert_allclose(shown, (state.sum(1) * 0.2).T)
-    assert all(path.stat().st_size > 0 for path in save(figure, tmp_path / "state"))
+    assert all(is_drawn(path) for path in save(figure, tmp_path / "state"))
 
 
 def test_depth_points_down():
