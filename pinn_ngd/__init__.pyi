@@ -15,6 +15,7 @@ from . import storage as storage
 from . import training as training
 from . import validation as validation
 from ._listing import list_problems as list_problems
+from .applications.classification import classification_problem as classification_problem
 from .evaluation.errors import relative_h1 as relative_h1
 from .evaluation.errors import relative_l2 as relative_l2
 from .evaluation.scores import classifier_scores as classifier_scores

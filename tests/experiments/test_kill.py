@@ -18,7 +18,7 @@ BATCHES = '''"""Two clouds of points."""
 import equinox as eqx
 import numpy as np
 from pinn_ngd import classification_problem
-from pinn_ngd.data import Split
+from pinn_ngd.applications.data import Split
 
 def problem():
     rng = np.random.default_rng(0)
