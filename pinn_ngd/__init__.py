@@ -20,6 +20,7 @@ def _places() -> dict[str, str]:
 
 
 _PLACES = _places()
+__all__ = list(_PLACES)  # pyright: ignore[reportUnsupportedDunderAll]  (for a star import)
 
 
 def __getattr__(name: str) -> Any:

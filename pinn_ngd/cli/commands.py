@@ -11,7 +11,7 @@ answered without it.
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -125,7 +125,7 @@ def solve(
             progress=True,
         )  # fmt: skip
         console().print(summary_of(result))
-    missed = tolerance is not None and result["status"] != "converged"
+    missed = tolerance is not None and not _is_accurate(result, tolerance)
     raise typer.Exit(CODES.get(result["status"], FAILED if missed else TRAINED))
 
 
@@ -158,10 +158,10 @@ def compare(
         from ..storage.files import safe_name
         from .tables import show_comparison
 
-        for name in names:
+        problem, _ = prepare(source, None, None, set_ or [], problem_only=True)
+        for name in names:  # the problem's file may have registered some
             check_optimizer(name.partition(":")[0])
             split_label(name)
-        problem, _ = prepare(source, None, None, set_ or [], problem_only=True)
         out = RUNS / safe_name(f"compare-{problem.name}") if out is None else out
         summary = compare_optimizers(
             problem, names, seeds=range(seeds), out=out, steps=steps, seconds=seconds,
@@ -272,6 +272,13 @@ def _computing(x32: bool = False) -> Iterator[None]:
     logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
     with blas_threads(1):
         yield
+
+
+def _is_accurate(result: dict[str, Any], tolerance: float) -> bool:
+    """Whether the error of a run is estimated, reliably, to be below the tolerance."""
+    estimate = result.get("estimated_relative_l2")
+    reliable = bool(result.get("estimate_reliable"))
+    return reliable and estimate is not None and estimate <= tolerance
 
 
 def _tell(text: str) -> None:

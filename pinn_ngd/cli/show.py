@@ -108,8 +108,9 @@ def _network(model: Any) -> str:
 
 
 def _budget(problem: Problem) -> str:
-    steps = "" if problem.steps is None else f"{problem.steps} steps or "
-    return f"{steps}{problem.seconds:g} s of training"
+    steps = "" if problem.steps is None else f"{problem.steps} steps"
+    seconds = "" if problem.seconds is None else f"{problem.seconds:g} s of training"
+    return " or ".join(part for part in (steps, seconds) if part)
 
 
 def _optimizer(problem: Problem) -> str:

@@ -17,7 +17,7 @@ def summary_of(result: Mapping[str, Any]) -> Table:
     """One screen: what came out, what it cost, why it stopped, where the files are."""
     title = f"{result['problem']}, {result['optimizer']}, seed {result['seed']}"
     solver = f" ({result['solver']})" if result.get("solver") else ""
-    reliable = result.get("estimate_reliable", True)
+    reliable = result.get("estimate_reliable", False)
     estimated = "estimated relative L2 error" if reliable else "relative L2 error, at least"
     rows: dict[str, tuple[str, Callable[[Any], str]]] = {
         "relative_l2": ("relative L2 error", lambda value: f"{value:.3e}"),

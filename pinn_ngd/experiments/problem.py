@@ -12,7 +12,7 @@ from ..evaluation.errors import Evaluator, evaluator
 from ..evaluation.host_function import HostFunction, traceable
 from ..geometry.domains import Domain
 from ..geometry.quadrature import GaussLegendre, Quadrature, Sobol
-from ..models import Normalized
+from ..models import Normalized, knows_its_domain
 from ..objectives import AbstractObjective, ResidualObjective, balanced, explained
 from .problem_file import ProblemFile, ProblemSource
 
@@ -43,8 +43,7 @@ class InUnits:
 
     def __call__(self, key: Any) -> Any:
         net = self.model(key)
-        done = getattr(net, "inputs", None) is not None  # as that of `MLP(domain=...)`
-        return net if done else Normalized(net, domain=self.domain)
+        return net if knows_its_domain(net) else Normalized(net, domain=self.domain)
 
 
 EVALUATION_POINTS = 10_000

@@ -151,6 +151,11 @@ class SpaceTime(_Product):
                 f"`time` = {self.time!r} and `space` = {self.space!r} make no cylinder. "
                 "Give an Interval of times first, then an Interval, a Box or a curved domain."
             )
+        if not self.space.fills_space:
+            raise TypeError(
+                "`space` is a curve or a surface, over which no cylinder is made: take a domain "
+                "that fills its space."
+            )
 
     @property
     def lower(self) -> tuple[float, ...]:

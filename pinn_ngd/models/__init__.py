@@ -5,6 +5,7 @@ from .constraints import HardDirichlet as HardDirichlet
 from .embedding import Embedded as Embedded
 from .embedding import FourierFeatures as FourierFeatures
 from .embedding import PeriodicFeatures as PeriodicFeatures
+from .embedding import knows_its_domain as knows_its_domain
 from .frozen import Frozen as Frozen
 from .frozen import freeze as freeze
 from .gated import ModifiedMLP as ModifiedMLP

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
 from ..geometry.domains import Domain
+from .normalized import UnitBox
 
 
 class PeriodicFeatures(eqx.Module):
@@ -107,3 +108,10 @@ class Embedded(eqx.Module):
 
     def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         return self.network(self.features(x))
+
+
+def knows_its_domain(model: Any) -> bool:
+    """Whether a part of a model was made for a domain and has taken its units into account."""
+    kinds = (UnitBox, PeriodicFeatures, FourierFeatures)
+    parts = jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, kinds))
+    return any(isinstance(part, kinds) for part in parts)

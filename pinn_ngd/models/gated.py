@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..geometry.domains import Domain
 from .mlp import MLP, Linear
+from .normalized import UnitBox
 
 
 class ModifiedMLP(eqx.Module):
@@ -20,6 +21,7 @@ class ModifiedMLP(eqx.Module):
     layers have one width.
     """
 
+    inputs: UnitBox | None
     encoders: tuple[Linear, Linear]
     layers: tuple[Linear, ...]
     activation: Callable[[Array], Array] = eqx.field(static=True)
@@ -38,10 +40,11 @@ class ModifiedMLP(eqx.Module):
         main, *others = jax.random.split(key, 3)
         whole = MLP(sizes, key=main, domain=domain, **options)
         ends = [MLP(sizes[:2], key=k, domain=domain, **options) for k in others]
-        self.layers, self.activation = whole.layers, whole.activation
+        self.inputs, self.layers, self.activation = whole.inputs, whole.layers, whole.activation
         self.encoders = (ends[0].layers[0], ends[1].layers[0])
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
+        x = x if self.inputs is None else self.inputs(x)
         u, v = (self.activation(encoder(x)) for encoder in self.encoders)
         h = x
         for layer in self.layers[:-1]:

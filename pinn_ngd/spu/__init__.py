@@ -28,13 +28,10 @@ from .simulations import named_simulation as named_simulation
 from .solver import SPU as SPU
 
 
-def _settled(eps: float) -> SPU:
+def settled(eps: float) -> SPU:
+    """a simulated analog device, without noise, after 1e6 time constants; exact by eigenvalues"""
     del eps
     return SPU(time=1e6)
 
 
-register_solver(
-    "spu",
-    _settled,
-    "a simulated analog device, without noise, after 1e6 time constants; exact by eigenvalues",
-)
+register_solver("spu", settled)

@@ -329,12 +329,17 @@ class _Loop:
         ending = judged(ending, self.history, self.watch, fitted)
         return self._tell_the_end(self.signals.over(ending))
 
+    def _estimated(self) -> dict[str, float]:
+        """The numbers of the estimate where it is that of the returned model: a run that was cut
+        has none, and the one of an earlier model is not its own."""
+        return self.estimation.latest if self.watch.estimate is not None else {}
+
     def _tell_the_end(self, ending: Ending) -> TrainResult:
         result = TrainResult(
             model=self._answer(), state=self.carry.state, history=self.history,
             status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
             compile_seconds=self.compile_seconds, loss=self.loss,
-            measures=self.evaluation.latest | self.estimation.latest,
+            measures=self.evaluation.latest | self._estimated(),
             solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
         )  # fmt: skip
         for callback in self.started:

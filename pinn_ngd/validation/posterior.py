@@ -90,7 +90,10 @@ def posterior(
 
 
 def _rows(objective: AbstractObjective, model: PyTree) -> Float[Array, "n p"]:
-    """The rows of all terms, equations at held-out points."""
+    """The rows of all terms, equations at held-out points; of a state, those of its own grid."""
+    if not objective.rules:
+        batch = objective.batch(jax.random.key(0))
+        return jnp.asarray(objective.system(model, batch).operator.as_matrix())
     held = HeldOut(objective) if can_hold_out(objective) else AsGiven(objective)
     operator = held_out_system(held, model).operator
     assert isinstance(operator, JacobianRows)

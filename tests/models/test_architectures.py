@@ -18,6 +18,7 @@ from pinn_ngd.models import (
     PirateNet,
     Separable,
     Stages,
+    knows_its_domain,
 )
 
 KEY = jax.random.key(3)
@@ -170,3 +171,15 @@ def test_a_frozen_stage_has_no_parameters():
 def test_bad_arguments_name_their_cure(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_networks_in_units_of_their_own_are_known_wherever_these_stand():
+    far = Box((0.0, 0.0), (1000.0, 1000.0))
+    modified = ModifiedMLP((2, 7, 7, 1), key=KEY, domain=far)
+    unit = ModifiedMLP((2, 7, 7, 1), key=KEY)
+    np.testing.assert_allclose(
+        modified(jnp.asarray([300.0, 200.0])), unit(jnp.asarray([0.3, 0.2])), rtol=1e-12
+    )
+    assert knows_its_domain(modified)
+    assert knows_its_domain(Stages(periodic(), []))
+    assert not knows_its_domain(MLP((2, 3, 1), key=KEY))

@@ -1,5 +1,6 @@
 """Maps that a user writes, as functions of one reference point."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,26 +23,20 @@ class FunctionMap(AbstractMap):
     function: Callable[[Any], Any]
 
     def __call__(self, xi: np.ndarray) -> np.ndarray:
-        return self._mapped(self._point, xi)
+        return self._mapped(False, xi)
 
     def jacobian(self, xi: np.ndarray) -> np.ndarray:
-        return self._mapped(jax.jacfwd(self._point), xi)
+        return self._mapped(True, xi)
 
-    def _point(self, x: jax.Array) -> jax.Array:
-        value = self.function(x)
-        parts = value if isinstance(value, list | tuple) else [value]
-        point = jnp.concatenate([jnp.atleast_1d(jnp.asarray(part, x.dtype)) for part in parts])
-        if point.ndim != 1:
-            raise ValueError(
-                f"`map` returns shape {point.shape} at one point of shape {x.shape}: return one "
-                "point (d,), and write x[0] where you mean x[:, 0]."
-            )
-        return point
-
-    def _mapped(self, fn: Callable, xi: np.ndarray) -> np.ndarray:
+    def _mapped(self, slopes: bool, xi: np.ndarray) -> np.ndarray:
+        """Values or slopes at reference points, in double precision whatever JAX's default is."""
+        count = len(xi)
+        filled = np.repeat(xi[:1], _rounded_up(count) - count, axis=0) if count else xi[:0]
         try:
-            with jax.ensure_compile_time_eval():  # regions may be made while JAX traces
-                return np.asarray(jax.jit(jax.vmap(fn))(jnp.asarray(xi, jnp.result_type(float))))
+            # Regions may be made while JAX traces.
+            with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+                points = jnp.asarray(np.concatenate([xi, filled]), jnp.float64)
+                return np.asarray(_compiled(self.function, slopes)(points))[:count]
         except jax.errors.TracerArrayConversionError as error:
             raise ValueError("`map` calls NumPy on a traced number: write jnp for np.") from error
         except IndexError as error:
@@ -49,6 +44,32 @@ class FunctionMap(AbstractMap):
                 f"`map` indexes too much ({error}): it gets ONE reference point of shape "
                 f"{xi.shape[1:]}, so write x[0] where you mean x[:, 0]."
             ) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(function: Callable[[Any], Any], slopes: bool) -> Callable[[jax.Array], jax.Array]:
+    """The function, or its Jacobian, of many points: compiled once for each function and size."""
+
+    def point(x: jax.Array) -> jax.Array:
+        return _as_point(function(x), x)
+
+    return jax.jit(jax.vmap(jax.jacfwd(point) if slopes else point))
+
+
+def _as_point(value: Any, x: jax.Array) -> jax.Array:
+    parts = value if isinstance(value, list | tuple) else [value]
+    point = jnp.concatenate([jnp.atleast_1d(jnp.asarray(part, x.dtype)) for part in parts])
+    if point.ndim != 1:
+        raise ValueError(
+            f"`map` returns shape {point.shape} at one point of shape {x.shape}: return one "
+            "point (d,), and write x[0] where you mean x[:, 0]."
+        )
+    return point
+
+
+def _rounded_up(count: int) -> int:
+    """A power of two, so that few sizes are compiled."""
+    return 1 << max(count - 1, 0).bit_length()
 
 
 def as_map(function: Any) -> AbstractMap:

@@ -8,6 +8,7 @@ import numpy as np
 from .maps import AbstractMap
 
 TOLERANCE = 1e-9  # times the size of a patch: how far a point on it may be from its image
+LAST_DIGITS = 32.0  # units of rounding of the points, where these are coarser
 STARTS = 3  # nearest points of the grid from which the inversion is tried
 STEPS = 25
 
@@ -27,32 +28,41 @@ def inverted(
     Newton's method, Gauss-Newton on surfaces, kept in the reference box.
     """
     lower, upper = (np.asarray(corner, float) for corner in corners)
+    tolerance, points = _tolerance(points), np.asarray(points, float)
     if len(points) == 0:
         return np.zeros((0, len(lower)))
     exact = map_.inverse(points)
     if exact is not None:
-        return _kept(map_, np.clip(exact, lower, upper), points, (lower, upper))
+        return _kept(map_, np.clip(exact, lower, upper), points, (lower, upper), tolerance)
     grid = sample(lower, upper, free, _per_axis(len(free)))
     images = map_(grid)
     size = max(float(np.linalg.norm(np.ptp(images, axis=0))), 1e-300)
     found = np.full((len(points), len(lower)), np.nan)
     starts = min(STARTS, len(grid))
     gaps, nearest = tree_of(images).query(points, k=list(range(1, starts + 1)))
-    near = gaps[:, 0] <= _spacing(images, len(free)) + TOLERANCE * size
+    near = gaps[:, 0] <= _spacing(images, len(free)) + tolerance * size
     for start in range(starts):
         left = np.flatnonzero(near & np.isnan(found[:, 0]))
         if left.size == 0:
             break
         xi = _descend(map_, (lower, upper), list(free), grid[nearest[left, start]], points[left])
-        good = np.linalg.norm(map_(xi) - points[left], axis=1) <= TOLERANCE * size
+        good = np.linalg.norm(map_(xi) - points[left], axis=1) <= tolerance * size
         found[left[good]] = xi[good]
     return found
 
 
-def _kept(map_: AbstractMap, xi: np.ndarray, points: np.ndarray, corners: tuple) -> np.ndarray:
+def _tolerance(points: np.ndarray) -> float:
+    """Relative to the size of a patch, for points that are known to so many digits."""
+    single = np.issubdtype(points.dtype, np.floating) and points.dtype != np.float64
+    return max(TOLERANCE, LAST_DIGITS * float(np.finfo(points.dtype).eps)) if single else TOLERANCE
+
+
+def _kept(
+    map_: AbstractMap, xi: np.ndarray, points: np.ndarray, corners: tuple, tolerance: float
+) -> np.ndarray:
     """Reference points, those left out whose images are others than the points."""
     size = np.linalg.norm(np.diff(map_(np.stack(corners)), axis=0)) or 1.0
-    good = np.linalg.norm(map_(xi) - points, axis=1) <= TOLERANCE * size
+    good = np.linalg.norm(map_(xi) - points, axis=1) <= tolerance * size
     return np.where(good[:, None], xi, np.nan)
 
 

@@ -16,6 +16,7 @@ from .function_map import as_map
 from .inverse import inverted, sample
 from .maps import AbstractMap, InTime
 
+NEARBY = 1e-6  # of the way to the middle of a reference, from where no normal is known
 CHECKED = 9  # points along an axis at which the sign of det J is looked at
 
 
@@ -77,12 +78,12 @@ class Patch(AbstractPiece):
     def contains(self, points: Float[Array | np.ndarray, "*batch d"]) -> Bool[Array, "*batch"]:
         """Whether each point lies on the patch, up to 1e-9 of its size."""
         check_points(points, self.dimension)
-        flat = np.asarray(points, float).reshape(-1, self.dimension)
+        flat = np.asarray(points).reshape(-1, self.dimension)
         inside = ~np.isnan(self.coordinates(flat)[:, 0])
         return jnp.asarray(inside.reshape(points.shape[:-1]))
 
     def coordinates(self, points: np.ndarray) -> np.ndarray:
-        return inverted(self.map, self.corners, self.free_axes, np.asarray(points, float))
+        return inverted(self.map, self.corners, self.free_axes, np.asarray(points))
 
     def placed(
         self, points: Array | np.ndarray, weights: np.ndarray
@@ -102,14 +103,21 @@ class Patch(AbstractPiece):
         On the face of a patch the outward ones, J (J^T J)^{-1} n with n the normal of the reference
         face; on a surface those of the cross product; None inside.
         """
-        jacobian = self.map.jacobian(xi)
-        if isinstance(self.reference, Face):
-            outward = np.einsum("ndk,k->nd", _transposed_inverse(jacobian), self.reference.normal)
-        elif len(self.free_axes) == self.dimension - 1:
-            outward = _cross(jacobian)
-        else:
+        if not isinstance(self.reference, Face) and len(self.free_axes) != self.dimension - 1:
             return None
+        outward = self._outward(xi)
+        flat = np.linalg.norm(outward, axis=1) == 0  # where a side of the reference collapses
+        if flat.any():
+            lower, upper = (np.asarray(corner, float) for corner in self.corners)
+            outward[flat] = self._outward(xi[flat] + NEARBY * ((lower + upper) / 2 - xi[flat]))
         return outward / np.linalg.norm(outward, axis=1, keepdims=True)
+
+    def _outward(self, xi: np.ndarray) -> np.ndarray:
+        """Normals (n, d) of any length."""
+        jacobian = self.map.jacobian(xi)
+        if not isinstance(self.reference, Face):
+            return _cross(jacobian)
+        return np.einsum("ndk,k->nd", _transposed_inverse(jacobian), self.reference.normal)
 
     def faces(self) -> "list[Patch]":
         """The images of the faces of the reference, those that collapse left out."""

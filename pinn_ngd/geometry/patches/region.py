@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ..domains import Box, Interval
+from ..faces import Face
 from ..region import AbstractDomain, check_points
 from .maps import identity
 from .matching import check_fit, outer_faces
@@ -94,7 +95,7 @@ class Patches(AbstractDomain):
         inside = np.zeros(points.shape[:-1], bool)
         for patch in self.patches:
             left = ~inside
-            found = patch.coordinates(np.asarray(points, float)[left])
+            found = patch.coordinates(np.asarray(points)[left])
             inside[left] = ~np.isnan(found[:, 0])
         return jnp.asarray(inside)
 
@@ -115,8 +116,12 @@ class Patches(AbstractDomain):
     def _boundary(self) -> "Patches":
         if self.parts:
             return Patches(face for _, faces in self.parts for face in faces)
+        if any(isinstance(patch.reference, Face) for patch in self.patches):
+            raise ValueError("a closed surface, or the boundary of a domain, has no boundary.")
         faces = outer_faces(self.patches)
         check_fit(self.patches, faces)
+        if not faces:
+            raise ValueError("a closed curve or surface has no boundary.")
         return Patches(faces)
 
     def where(self, holds: Callable[[np.ndarray], Any]) -> "Patches":

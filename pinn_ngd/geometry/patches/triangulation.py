@@ -34,7 +34,11 @@ def _bridged(loops: list[np.ndarray]) -> list[Point]:
         ring = [tuple(v) for v in hole.tolist()]
         pairs = ((i, j) for i in range(len(outline)) for j in range(len(ring)))
         near = sorted(pairs, key=lambda pair: math.dist(outline[pair[0]], ring[pair[1]]))
-        i, j = next(p for p in near if _is_free(outline, p[0], ring[p[1]], others))
+        free = (p for p in near if _is_free(outline, p[0], ring[p[1]], others))
+        pair = next(free, None)
+        if pair is None:
+            raise ValueError("a hole lies inside of another one: leave the inner one out.")
+        i, j = pair
         outline = [*outline[: i + 1], *ring[j:], *ring[: j + 1], *outline[i:]]
     return outline
 

@@ -137,6 +137,11 @@ class Equispaced(_TensorRule):
         if self.ends not in ("none", "left", "both"):
             raise ValueError(f"`ends` = {self.ends!r} is unknown. Take 'none', 'left' or 'both'.")
         _counts(self.region, self.n, least=2 if self.ends == "both" else 1)
+        if self.ends == "left" and not (isinstance(self.region, Boundary) or _is_box(self.region)):
+            raise ValueError(
+                "`ends` = 'left' takes each corner once only on boxes and their faces. "
+                "Take ends='none'."
+            )
         solid = isinstance(self.region, Boundary) and self.region.dimension > 2
         if solid and self.ends == "left":
             raise ValueError(
@@ -152,6 +157,11 @@ class Equispaced(_TensorRule):
             return _equispaced_nodes(a, b, n, self.ends)
 
         return _tensor_rule(self.region, self.n, nodes, counterclockwise=turned)
+
+
+def _is_box(region: Region) -> bool:
+    """Whether a region is one box or face, and no union of curved pieces."""
+    return region.pieces == (region,)
 
 
 def _finer(n: int, factor: float) -> int:

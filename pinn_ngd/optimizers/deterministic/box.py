@@ -17,7 +17,8 @@ def as_bounds(given: Any) -> Bounds | None:
     Raises ValueError for what is no pair with lower < upper.
     """
     if isinstance(given, Mapping):
-        return tuple((str(name), _pair(pair, f" of '{name}'")) for name, pair in given.items())
+        pairs = ((str(name), _pair(pair, f" of '{name}'")) for name, pair in given.items())
+        return tuple(pairs) or None
     if given is None or _is_named(given):
         return given
     return _pair(given, "")

@@ -7,6 +7,7 @@ import pytest
 
 from pinn_ngd.geometry import (
     Box,
+    Equispaced,
     GaussLegendre,
     Grid,
     Interval,
@@ -21,9 +22,13 @@ from pinn_ngd.geometry import (
     polygon,
     sector,
     simplex,
+    sphere,
 )
 
 UNIT = Box((0, 0), (1, 1))
+SQUARE = [(0, 0), (10, 0), (10, 10), (0, 10)]
+INNER = [(2, 2), (8, 2), (8, 8), (2, 8)]
+INNERMOST = [(4, 4), (6, 4), (6, 6), (4, 6)]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,10 @@ UNIT = Box((0, 0), (1, 1))
         (lambda: polygon([(0, 0), (1, 0), (1, 0), (0, 1)]), "a point twice"),
         (lambda: polygon([(0, 0), (1, 0)]), r"shape \(2, 2\).*at least three"),
         (lambda: polygon([(0, 0), (1, 0), (0, 1)], [[(2, 2), (3, 2), (2, 3)]]), "does not lie in"),
+        (lambda: polygon(SQUARE, [INNER, INNERMOST]), "inside of another one"),
+        (lambda: sphere().boundary(), "has no boundary"),
+        (lambda: disk().boundary().boundary(), "has no boundary"),
+        (lambda: Equispaced(disk().boundary(), 4, ends="left"), "only on boxes and their faces"),
         (lambda: simplex([(0, 0), (1, 1), (2, 2)]), "in one plane: move"),
         (lambda: simplex([(0, 0), (1, 1)]), "d \\+ 1 vertices"),
         (lambda: Patch(lambda s: s[0] * jnp.ones(2), UNIT), "det J of `map` is zero.*depend on"),
@@ -85,3 +94,9 @@ def test_errors_name_the_cause_and_the_cure(make, match):
 def test_other_types_are_refused(make, match):
     with pytest.raises(TypeError, match=match):
         make()
+
+
+@pytest.mark.parametrize("space", [sphere(), disk().boundary()])
+def test_no_cylinder_stands_on_a_surface(space):
+    with pytest.raises(TypeError, match="no cylinder"):
+        SpaceTime(Interval(0.0, 1.0), space)

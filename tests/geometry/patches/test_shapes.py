@@ -11,9 +11,11 @@ from pinn_ngd.geometry import (
     GaussLegendre,
     Interval,
     MonteCarlo,
+    Patch,
     Patches,
     Sobol,
     SpaceTime,
+    Trapezoid,
     annulus,
     ball,
     box_with_hole,
@@ -209,3 +211,41 @@ def test_regions_are_hashable_values():
     assert disk() == disk()
     assert hash(disk()) == hash(disk())
     assert disk() != disk((0, 0), 2.0)
+
+
+def test_normals_are_known_where_a_side_of_the_reference_collapses():
+    rule = Trapezoid(triangle((0, 0), (1, 0), (0, 1)).boundary(), 4).quadrature()
+    np.testing.assert_allclose(np.linalg.norm(rule.normals, axis=1), 1.0, rtol=1e-12)
+    total = np.asarray(rule.weights) @ np.asarray(rule.normals)
+    np.testing.assert_allclose(total, 0.0, atol=1e-5)  # of a closed curve
+
+
+def test_points_of_single_precision_lie_on_the_boundary_that_they_come_from():
+    boundary = disk().boundary()
+    points = np.asarray(GaussLegendre(boundary, 8).quadrature().points, np.float32)
+    assert np.asarray(boundary.contains(points)).all()
+
+
+def test_a_map_of_ones_own_is_compiled_for_few_sizes(monkeypatch):
+    from pinn_ngd.geometry.patches import function_map
+
+    sizes = set()
+    compiled = function_map._compiled
+
+    def counted(function, slopes):
+        call = compiled(function, slopes)
+
+        def at(points):
+            sizes.add((slopes, len(points)))
+            return call(points)
+
+        return at
+
+    monkeypatch.setattr(function_map, "_compiled", counted)
+    half = Patches([Patch(lambda s: (s[0] * jnp.cos(s[1]), s[0] * jnp.sin(s[1])),
+                          Box((0.5, 0.0), (1.0, 3.0)))])  # fmt: skip
+    inside = GaussLegendre(half, 5).quadrature().points
+    assert np.asarray(half.contains(inside)).all()
+    assert half.measure == pytest.approx(3.0 * (1.0 - 0.25) / 2, rel=1e-12)
+    assert len(sizes) <= 12
+    assert all(size & (size - 1) == 0 for _, size in sizes)
