@@ -7,7 +7,7 @@ import numpy as np
 
 
 def is_drawn(path: Path) -> bool:
-    """Whether a picture has colored ink on it: not blank, and no lone frame.
+    """Whether a picture has colored ink on it, or much of it: not blank, and no lone frame.
 
     A PDF has to begin and to end as one.
     """
@@ -16,4 +16,5 @@ def is_drawn(path: Path) -> bool:
         return content.startswith(b"%PDF") and b"%%EOF" in content[-32:]
     pixels = np.asarray(matplotlib.image.imread(path))[..., :3].reshape(-1, 3)
     colored = np.ptp(pixels, axis=1) > 0.1  # neither white nor black nor gray
-    return bool(colored.sum() > 50)
+    ink = np.mean(np.min(pixels, axis=1) < 0.9)  # a frame with its ticks is one percent
+    return bool(colored.sum() > 50 or ink > 0.02)
