@@ -5,7 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinn_ngd import Energy, EnergyObjective, GaussLegendre, Residual, ResidualObjective
+from pinn_ngd import (
+    Energy,
+    EnergyObjective,
+    ExplicitState,
+    GaussLegendre,
+    Grid,
+    Interval,
+    Residual,
+    ResidualObjective,
+    StateMisfit,
+)
 from pinn_ngd.validation import posterior
 from tests.validation.conftest import LINE, Sines
 
@@ -62,6 +72,14 @@ def test_an_equation_without_noise_passes_the_error_bar_on():
     first, _, third = np.asarray(found.deviation(lambda m: m.coefficients))
     assert third == pytest.approx(0.5 * first, rel=1e-4)
     assert first < np.sqrt(COVARIANCE[0, 0])
+
+
+def test_the_misfit_of_a_state_has_a_posterior_too():
+    """Four parameters measured one by one, with noise of the deviations 1/2, 1/3, 1/4, 1/5."""
+    grid, scale = Grid(Interval(0.0, 1.0), (4,)), jnp.arange(2.0, 6.0)
+    objective = StateMisfit(ExplicitState(grid, lambda q: q), lambda q: scale * (q - 1.0))
+    found = posterior(objective, jnp.ones(4))
+    np.testing.assert_allclose(found.deviation(lambda q: q), 1 / np.asarray(scale), rtol=1e-12)
 
 
 def test_what_has_no_posterior_says_so():
