@@ -1,6 +1,7 @@
 """The budget of a run, its end and its result."""
 
 import dataclasses
+import warnings
 from typing import Any, NamedTuple
 
 from jaxtyping import PyTree
@@ -132,5 +133,10 @@ class TrainResult:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The old name of `measures`."""
+        """The old name of `measures`, which warns."""
+        warnings.warn(
+            "`TrainResult.metrics` is now called `measures`: metrics are Riemannian here.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
         return self.measures

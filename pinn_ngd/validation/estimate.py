@@ -24,7 +24,7 @@ from ..linalg import LeastSquaresSystem, Spectral, prepare
 from ..objectives import AbstractObjective
 from .energies import energy_error, relatives_needed
 from .held_out import FACTOR, HeldOut
-from .remainder import left_by, unexplained_by
+from .remainder import PointsOfTest
 from .rounding import is_energy
 from .rows import held_out_system
 from .spaces import Tangent, TangentSum
@@ -141,10 +141,11 @@ class Estimator:
         if self.of_energy(model):
             return self._measured(model, *energy_error(*self.objectives, model))
         steps = _damped_steps(held_out_system(self.made, model))
-        unexplained = [unexplained_by(self.tested, model, step) for step in steps]
+        tested = PointsOfTest(self.tested, model)
+        unexplained = [tested.unexplained(step) for step in steps]
         best = int(np.argmin(np.nan_to_num(unexplained, nan=np.inf)))
         error, least = Tangent(model, steps[best]), unexplained[best]
-        left = left_by(self.tested, model, Corrected(model, error)) if least <= RELIABLE else None
+        left = tested.left(Corrected(model, error)) if least <= RELIABLE else None
         return self._measured(model, error, least, left)
 
     def _measured(

@@ -15,65 +15,67 @@ from .held_out import HeldOut
 from .rounding import ROUNDING, rounded
 
 
-def unexplained_by(held: HeldOut, model: PyTree, step: PyTree) -> float:
-    """The largest |r - J d| / |r| of a term at the test points, for a step d of the parameters.
+class PointsOfTest:
+    """A model at points that no step was made for: its residual, and what rounding does to it.
 
-    A term that is tiny beside the others may still be the one that carries the error, so every
-    term is asked, but for those of which d leaves no more than rounding error.
+    Both are evaluated once and serve every step that is tested.
     """
-    parts = [_linearized(held.objective, model, part, step) for part in chunks(held.batch)]
-    before, left = _summed(parts).T
-    return _largest_ratio(before, left, _rounding(held, model))
 
+    def __init__(self, held: HeldOut, model: PyTree):
+        self.held, self.model = held, model
+        self.before = self._sum(_sizes, model)
+        self.rounding = self._sum(_noise, model)
 
-def left_by(held: HeldOut, model: PyTree, corrected: PyTree) -> float | None:
-    """The largest |r(v)| / |r(u)| of a term at the test points, of a model u corrected to v.
+    def unexplained(self, step: PyTree) -> float:
+        """The largest |r - J d| / |r| of a term, for a step d of the parameters.
 
-    None where a term asks the model for more than its values, such as an unknown coefficient, which
-    a corrected function does not have.
-    """
-    try:
-        after = [_sizes(held.objective, corrected, part) for part in chunks(held.batch)]
-    except AttributeError:
-        return None
-    before = [_sizes(held.objective, model, part) for part in chunks(held.batch)]
-    return _largest_ratio(_summed(before), _summed(after), _rounding(held, model))
+        A term that is tiny beside the others may still be the one that carries the error, so every
+        term is asked, but for those of which d leaves no more than rounding error.
+        """
+        return self._largest_ratio(self._sum(_linearized, self.model, step))
 
+    def left(self, corrected: PyTree) -> float | None:
+        """The largest |r(v)| / |r(u)| of a term, of the model u corrected to v.
 
-def _largest_ratio(before: np.ndarray, left: np.ndarray, rounding: np.ndarray) -> float:
-    last_digits = np.finfo(before.dtype).eps ** 2 * before.sum()
-    asked = ~(left <= ROUNDING * (rounding + last_digits))
-    return float(np.sqrt(np.max(left[asked] / before[asked], initial=0.0)))
+        None where a term asks the model for more than its values, such as an unknown coefficient,
+        which a corrected function does not have.
+        """
+        try:
+            return self._largest_ratio(self._sum(_sizes, corrected))
+        except AttributeError:
+            return None
 
+    def _largest_ratio(self, left: np.ndarray) -> float:
+        last_digits = np.finfo(left.dtype).eps ** 2 * self.before.sum()
+        asked = ~(left <= ROUNDING * (self.rounding + last_digits))
+        return float(np.sqrt(np.max(left[asked] / self.before[asked], initial=0.0)))
 
-def _rounding(held: HeldOut, model: PyTree) -> np.ndarray:
-    """The square of what rounding the parameters does to the residual, by terms."""
-    parts = [_noise(held.objective, model, part) for part in chunks(held.batch)]
-    return _summed(parts)
-
-
-def _summed(parts: list[Array]) -> np.ndarray:
-    return np.sum(np.asarray(parts), axis=0)
+    def _sum(self, squares: Any, *arguments: Any) -> np.ndarray:
+        """Squares by terms, summed over all chunks of the points."""
+        parts = [squares(self.held.objective, part, *arguments) for part in chunks(self.held.batch)]
+        return np.sum(np.asarray(parts), axis=0)
 
 
 @eqx.filter_jit
 def _linearized(
-    objective: AbstractObjective, model: PyTree, batch: Any, step: PyTree
-) -> Float[Array, "terms 2"]:
-    """|r|^2 and |r - J d|^2 by terms."""
+    objective: AbstractObjective, batch: Any, model: PyTree, step: PyTree
+) -> Float[Array, " terms"]:
+    """|r - J d|^2 by terms."""
     residuals, params = _of_parameters(objective, model, batch)
     r, change = jax.jvp(residuals, (params,), (step,))
-    return jnp.stack([_squares(r), _squares(_tree.subtract(r, change))], axis=1)
+    return _squares(_tree.subtract(r, change))
 
 
 @eqx.filter_jit
-def _noise(objective: AbstractObjective, model: PyTree, batch: Any) -> Float[Array, " terms"]:
+def _noise(objective: AbstractObjective, batch: Any, model: PyTree) -> Float[Array, " terms"]:
+    """The square of what rounding the parameters does to the residual, by terms."""
     residuals, params = _of_parameters(objective, model, batch)
     return _squares(_tree.subtract(residuals(rounded(params)), residuals(params)))
 
 
 @eqx.filter_jit
-def _sizes(objective: AbstractObjective, model: PyTree, batch: Any) -> Float[Array, " terms"]:
+def _sizes(objective: AbstractObjective, batch: Any, model: PyTree) -> Float[Array, " terms"]:
+    """|r|^2 by terms."""
     return _squares(objective.evaluate(model, batch).right_hand_side)
 
 
