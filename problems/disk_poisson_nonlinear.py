@@ -4,7 +4,8 @@ A nonlinear equation on a curved domain: Gauss-Legendre points on the five patch
 weights that carry the determinant of their maps, so that quadrature keeps its spectral accuracy.
 
 `pinn-ngd solve disk-poisson-nonlinear --seed 100 --steps 30` reaches a relative L2 error of 2.4e-10
-(the corrected solution 5.2e-14) in 2 s of one core, with 60 steps 8.5e-11 (1.6e-14) in 5 s: one seed.
+(the corrected solution 5.2e-14) in 2 s of one core, with 60 steps 8.5e-11 (1.6e-14) in 5 s. These
+are numbers of one seed.
 """
 
 import jax.numpy as jnp

@@ -5,9 +5,9 @@ find the kink by itself. With `singular=True` the network is u = v + r^(2/3) sin
 two smooth networks v and w: the singular function, which theory gives for every corner (Grisvard
 1985), is multiplied by a network that only has to become one.
 
-`pinn-ngd solve l-shape --seed 100 --set points=8 --steps 30` ends with a relative L2 error of 3.0e-3
-after 1 s, nearly all of it in the corner, and says that it is not solved. With `--set singular=True`
-the error is rounding error after 13 steps. One seed, one core.
+`pinn-ngd solve l-shape --seed 100 --set points=8 --steps 30` ends with a relative L2 error of
+3.0e-3 after 1 s, nearly all of it in the corner, and says that it is not solved. With
+`--set singular=True` the error is rounding error after 13 steps. One seed, one core.
 """
 
 import equinox as eqx
