@@ -10,6 +10,7 @@ answered without it.
 
 import contextlib
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +70,10 @@ Tolerance = Annotated[
     float | None,
     typer.Option(metavar="E", help="Stop once the estimated relative error is below."),
 ]
+OfCorrected = Annotated[
+    bool,
+    typer.Option("--corrected", metavar="", help="Ask the tolerance of the corrected solution."),
+]
 Fixed = Annotated[
     bool, typer.Option("--fixed-points", metavar="", help="Add no points to those of the problem.")
 ]
@@ -104,6 +109,7 @@ def solve(
     steps: Steps = None,
     seconds: Seconds = None,
     tolerance: Tolerance = None,
+    corrected: OfCorrected = False,
     fixed_points: Fixed = False,
     balance: Balance = False,
     normalize: Normalize = False,
@@ -120,12 +126,12 @@ def solve(
         problem, settings = prepare(source, optimizer, solver, set_ or [], metric=metric)
         result = run_problem(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
-            seconds=seconds, tolerance=tolerance, fixed_points=fixed_points or None,
-            balance=balance or None, normalize=normalize or None, out=out, resume=resume,
-            progress=True,
+            seconds=seconds, tolerance=tolerance, corrected=corrected,
+            fixed_points=fixed_points or None, balance=balance or None,
+            normalize=normalize or None, out=out, resume=resume, progress=True,
         )  # fmt: skip
         console().print(summary_of(result))
-    missed = tolerance is not None and not _is_accurate(result, tolerance)
+    missed = tolerance is not None and not _is_accurate(result, tolerance, corrected)
     raise typer.Exit(CODES.get(result["status"], FAILED if missed else TRAINED))
 
 
@@ -274,11 +280,11 @@ def _computing(x32: bool = False) -> Iterator[None]:
         yield
 
 
-def _is_accurate(result: dict[str, Any], tolerance: float) -> bool:
+def _is_accurate(result: dict[str, Any], tolerance: float, corrected: bool) -> bool:
     """Whether the error of a run is estimated, reliably, to be below the tolerance."""
-    estimate = result.get("estimated_relative_l2")
-    reliable = bool(result.get("estimate_reliable"))
-    return reliable and estimate is not None and estimate <= tolerance
+    names = ("estimated_relative_l2", "estimated_corrected_l2")[: 1 + corrected]
+    estimates = [result[name] for name in names if result.get(name) is not None]
+    return bool(result.get("estimate_reliable")) and min(estimates, default=inf) <= tolerance
 
 
 def _tell(text: str) -> None:

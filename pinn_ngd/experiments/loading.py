@@ -1,6 +1,7 @@
 """A run as it was left, for who wants to go on with its model."""
 
 import dataclasses
+import functools
 import json
 import os
 import warnings
@@ -12,10 +13,11 @@ import jax
 from jaxtyping import PyTree
 
 from ..storage import FolderError, load_model
-from ..storage.checkpoint import read_identity
+from ..storage.checkpoint import read_identity, read_watch
 from ..storage.files import shown, to_json
 from ..storage.fingerprint import first_difference, identity_of
 from ..storage.reading import read_config, read_history, read_result
+from ..validation import ErrorEstimate, Watch
 from .problem import Problem, built
 from .problem_file import ProblemFile
 from .run_folder import RunFolder
@@ -29,7 +31,7 @@ class LoadedRun:
 
     `model` is the trained network, `problem` what it was trained for, `history` the lines of
     `history.jsonl` (empty where there is none), `result` what `result.json` holds (None where the
-    run has not ended), `config` what `config.json` holds.
+    run has not ended), `config` what `config.json` holds, `watch` where points were added.
     """
 
     model: PyTree
@@ -37,6 +39,26 @@ class LoadedRun:
     history: list[dict[str, Any]]
     result: dict[str, Any] | None
     config: dict[str, Any]
+    watch: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def estimate(self) -> ErrorEstimate | None:
+        """The error estimate of the model, made anew on the points where the run ended: one
+        factorization, at the first use. None where errors of such a model cannot be estimated."""
+        start = self.problem.model(jax.random.key(self.config["settings"]["seed"]))
+        objective = self.problem.objective_at(start)
+        watch = Watch(objective, grow=not self.problem.fixed_points)
+        if watch.held is None:
+            return None
+        if self.watch:
+            watch.restore(self.watch)
+        watch.measure(self.model)
+        return watch.estimate
+
+    @property
+    def solution(self) -> Any:
+        """The most accurate function that the run knows: see `TrainResult.solution`."""
+        return self.model if self.estimate is None else self.estimate.solution
 
 
 def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> LoadedRun:
@@ -48,6 +70,7 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
 
         run = pinn_ngd.load_run("runs/poisson-2d-engd-tr-0")
         run.model(jnp.asarray([0.5, 0.5])), run.result["relative_l2"]
+        run.solution(jnp.asarray([0.5, 0.5]))  # the model less its estimated error
 
     Raises FileNotFoundError where there is no run or no checkpoint yet, FolderError (a ValueError)
     for damaged files, and ValueError where the model does not fit, such as in single precision.
@@ -68,7 +91,8 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
     _warn_of_another(problem, start, paths)
     history = read_history(folder) if paths.history_path.is_file() else []
     result = read_result(folder) if paths.result_path.is_file() else None
-    return LoadedRun(model, problem, history, result, config)
+    watch = read_watch(paths.checkpoint_path)
+    return LoadedRun(model, problem, history, result, config, watch)
 
 
 def _problem_of(config: Mapping[str, Any], paths: RunFolder) -> Problem:

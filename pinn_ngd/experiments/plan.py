@@ -46,6 +46,7 @@ class Plan:
     seed: int
     budget: Budget
     tolerance: float | None
+    corrected: bool
     record: dict[str, Any]
     identity: dict[str, Any]
 
@@ -59,6 +60,7 @@ def planned(
     steps: int | float | None,
     seconds: int | float | None,
     tolerance: float | None,
+    corrected: bool,
 ) -> Plan:
     """Resolve names, settings and budgets; raises ValueError for what there is not."""
     given = problem.optimizer if given is None else given
@@ -79,6 +81,7 @@ def planned(
     }
     identity |= {"normalize": True} if problem.normalize else {}  # a new word: old runs lack it
     budgets = {"steps": budget.steps, "seconds": budget.seconds, "tolerance": tolerance}
+    budgets |= {"corrected": True} if corrected else {}  # a new word: old runs lack it
     record = {**identity, **budgets, "resolved_optimizer": optimizer}
     identity["hash_of_the_problem_file"] = (
         None if problem.source is None else problem.source.meaning
@@ -87,7 +90,7 @@ def planned(
         identity["optimizer_settings"] = fingerprint(optimizer)
     identity = json.loads(to_json(plain(identity)))
     label = safe_name(f"{problem.name}-{name}-{seed}")
-    return Plan(problem, optimizer, label, seed, budget, tolerance, record, identity)
+    return Plan(problem, optimizer, label, seed, budget, tolerance, corrected, record, identity)
 
 
 def _chosen(
@@ -160,8 +163,9 @@ def ended(folder: RunFolder, plan: Plan) -> dict[str, Any] | None:
         return None
     if not _is_result(result):
         return None
-    budgets = (plan.budget.steps, plan.budget.seconds, plan.tolerance)
-    if budgets == tuple(settings.get(name) for name in ("steps", "seconds", "tolerance")):
+    budgets = (plan.budget.steps, plan.budget.seconds, plan.tolerance, plan.corrected)
+    earlier = [settings.get(name) for name in ("steps", "seconds", "tolerance")]
+    if budgets == (*earlier, settings.get("corrected", False)):
         return result
     used = plan.budget.at_start(result["steps"], result["seconds"])
     if used is None:

@@ -35,6 +35,7 @@ def run_problem(
     steps: int | float | None = None,
     seconds: int | float | None = None,
     tolerance: float | None = None,
+    corrected: bool = False,
     fixed_points: bool | None = None,
     balance: bool | None = None,
     normalize: bool | None = None,
@@ -54,14 +55,15 @@ def run_problem(
     problem's budgets hold; where one is given, only that one. The folder is
     `runs/<problem>-<optimizer>-<seed>` unless `out` names another.
 
-    The run ends early where the estimated relative error is below `tolerance`. Points grow unless
+    The run ends early where the estimated relative error is below `tolerance`: that of the
+    network, or with `corrected` that of the corrected solution. Points grow unless
     `fixed_points` (by default the problem's own word) keeps those of the problem file, and the
     weights of the terms are those of the file unless `balance`, likewise; `normalize` likewise lets
     the network see the unit box instead of the domain.
 
     With `resume` a run that was cut or got a larger budget goes on from its checkpoint, and one
     that ended under these very settings, or used more than this budget, is not repeated. Budgets
-    are all that may differ: steps, seconds and tolerance.
+    are all that may differ: steps, seconds, tolerance and what it is asked of.
 
     Ctrl-C and SIGTERM end the run between two steps, with all its files. Nothing in the folder
     changes before everything that can be tested was: a folder that holds a run of another problem,
@@ -74,7 +76,9 @@ def run_problem(
     """
     said = {"fixed_points": fixed_points, "balance": balance, "normalize": normalize}
     problem = dataclasses.replace(problem, **{k: v for k, v in said.items() if v is not None})
-    plan = planned(problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance)
+    plan = planned(
+        problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance, corrected
+    )
     folder = RunFolder(RUNS / plan.name if out is None else out)
     bars = (ProgressBar(),) if progress else ()
     with folder.lock():
@@ -131,6 +135,7 @@ def _trained(
             resume=resume,
             grow=not problem.fixed_points,
             tolerance=plan.tolerance,
+            corrected=plan.corrected,
         )
     except BaseException:
         failed = opening.result

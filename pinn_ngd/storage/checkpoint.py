@@ -108,6 +108,11 @@ def read_identity(path: str | os.PathLike) -> dict[str, Any]:
     return _read(path)[0]["identity"]
 
 
+def read_watch(path: str | os.PathLike) -> dict[str, Any]:
+    """Where the run that wrote a checkpoint had added points; raises as `load_checkpoint`."""
+    return _read(path)[0]["watch"]
+
+
 def check_identity(
     there: Mapping[str, Any], here: Mapping[str, Any], path: str | os.PathLike
 ) -> None:

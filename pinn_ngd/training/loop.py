@@ -17,7 +17,7 @@ from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
 from .failure import failed_step
-from .parts import Parts
+from .parts import Accuracy, Parts
 from .records import add_solves, record_of
 from .result import Ending, Record, Run, TrainResult
 from .saver import Saver
@@ -43,6 +43,7 @@ def train(
     stride: int | None = None,
     grow: bool = True,
     tolerance: float | None = None,
+    corrected: bool = False,
     blas_threads: int | None = 1,
 ) -> TrainResult:
     """Minimize `objective` over the parameters of `model`, until a budget is used up.
@@ -70,7 +71,9 @@ def train(
     **Held-out points.** An objective with points is evaluated at other, finer ones after every
     call. With `grow` points are added as soon as the loss there no longer follows the training
     loss: those of the objective are a start. The error is estimated in a tenth of the time and at
-    the end; a reliable estimate below `tolerance` (1e-13 by default) ends the run.
+    the end; a reliable estimate below `tolerance` (1e-13 by default) ends the run. With `corrected`
+    the tolerance is asked of the corrected solution, `TrainResult.solution`, which reaches it
+    sooner; by default of the model itself.
 
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
     the last finite model returned. Ctrl-C, SIGTERM and SIGHUP (in the main thread) end the run
@@ -88,7 +91,8 @@ def train(
     parts = Parts(
         optimizer, budget, stride, callbacks_of(callbacks),
         Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=stride),
-        EvaluationClock(evaluate, evaluate_every), Watch(objective, grow=grow), tolerance,
+        EvaluationClock(evaluate, evaluate_every), Watch(objective, grow=grow),
+        Accuracy(tolerance, corrected),
     )  # fmt: skip
     with heard() as signals, limited_blas(blas_threads):
         return _Loop(parts, signals).run(model, key, resume=resume)
@@ -102,7 +106,7 @@ class _Loop:
         self.callbacks, self.saver, self.signals = parts.callbacks, parts.saver, signals
         self.watch, self.objective = parts.watch, parts.watch.objective
         self.evaluation, self.estimation = parts.evaluation, parts.estimation()
-        self.tolerance = parts.least_error
+        self.accuracy = parts.accuracy
         self.started: list[AbstractCallback] = []
         self.evaluated: PyTree = None
         self.history: list[Record] = []
@@ -252,8 +256,7 @@ class _Loop:
         return self._is_accurate()
 
     def _is_accurate(self) -> bool:
-        found = self.watch.estimate
-        return found is not None and found.reliable and found.relative_l2 <= self.tolerance
+        return self.accuracy.reached(self.watch.estimate)
 
     def _advance(self) -> tuple[Any, Any]:
         begun = time.perf_counter()
@@ -291,7 +294,7 @@ class _Loop:
             self._evaluate()
         ending = None
         if (last or self.estimation.due(self.step, self.seconds)) and self._estimate():
-            ending = Ending("converged", f"reached the tolerance {self.tolerance:.1e}")
+            ending = Ending("converged", self.accuracy.in_words)
         for callback in self.callbacks:
             if callback.on_step(record, self._answer()) == "stop" and ending is None:
                 ending = Ending("stopped", callback.message)

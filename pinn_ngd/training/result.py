@@ -126,10 +126,7 @@ class TrainResult:
         """The most accurate function that the run knows, x -> u(x): the model minus its estimated
         error where that estimate is reliable and the correction is estimated to be better (see
         docs/trust.md), else the model itself."""
-        found = self.estimate
-        if found is None or not found.reliable or not found.corrected_l2 < found.relative_l2:
-            return self.model
-        return found.corrected
+        return self.model if self.estimate is None else self.estimate.solution
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -34,6 +34,8 @@ DAMPINGS = (1e-12, 1e-16, 1e-20, 1e-24, 1e-28)  # relative to s_max^2; the test 
 RELIABLE = 0.1  # of the residual unexplained
 UNKNOWN = 0.5  # above, the estimate says nothing
 LARGEST_COST = 2e12  # floating-point operations of one factorization
+REDUCED_COST = 2e11  # of a part of the rows, where all of them would cost more
+LARGEST_MATRIX = 1.5e8  # numbers in this part: 1.2 GB
 LAST_DIGITS = 50.0  # units of rounding: no corrected solution is claimed to be better
 
 
@@ -65,6 +67,13 @@ class ErrorEstimate:
         return Corrected(self.model, self.error)
 
     @property
+    def solution(self) -> Any:
+        """`corrected` where that is reliably estimated to be better, else the model itself."""
+        return (
+            self.corrected if self.reliable and self.corrected_l2 < self.relative_l2 else self.model
+        )
+
+    @property
     def corrected_l2(self) -> float:
         """The relative L2 error that `corrected` is estimated to have.
 
@@ -75,6 +84,11 @@ class ErrorEstimate:
         left = max(self.unexplained, self.relative_l2) if self.left is None else self.left
         rounding = LAST_DIGITS * float(jnp.finfo(jnp.result_type(float)).eps)
         return max(self.relative_l2 * left, rounding)
+
+    def is_below(self, tolerance: float, *, corrected: bool = False) -> bool:
+        """Whether the error of the model, or of what is `corrected`, is reliably that small."""
+        error = min(self.corrected_l2, self.relative_l2) if corrected else self.relative_l2
+        return self.reliable and error <= tolerance
 
     @property
     def reliable(self) -> bool:
@@ -129,18 +143,35 @@ class Estimator:
         return is_energy(self.made.objective, model, self.made.batch)
 
     def affordable(self, model: PyTree) -> bool:
-        """Whether the held-out rows can be factored in reasonable time and memory."""
-        rows, params = self.made.size, _tree.size(model)
-        if self.of_energy(model):
-            params *= 1 + 2 * relatives_needed(model)
-            rows = max(rows, params)
-        return rows * params * min(rows, params) <= LARGEST_COST
+        """Whether the error can be estimated in reasonable time and memory.
+
+        That of an energy needs more points than unknowns. For residuals a part of the held-out
+        points serves where all of them are too many: see `_factored`.
+        """
+        if not self.of_energy(model):
+            return True
+        params = _tree.size(model) * (1 + 2 * relatives_needed(model))
+        return _cost(max(self.made.size, params), params) <= LARGEST_COST
+
+    def _factored(self, model: PyTree) -> HeldOut:
+        """The held-out points whose rows are factored.
+
+        All of them, where this is affordable, else a random part: its step has the smallest norm
+        of those that fit it, and the test points tell whether it is worth anything between.
+        """
+        params = _tree.size(model)
+        if _cost(self.made.size, params) <= LARGEST_COST:
+            return self.made
+        rows = (REDUCED_COST / params) ** 0.5
+        if rows > params:
+            rows = REDUCED_COST / params**2
+        return self.made.thinned(max(1, int(min(rows, LARGEST_MATRIX / params))))
 
     def __call__(self, model: PyTree) -> ErrorEstimate:
         """The estimate at one model: one factorization of the held-out rows."""
         if self.of_energy(model):
             return self._measured(model, *energy_error(*self.objectives, model))
-        steps = _damped_steps(held_out_system(self.made, model))
+        steps = _damped_steps(held_out_system(self._factored(model), model))
         tested = PointsOfTest(self.tested, model)
         unexplained = [tested.unexplained(step) for step in steps]
         best = int(np.argmin(np.nan_to_num(unexplained, nan=np.inf)))
@@ -158,6 +189,10 @@ class Estimator:
         if not unexplained <= UNKNOWN:
             l2 = h1 = float("nan")
         return ErrorEstimate(l2, h1, unexplained, error, model, left)
+
+
+def _cost(rows: int, params: int) -> int:
+    return rows * params * min(rows, params)
 
 
 @eqx.filter_jit

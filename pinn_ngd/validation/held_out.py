@@ -1,5 +1,6 @@
 """Residuals at points that training never sees."""
 
+import copy
 import dataclasses
 
 import equinox as eqx
@@ -61,6 +62,17 @@ class HeldOut:
         """How many points there are."""
         return sum(len(weights) for weights in self.weights)
 
+    def thinned(self, count: int) -> "HeldOut":
+        """About `count` of the points, drawn at random in every term, for all of them.
+
+        Their weights grow as the number of points falls, so that sums keep their expectation.
+        """
+        random, fewer = np.random.default_rng(0), copy.copy(self)
+        share = min(1.0, count / self.size)
+        fewer.batch = tuple(_drawn(rule, share, random) for rule in self.batch)
+        fewer.weights = [np.asarray(rule.weights) for rule in fewer.batch]
+        return fewer
+
     def __call__(self, model: PyTree) -> Look:
         """Losses of all terms, and where the largest residual is."""
         masses = masses_of(self.objective, model, self.batch)
@@ -77,6 +89,13 @@ class HeldOut:
         term = int(np.argmax([size.max() for size in sizes]))
         point = self.batch[term].points[int(np.argmax(sizes[term]))]
         return term, tuple(float(x) for x in point)
+
+
+def _drawn(rule: Quadrature, share: float, random: np.random.Generator) -> Quadrature:
+    size = rule.weights.size
+    kept = np.sort(random.choice(size, max(1, round(share * size)), replace=False))
+    part = jax.tree.map(lambda array: array[kept], rule)
+    return dataclasses.replace(part, weights=part.weights * (size / kept.size))
 
 
 class AsGiven:

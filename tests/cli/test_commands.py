@@ -54,14 +54,22 @@ def test_a_tolerance_is_the_exit_code(tmp_path):
     term = "Residual(residual, GaussLegendre(domain, points))"
     file = changed_file(tmp_path, term, term + ends)
 
-    def run(tolerance, out):
+    def run(tolerance, out, *more):
         return run_cli("solve", file, "--optimizer", "engd-tr", "--set", "width=8", "--steps", 60,
-                    "--tolerance", tolerance, "--out", tmp_path / out)  # fmt: skip
+                    "--tolerance", tolerance, *more, "--out", tmp_path / out)  # fmt: skip
 
     loose = run(1e-2, "loose")
     assert loose.exit_code == 0, loose.stderr
     assert "reached the tolerance" in loose.stdout
     assert json.loads((tmp_path / "loose" / "result.json").read_text())["relative_l2"] < 2e-2
+    loaded = pinn_ngd.load_run(tmp_path / "loose")
+    written = json.loads((tmp_path / "loose" / "result.json").read_text())
+    assert loaded.estimate.relative_l2 == pytest.approx(written["estimated_relative_l2"], rel=1e-6)
+    error = loaded.problem.evaluator()(loaded.solution)["relative_l2"]
+    assert error == pytest.approx(written["corrected_relative_l2"], rel=1e-3)
+    sooner = run(1e-6, "sooner", "--corrected")
+    assert sooner.exit_code == 0
+    assert "with the corrected solution" in sooner.stdout
     tight = run(1e-30, "tight")
     assert tight.exit_code == 1
     assert "reached the tolerance" not in tight.stdout

@@ -95,6 +95,17 @@ def test_a_tolerance_ends_the_run_at_an_error_that_is_below():
     assert np.sqrt(np.mean(error**2)) < 2e-4 * np.sqrt(0.5)
 
 
+def test_a_tolerance_may_be_asked_of_the_corrected_solution():
+    enough = ResidualObjective([Residual(equation, GaussLegendre(LINE, 24)), ENDS])
+    result = solve(enough, steps=60, tolerance=1e-7, corrected=True)
+    assert result.status == "converged"
+    assert "with the corrected solution" in result.message
+    assert result.estimate.corrected_l2 <= 1e-7
+    x = jnp.linspace(0.0, 1.0, 101)[:, None]
+    error = jax.vmap(lambda p: result.solution(p) - exact(p))(x)
+    assert jnp.sqrt(jnp.mean(error**2)) < 2e-7 * jnp.sqrt(0.5)
+
+
 def test_an_activation_without_second_derivative_is_stalled_and_not_converged():
     flat = eqx.nn.MLP(1, "scalar", 6, 1, jax.nn.relu, key=jax.random.key(0))
     result = solve(model=flat, steps=500)

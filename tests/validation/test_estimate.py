@@ -16,6 +16,7 @@ from pinn_ngd import (
 )
 from pinn_ngd.models import MLP
 from pinn_ngd.validation import ErrorEstimate, Estimator, HeldOut, Tangent
+from pinn_ngd.validation import estimate as estimate_module
 from pinn_ngd.validation.estimate import domain_points, is_pointwise
 from tests.validation.conftest import LINE, Sines, poisson
 
@@ -120,7 +121,9 @@ def test_units_do_not_matter():
         assert other.relative_l2 == pytest.approx(plain.relative_l2, rel=1e-6)
 
 
-def test_a_network_near_the_solution_knows_its_error():
+@pytest.fixture(scope="module")
+def near():
+    """A network, one near to it, and an equation that the first one solves."""
     net = MLP((1, 10, 1), key=jax.random.key(1), domain=LINE)
     objective = ResidualObjective(
         [
@@ -128,10 +131,44 @@ def test_a_network_near_the_solution_knows_its_error():
             Residual(lambda u, x: u(x) - net(x), GaussLegendre(LINE.boundary(), 1), 100.0),
         ]
     )
-    near = jax.tree.map(lambda leaf: leaf * (1 + 1e-4), net)
-    estimate = estimate_error(objective, near)
+    return objective, net, jax.tree.map(lambda leaf: leaf * (1 + 1e-4), net)
+
+
+def test_a_network_near_the_solution_knows_its_error(near):
+    objective, net, model = near
+    estimate = estimate_error(objective, model)
     assert estimate.reliable
-    assert estimate.relative_l2 == pytest.approx(relative_l2(near, net, POINTS), rel=1e-2)
+    assert estimate.relative_l2 == pytest.approx(relative_l2(model, net, POINTS), rel=1e-2)
+    assert estimate.is_below(1e-3)
+    assert not estimate.is_below(1e-6)
+    assert estimate.is_below(1e-6, corrected=True)
+    assert estimate.solution is not model
+
+
+@pytest.mark.parametrize(("rows", "enough"), [(18, True), (4, False)])
+def test_where_all_rows_are_too_many_a_part_of_them_serves_and_is_tested(
+    near, monkeypatch, rows, enough
+):
+    objective, net, model = near
+    params = 31
+    monkeypatch.setattr(estimate_module, "LARGEST_COST", 0)
+    monkeypatch.setattr(estimate_module, "REDUCED_COST", params * rows**2)
+    estimator = Estimator(objective)
+    assert abs(estimator._factored(model).size - rows) <= 1
+    estimate = estimator(model)
+    assert estimate.reliable is enough
+    if enough:
+        assert estimate.relative_l2 == pytest.approx(relative_l2(model, net, POINTS), rel=2e-2)
+
+
+def test_a_part_of_the_held_out_points_has_the_weight_of_all(near):
+    objective, _, _ = near
+    held = HeldOut(objective)
+    part = held.thinned(held.size // 2)
+    assert part.size < held.size
+    for whole, some in zip(held.weights, part.weights, strict=True):
+        assert some.sum() == pytest.approx(whole.sum(), rel=0.3)
+    assert held.thinned(10 * held.size).size == held.size
 
 
 def test_vectors_and_unknown_coefficients():
@@ -182,12 +219,14 @@ def test_what_is_no_function_of_a_point_has_no_estimate():
     assert not is_pointwise(lambda x, y: x + y, points)
 
 
-def test_large_systems_are_refused_before_they_are_formed():
+def test_of_large_systems_a_part_is_formed():
     square = Box((0.0, 0.0), (1.0, 1.0))
     objective = ResidualObjective([Residual(lambda u, x: u(x), GaussLegendre(square, 80))])
-    model = MLP((2, 300, 300, 1), key=jax.random.key(0))
-    assert not Estimator(objective).affordable(model)
-    assert Estimator(objective).affordable(MLP((2, 30, 1), key=jax.random.key(0)))
+    wide = MLP((2, 300, 300, 1), key=jax.random.key(0))
+    part, all_ = Estimator(objective)._factored(wide), HeldOut(objective)
+    assert part.size == pytest.approx((2e11 / 91_501) ** 0.5, abs=1)
+    small = MLP((2, 30, 1), key=jax.random.key(0))
+    assert Estimator(objective)._factored(small).size == all_.size
 
 
 def test_held_out_losses_by_term_and_the_worst_point():
