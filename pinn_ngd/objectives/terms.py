@@ -2,7 +2,9 @@
 
 import contextlib
 import inspect
+import math
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +22,7 @@ BATCHED = re.compile(
     "out of bounds for array of dimension|not enough values to unpack|but is only|"
     "requires ndarray of at least|vmap was requested to map"
 )
+MANY = 8  # components from which on an equal number of points is no chance
 ONE_POINT = "the function sees ONE point x of shape {shape}, so write x[0] where you mean x[:, 0]"
 
 
@@ -74,7 +77,22 @@ def check_term(
             _check_inputs(model, x, owner)
         raise
     check_indices(traced, owner, x.shape)
+    _warn_of_all_values(traced, owner, len(rule.points))
     check_weights_at_points(weight, rule.points, name)
+
+
+def _warn_of_all_values(traced: Any, owner: str, points: int) -> None:
+    """Of a term that has at each point as many components as there are points: a closure over all
+    measured values, which compares the model at each point with every one of them."""
+    components = sum(math.prod(out.aval.shape) for out in traced.jaxpr.outvars)
+    if components == points >= MANY:
+        warnings.warn(
+            f"{owner} returns {components} components at each of its {points} points: where these "
+            "come of measured values, one a point, give the values to the points, "
+            "`Points(places, values=measured)`, and take them as `fn(u, x, value)`.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _traced(value: Callable[[PyTree, Any], Any], model: PyTree, x: Any) -> Any:

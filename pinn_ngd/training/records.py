@@ -10,20 +10,24 @@ from .result import Record
 SOLVES = ("forward", "linearized", "adjoint")
 NUMBERS = ("loss", "gradient_norm", "damping", "step_length", "predicted", "actual")
 
+KINDS = ("loss", "held_out")  # of the numbers that every term has
+
 OWN = {  # names that the loop and the validation write
     *NUMBERS, "step", "seconds", "accepted", "rank", "condition", "points", "unexplained",
     "relative_l2", "relative_h1", "estimated_relative_l2", "estimated_relative_h1",
-    "estimated_corrected_l2",
+    "estimated_corrected_l2", "held_out_loss",
 }  # fmt: skip
 
 
 def scores_in(record: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a history line that are a problem's own scores: under any other name."""
+    terms = [name[5:] for name in record if name.startswith("loss_")]
+    of_terms = {f"{kind}_{t}" for t in terms if f"held_out_{t}" in record for kind in KINDS}
     return {
         name: value
         for name, value in record.items()
         if name not in OWN
-        and not name.startswith(("loss_", "held_out_"))
+        and name not in of_terms
         and not name.endswith("_solves")
         and isinstance(value, int | float)
     }

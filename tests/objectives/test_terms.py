@@ -16,6 +16,7 @@ from pinn_ngd import (
     EnergyObjective,
     GaussLegendre,
     Interval,
+    Points,
     Quadrature,
     Residual,
     ResidualObjective,
@@ -201,6 +202,19 @@ def test_points_of_ones_own():
     assert mean == pytest.approx(0.5 * (0.0 + 4.0) / 2, rel=1e-14)
     weighted = loss(lambda u, x: u(x)[0], rule=Quadrature(jnp.asarray(points), jnp.ones(2)))
     assert weighted == pytest.approx(2 * mean, rel=1e-14)
+
+
+LINEAR = Plane(jnp.array([2.0]))
+
+
+def test_values_of_all_points_in_a_closure_are_told_from_one_a_point():
+    """Broadcast against every point they would fit a constant, without a word."""
+    points, measured = np.linspace(0.0, 1.0, 9)[:, None], jnp.sin(jnp.linspace(0.0, 1.0, 9))
+    with pytest.warns(UserWarning, match=r"9 components at each of its 9 points.*fn\(u, x, value"):
+        checked(lambda u, x: u(x)[0] - measured, model=LINEAR, rule=points)
+    checked(lambda u, x: u(x)[0] - measured, model=LINEAR, rule=points[:8])  # nine equations
+    given = Points(points, values=measured)
+    checked(lambda u, x, value: u(x)[0] - value, model=LINEAR, rule=given)
 
 
 LINE = GaussLegendre(Interval(0.0, 1.0), 5)

@@ -14,6 +14,11 @@ def test_scores_are_what_nobody_else_writes():
     assert scores_in(LINE) == {"drag": 1.25, "test_accuracy": 0.75}
 
 
+def test_scores_may_be_called_like_numbers_of_terms():
+    own = {"held_out_accuracy": 0.8, "loss_of_power": 3.0}
+    assert scores_in({**LINE, **own}) == {"drag": 1.25, "test_accuracy": 0.75, **own}
+
+
 def test_a_progress_line_shows_scores_of_any_name():
     text = describe(LINE, {"relative_l2": 0.1, **scores_in(LINE)})
     assert "relative_l2 1.00e-01" in text

@@ -148,11 +148,13 @@ def _row_of_curves(axes: Any, x: np.ndarray, fields: dict[str, np.ndarray], name
 
 def _error_curves(ax: "matplotlib.axes.Axes", x: np.ndarray, errors: dict[str, np.ndarray]) -> None:
     """One curve as such; an estimate on top of the error as a thin dashed line."""
-    scaled, unit = _scaled(np.stack(list(errors.values())))
+    stacked = np.stack(list(errors.values()))
+    finite = np.abs(stacked[np.isfinite(stacked)])
+    factor, unit = _unit(float(finite.max()) if finite.size else 0.0)
     ax.axhline(0.0, color=look.GRAY, linewidth=0.5)
     styles = ({"color": look.VERMILION}, {"color": look.BLACK, "linewidth": 0.9, "linestyle": "--"})
-    for (name, _), values, style in zip(errors.items(), scaled, styles, strict=False):
-        ax.plot(x, values, label=name, **style)
+    for (name, _), values, style in zip(errors.items(), stacked, styles, strict=False):
+        ax.plot(x, values / factor, label=name, **style)
     ax.set(ylabel=f"error{unit}" if len(errors) > 1 else f"{next(iter(errors))}{unit}")
     if len(errors) > 1:
         ax.legend(loc="best")
@@ -240,8 +242,9 @@ def _image(
 ) -> None:
     values, unit, colormap, extend = panel.values, "", "viridis", "neither"
     if panel.is_error:
-        values, unit = _scaled(values)
         bound, extend = _error_bound(values)
+        factor, unit = _unit(bound)
+        values, bound = values / factor, bound / factor
         limits, colormap = (-bound, bound), "RdBu_r"
     (left, right), (bottom, top) = zip(domain.lower[:2], domain.upper[:2], strict=True)
     colors: Any = {"cmap": colormap, "vmin": limits[0], "vmax": limits[1]}
@@ -321,16 +324,12 @@ def _error_bound(error: np.ndarray) -> tuple[float, str]:
     return (most, "both") if spiky else (largest or 1.0, "neither")
 
 
-def _scaled(error: np.ndarray) -> tuple[np.ndarray, str]:
-    """The error in units of a power of ten, and that unit as text behind a label."""
-    finite = np.abs(error[np.isfinite(error)])
-    largest = float(finite.max()) if finite.size else 0.0
-    if largest == 0.0:
-        return error, ""
-    power = math.floor(math.log10(largest))
+def _unit(largest: float) -> tuple[float, str]:
+    """A power of ten in which numbers up to the largest are read well, and its text for a label."""
+    power = math.floor(math.log10(largest)) if largest > 0.0 else 0
     if -2 <= power <= 2:
-        return error, ""
-    return error / 10.0**power, f"  $(\\times 10^{{{power}}})$"
+        return 1.0, ""
+    return 10.0**power, f"  $(\\times 10^{{{power}}})$"
 
 
 def _height(domain: Domain, width: float) -> float:
