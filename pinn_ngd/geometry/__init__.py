@@ -7,6 +7,7 @@ from .calculus import normal_derivative as normal_derivative
 from .calculus import spatial_gradient as spatial_gradient
 from .calculus import spatial_laplacian as spatial_laplacian
 from .calculus import time_derivative as time_derivative
+from .distance import smooth_distance as smooth_distance
 from .domains import Box as Box
 from .domains import Domain as Domain
 from .domains import Interval as Interval

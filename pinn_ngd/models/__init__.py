@@ -4,6 +4,7 @@ from .cnn import CNN as CNN
 from .constraints import HardDirichlet as HardDirichlet
 from .embedding import Embedded as Embedded
 from .embedding import FourierFeatures as FourierFeatures
+from .embedding import NeumannFeatures as NeumannFeatures
 from .embedding import PeriodicFeatures as PeriodicFeatures
 from .embedding import knows_its_domain as knows_its_domain
 from .frozen import Frozen as Frozen

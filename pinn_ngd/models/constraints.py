@@ -19,13 +19,16 @@ class HardDirichlet(eqx.Module):
     Lagaris, Likas and Fotiadis (1998), doi:10.1109/72.712178; Sukumar and Srivastava (2022),
     arXiv:2104.08426.
 
-    `lift` and `distance` are fixed functions (d,) -> () (static, never trained); `net` is any
-    model, scalar or vector.
+    `geometry.smooth_distance` makes `distance` for most domains.
+
+    `lift` and `distance` are fixed functions (d,) -> () (static, never trained), `lift` also a
+    number; `net` is any model, scalar or vector.
     """
 
     net: Callable[[Float[Array, " d"]], Any]
-    lift: Callable[[Float[Array, " d"]], Any] = eqx.field(static=True)
+    lift: Callable[[Float[Array, " d"]], Any] | float = eqx.field(static=True)
     distance: Callable[[Float[Array, " d"]], Any] = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
-        return self.lift(x) + self.distance(x) * self.net(x)
+        lift = self.lift(x) if callable(self.lift) else self.lift
+        return lift + self.distance(x) * self.net(x)

@@ -1,4 +1,4 @@
-"""Fixed features of the coordinates in front of a network: periodic ones, random Fourier ones."""
+"""Fixed features of the coordinates in front of a network: periodic, even, random Fourier ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,11 +30,7 @@ class PeriodicFeatures(eqx.Module):
 
     def __init__(self, domain: Domain, axes: Sequence[int], *, harmonics: int = 1):
         self.dimension, self.axes, self.harmonics = domain.dimension, tuple(axes), harmonics
-        if not self.axes or any(not 0 <= axis < self.dimension for axis in self.axes):
-            raise ValueError(
-                f"`axes` = {self.axes} are not among the {self.dimension} of the domain: name the "
-                "periodic ones, such as (1,) for space in space-time."
-            )
+        _check_axes(self.axes, self.dimension, "the periodic ones")
         if harmonics < 1:
             raise ValueError(f"`harmonics` is {harmonics}: take one or more.")
         self.periods = tuple(float(domain.extents[axis]) for axis in self.axes)
@@ -52,6 +48,50 @@ class PeriodicFeatures(eqx.Module):
             for k in range(1, self.harmonics + 1)
         ]
         return jnp.stack([*kept, *map(jnp.cos, angles), *map(jnp.sin, angles)])
+
+
+class NeumannFeatures(eqx.Module):
+    """x -> cos(pi (x_j - lower_j) / L_j) on some axes, others as they are.
+
+    A smooth function of these features is even about both faces across these axes, so that its
+    normal derivative on them *is* zero, whatever its parameters: no term is needed for it. Where
+    the solution itself is smooth up to the faces and satisfies the condition it is a smooth
+    function of the features for as many derivatives as its even continuation has.
+
+    Raises ValueError for axes that are not among those of the domain.
+    """
+
+    dimension: int = eqx.field(static=True)
+    axes: tuple[int, ...] = eqx.field(static=True)
+    lower: tuple[float, ...] = eqx.field(static=True)
+    extents: tuple[float, ...] = eqx.field(static=True)
+
+    def __init__(self, domain: Domain, axes: Sequence[int]):
+        self.dimension, self.axes = domain.dimension, tuple(axes)
+        _check_axes(self.axes, self.dimension, "those with a zero normal derivative")
+        self.lower = tuple(float(a) for a in domain.lower)
+        self.extents = tuple(float(a) for a in domain.extents)
+
+    @property
+    def size(self) -> int:
+        """The number of features: as many as there are coordinates."""
+        return self.dimension
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
+        def feature(i: int) -> Float[Array, ""]:
+            if i not in self.axes:
+                return x[i]
+            return jnp.cos(np.pi * (x[i] - self.lower[i]) / self.extents[i])
+
+        return jnp.stack([feature(i) for i in range(self.dimension)])
+
+
+def _check_axes(axes: tuple[int, ...], dimension: int, which: str) -> None:
+    if not axes or any(not 0 <= axis < dimension for axis in axes):
+        raise ValueError(
+            f"`axes` = {axes} are not among the {dimension} of the domain: name {which}, such as "
+            "(1,) for space in space-time."
+        )
 
 
 class FourierFeatures(eqx.Module):
@@ -112,6 +152,6 @@ class Embedded(eqx.Module):
 
 def knows_its_domain(model: Any) -> bool:
     """Whether a part of a model was made for a domain and has taken its units into account."""
-    kinds = (UnitBox, PeriodicFeatures, FourierFeatures)
+    kinds = (UnitBox, PeriodicFeatures, NeumannFeatures, FourierFeatures)
     parts = jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, kinds))
     return any(isinstance(part, kinds) for part in parts)

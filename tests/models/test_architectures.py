@@ -14,6 +14,7 @@ from pinn_ngd.models import (
     FourierFeatures,
     Frozen,
     ModifiedMLP,
+    NeumannFeatures,
     PeriodicFeatures,
     PirateNet,
     Separable,
@@ -31,6 +32,11 @@ def periodic():
     return Embedded(features, MLP((features.size, 6, 6, 1), key=KEY))
 
 
+def even():
+    features = NeumannFeatures(SQUARE, (0,))
+    return Embedded(features, MLP((features.size, 6, 6, 1), key=KEY))
+
+
 def fourier():
     features = FourierFeatures(SQUARE, 5, key=KEY, scales=(1.0, 3.0))
     return Embedded(features, MLP((features.size, 6, 1), key=KEY, init="glorot"))
@@ -42,6 +48,7 @@ def pirate():
 
 MODELS = {
     "fourier": fourier,
+    "even": even,
     "modified": lambda: ModifiedMLP((2, 7, 7, 1), key=KEY, domain=SQUARE),
     "pirate": pirate,
     "separable": lambda: Separable(SQUARE, (5,), 4, key=KEY),
@@ -87,6 +94,14 @@ def test_periodic_networks_are_periodic_with_their_derivatives():
     slopes = jax.jacfwd(model)
     np.testing.assert_allclose(slopes(x + period), slopes(x), rtol=1e-11)
     assert abs(model(x + 0.5 * period) - model(x)) > 1e-3
+
+
+def test_even_networks_have_no_normal_derivative_on_the_faces():
+    slope = jax.grad(moved(even()))
+    for x in ([-1.0, 0.2], [2.0, 0.4]):
+        gradient = slope(jnp.asarray(x))
+        np.testing.assert_allclose(gradient[0], 0.0, atol=1e-14)
+        assert abs(float(gradient[1])) > 1e-3
 
 
 def test_fourier_features_are_shared_out_to_their_scales():
@@ -160,6 +175,7 @@ def test_a_frozen_stage_has_no_parameters():
     ("call", "words"),
     [
         (lambda: PeriodicFeatures(CYLINDER, (2,)), "not among the 2 of the domain"),
+        (lambda: NeumannFeatures(SQUARE, ()), "name those with a zero normal derivative"),
         (lambda: PeriodicFeatures(CYLINDER, (1,), harmonics=0), "take one or more"),
         (lambda: FourierFeatures(SQUARE, 1, key=KEY, scales=(1.0, 2.0)), "one feature for each"),
         (lambda: FourierFeatures(SQUARE, 2, key=KEY, scales=-1.0), "positive scales"),

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinn_ngd import GaussLegendre, disk
+from pinn_ngd.geometry import smooth_distance
 from pinn_ngd.geometry.calculus import laplacian
 from pinn_ngd.geometry.domains import Box
 from pinn_ngd.geometry.quadrature import Equispaced
@@ -26,6 +28,13 @@ def test_boundary_values_are_exact_for_any_parameters(key):
     for scale in (1.0, 1e3):
         model = HardDirichlet(MLP((2, 4, 1), key=key, init="glorot", scale=scale), lift, distance)
         np.testing.assert_array_equal(jax.vmap(model)(points), jax.vmap(lift)(points))
+
+
+def test_the_lift_may_be_a_number_and_the_distance_made_for_the_domain(key):
+    model = HardDirichlet(MLP((2, 4, 1), key=key), 1.5, smooth_distance(disk()))
+    on = GaussLegendre(disk().boundary(), 3).quadrature().points
+    np.testing.assert_allclose(jax.vmap(model)(on), 1.5, rtol=1e-13)
+    assert len({hash(smooth_distance(disk())), hash(model.distance)}) == 1  # compiles once
 
 
 def test_interior_value_and_laplacian(key):
