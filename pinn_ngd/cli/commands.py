@@ -1,8 +1,7 @@
-"""The command line: solve, compare, check, list, show, figures, cite.
+"""The command line: solve, compare, check, new, list, show, figures, cite.
 
 Exit codes: 0 trained (also when the budget ended), 1 training failed, or a check, or a tolerance
-was asked for and not reached,
-2 bad usage or input, 130 interrupted, with the files kept.
+was asked for and not reached, 2 bad usage or input, 130 interrupted, with the files kept.
 
 JAX is set up and imported inside the commands, so that `--help`, `list` and a mistyped option are
 answered without it.
@@ -196,6 +195,21 @@ def check(
         checks = check_problem(problem, metric=metric, settings=settings, seed=seed)
         console().print(checks_table(checks))
     raise typer.Exit(TRAINED if all(check.passed for check in checks) else FAILED)
+
+
+@app.command(cls=Command, epilog="Example:  pinn-ngd new mine.py --like heat-1d")
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="Where to write it.")],
+    like: Annotated[
+        str, typer.Option(metavar="PROBLEM", help="The shipped problem that it starts from.")
+    ] = "poisson-2d",
+) -> None:
+    """Write a problem file to start from: that of a shipped problem, with comments."""
+    with honest(str(file)):
+        from .new import write_new
+
+        write_new(file, like)
+    typer.echo(f"wrote {file}: edit it, then  pinn-ngd solve {file}")
 
 
 @app.command("list", cls=Command, epilog="Example:  pinn-ngd list optimizers")

@@ -27,7 +27,9 @@ class Carrier:
 
     def __call__(self, x: Float[Array | np.ndarray, " d *n"]) -> Float[Array | np.ndarray, "*n"]:
         d = len(self.linear)
-        value = sum((self.linear[i] * x[i] for i in range(d)), start=self.constant)
+        value = self.constant + self.linear[0] * x[0]
+        for i in range(1, d):
+            value = value + self.linear[i] * x[i]
         for i in range(d):
             for j in range(d):
                 if self.quadratic[i][j] != 0.0:

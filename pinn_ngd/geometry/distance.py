@@ -28,7 +28,8 @@ class Product:
     scale: float = 1.0
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
-        return math.prod((factor(x) for factor in self.factors), start=1.0) / self.scale
+        values = [factor(x) for factor in self.factors]
+        return math.prod(values[1:], start=jnp.asarray(values[0])) / self.scale
 
 
 @jax.tree_util.register_static

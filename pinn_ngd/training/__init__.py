@@ -3,6 +3,8 @@
 from .callbacks import AbstractCallback as AbstractCallback
 from .callbacks import JSONLWriter as JSONLWriter
 from .callbacks import StopWhen as StopWhen
+from .loggers import Log as Log
+from .loggers import TensorBoard as TensorBoard
 from .loop import train as train
 from .progress import ProgressBar as ProgressBar
 from .result import Run as Run
