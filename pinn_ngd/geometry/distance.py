@@ -29,7 +29,7 @@ class Product:
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         values = [factor(x) for factor in self.factors]
-        return math.prod(values[1:], start=jnp.asarray(values[0])) / self.scale
+        return jnp.asarray(math.prod(values[1:], start=values[0]) / self.scale)
 
 
 @jax.tree_util.register_static
