@@ -9,14 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .carriers import Carrier, carrier_of
+from .carriers import Carrier, carrier_of, negligible
 from .domains import Domain, SpaceTime
 from .quadrature import GaussLegendre
 from .region import AbstractPiece, AbstractRegion
 from .trimmed import Trimmed, trimmed
 
 INSIDE = 7  # Gauss points an axis at which signs are looked at, and the largest value
-SAME = 1e-8  # difference of two carriers that are one
 
 
 @jax.tree_util.register_static
@@ -121,7 +120,7 @@ def _distinct(carriers: list[Carrier]) -> tuple[Carrier, ...]:
 def _are_same(first: Carrier, second: Carrier) -> bool:
     """Whether two functions, both positive inside, are multiples of one another."""
     a, b = (c.coefficients / np.linalg.norm(c.coefficients) for c in (first, second))
-    return bool(np.max(np.abs(a - b)) <= SAME)
+    return bool(np.max(np.abs(a - b)) <= 100 * negligible())
 
 
 def _scaled(function: Any, inside: np.ndarray) -> Any:

@@ -102,6 +102,17 @@ def test_it_is_a_value_that_equals_itself():
     assert hash(first) == hash(second)
 
 
+@pytest.mark.usefixtures("double_precision")
+def test_single_precision():
+    jax.config.update("jax_enable_x64", False)
+    for domain, factors in ((disk(), 1), (POLYNOMIAL["ellipse"], 1), (POLYNOMIAL["triangle"], 3)):
+        distance = smooth_distance(domain)
+        assert len(distance.factors) == factors
+        on = GaussLegendre(domain.boundary(), 4).quadrature().points
+        assert on.dtype == jnp.float32
+        np.testing.assert_allclose(jax.vmap(distance)(on), 0.0, atol=1e-4)
+
+
 def test_what_cannot_be_is_said():
     wave = Patch(lambda s: jnp.stack([s[0], s[1] * (1 + 0.3 * jnp.sin(3 * s[0]))]),
                  Box((0.0, 0.0), (1.0, 1.0)))  # fmt: skip
