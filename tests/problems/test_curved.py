@@ -1,5 +1,7 @@
 """The problems on curved domains: what they solve, and that a few steps go the right way."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,10 +29,21 @@ def test_the_singular_function_is_harmonic_and_vanishes_at_the_corner_edges():
 
 
 @pytest.mark.slow
+def test_kirschs_plate_is_in_equilibrium_and_free_of_traction_at_the_hole():
+    """Every term vanishes, and the stress on top of the hole is three times the one far away."""
+    problem = load_problem("plate-with-hole")
+    blocks = problem.objective.residuals(problem.exact, problem.objective.batch())
+    assert max(float(jnp.max(jnp.abs(block))) for block in blocks) < 1e-12
+    stress = vars(sys.modules[problem.objective.terms[1].fn.__module__])["stress"](problem.exact)
+    assert float(stress(jnp.asarray([0.0, 0.3]))[0, 0]) == pytest.approx(3 * 2, rel=1e-12)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
         ("disk-poisson-nonlinear", {"width": 8, "points": 4}),
+        ("plate-with-hole", {"width": 8, "points": 4, "boundary_points": 5}),
         ("l-shape", {"width": 5, "points": 4, "singular": True}),
     ],
 )
