@@ -2,7 +2,8 @@
 
 a(y) = 1 / (2 + cos 2 pi y), eps = 1 / 16, u(0) = u(1) = 0. The flux a u' = 1/2 - x is smooth, while
 u' swings 16 times between one and three times its size, and a' is of size 1 / eps. The network is
-u0(x) + eps u1(x, cos 2 pi x / eps, sin 2 pi x / eps), the form of the asymptotic expansion.
+u0(x) + eps u1(x, cos 2 pi x / eps, sin 2 pi x / eps), the form of the asymptotic expansion, or with
+`network="plain"` an MLP of x alone. `weak=False` takes -(a u')' - 1 itself at the same points.
 """
 
 import equinox as eqx
@@ -18,6 +19,7 @@ from pinn_ngd import (
     Residual,
     ResidualObjective,
     WeakResidual,
+    divergence,
     gradient,
 )
 from pinn_ngd.models import MLP
@@ -37,8 +39,8 @@ class TwoScales(eqx.Module):
 
 
 def problem(
-    *, weak: bool = True, periods: int = 16, width: int = 16, cells: int = 4, degree: int = 4,
-    points: int = 8, boundary_weight: float = 10.0, seconds: float = 60.0,
+    *, weak: bool = True, network: str = "two-scales", periods: int = 16, width: int = 16,
+    cells: int = 4, degree: int = 4, boundary_weight: float = 10.0, seconds: float = 60.0,
 ) -> Problem:  # fmt: skip
     domain, eps = Interval(0.0, 1.0), 1 / periods
     k = 2 * jnp.pi * periods
@@ -54,18 +56,22 @@ def problem(
         return y - y**2 + (0.5 - y) * jnp.sin(k * y) / k + (1 - jnp.cos(k * y)) / k**2
 
     elements = FiniteElements(
-        domain, cells * periods, degree, points=points, coefficient=coefficient
+        domain, cells * periods, degree, points=2 * degree, coefficient=coefficient
     )
     equation = (
-        WeakResidual(lambda u, x: (-1.0, flux(u)(x)), elements, name="weak")
+        WeakResidual(lambda u, x: (-1.0, flux(u)(x)), elements)
         if weak
-        else Residual(lambda u, x: -jax.jvp(flux(u), (x,), (jnp.ones_like(x),))[1][0] - 1.0, elements)
+        else Residual(
+            lambda u, x: -divergence(flux(u))(x) - 1.0,
+            GaussLegendre(domain, elements.size),
+            name="strong",
+        )
     )
-    ends = Residual(
-        lambda u, x: u(x), GaussLegendre(domain.boundary(), 1), boundary_weight, "ends"
-    )
+    ends = Residual(lambda u, x: u(x), GaussLegendre(domain.boundary(), 1), boundary_weight, "ends")
 
     def model(key):
+        if network == "plain":
+            return MLP((1, width, width, 1), key=key, domain=domain, scale=float(periods))
         first, second = jax.random.split(key)
         features = Box((0.0, -1.0, -1.0), (1.0, 1.0, 1.0))
         slow = MLP((1, 8, 1), key=first, domain=domain)

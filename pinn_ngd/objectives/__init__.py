@@ -1,4 +1,4 @@
-"""What is minimized: squared residuals, strong or weak, energies, functionals of a state, losses."""
+"""What is minimized: squared residuals, energies, functionals of a state, losses of data."""
 
 from .balance import balanced as balanced
 from .balance import term_sizes as term_sizes

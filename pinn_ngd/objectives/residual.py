@@ -71,8 +71,9 @@ class Residual(AbstractResidual):
     """One term of a PINN loss: weight * integral of |fn(u, x)|^2 over a region.
 
     `fn(u, x)` takes the model `u` and ONE point x of shape (d,) and returns a scalar, a (k,) array,
-    or a list or tuple of these, which become one array. It must be pointwise: it may differentiate
-    `u` at x, but sees no other point. A function `fn(u, x, normal)` gets the unit normal (d,) of a
+    or a list or tuple of these, which become one array. It may differentiate `u` at x, and may
+    evaluate `u` at other points that are functions of x: `u(x) - u(x + shift)` on one of two faces
+    makes u periodic. A function `fn(u, x, normal)` gets the unit normal (d,) of a
     boundary or surface too, `fn(u, x, value)` what was measured at the point (`Points(...,
     values=...)`), and `fn(u, x, normal, value)` both. It may be nonlinear in `u`. Where it is
     complex, |.|^2 is the sum of the squares of real and imaginary parts.

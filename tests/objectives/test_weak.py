@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,14 +33,14 @@ def laplace(u, x):
 
 def loss(term, u):
     objective = ResidualObjective([term])
-    return float(objective.loss(u, objective.batch()))
+    return float(eqx.filter_jit(objective.loss)(u, objective.batch()))
 
 
 @pytest.mark.parametrize(
     ("elements", "u", "norm"),
     [
         (FiniteElements(LINE, 3, 2), lambda x: x[0] * (1 - x[0]), 1 / 3),
-        (FiniteElements(SQUARE, 2, 2), lambda x: 16 * x[0] * (1 - x[0]) * x[1] * (1 - x[1]), 256 / 45),
+        (FiniteElements(SQUARE, 2, 2), lambda x: jnp.prod(4 * x * (1 - x)), 256 / 45),
         (FiniteElements(disk(), 1, 8), lambda x: 1 - x[0] ** 2 - x[1] ** 2, 2 * np.pi),
     ],
 )  # fmt: skip
@@ -65,7 +66,7 @@ def test_norm_depends_on_the_span_and_not_on_unit_test_functions():
     def tent(x):
         return 0.5 - jnp.abs(x[0] - 0.5)
 
-    for cells in (4, 16, 64):
+    for cells in (4, 16):
         elements = FiniteElements(LINE, cells)
         rule = elements.quadrature()
         np.testing.assert_allclose(2 * loss(WeakResidual(laplace, elements), tent), 1, rtol=1e-12)
@@ -78,9 +79,11 @@ def test_norm_depends_on_the_span_and_not_on_unit_test_functions():
 def test_last_digits_survive_hundreds_of_functions():
     """The rounding of R is not multiplied by the condition number of the Gram matrix."""
     elements = FiniteElements(LINE, 100, 4)
-    exact = WeakResidual(lambda u, x: (-jnp.pi**2 * jnp.sin(jnp.pi * x[0]), gradient(u)(x)), elements)
+    term = WeakResidual(
+        lambda u, x: (-(jnp.pi**2) * jnp.sin(jnp.pi * x[0]), gradient(u)(x)), elements
+    )
     assert elements.quadrature().tests.count == 399
-    assert np.sqrt(2 * loss(exact, lambda x: jnp.sin(jnp.pi * x[0]))) < 1e-13
+    assert np.sqrt(2 * loss(term, lambda x: jnp.sin(jnp.pi * x[0]))) < 1e-13
 
 
 def mixed(chunk_size=512):
@@ -109,17 +112,25 @@ def net():
 def test_rows_are_the_derivative_of_the_block_and_products_agree(net):
     objective = mixed(chunk_size=40)
     batch = objective.batch()
-    system = objective.system(net, batch)
+    system = eqx.filter_jit(objective.system)(net, batch)
     params, unravel = jax.flatten_util.ravel_pytree(net)
-    expected = jax.jacrev(lambda q: jnp.ravel(objective.residuals(unravel(q), batch)[0]))(params)
+
+    def weak(q):
+        return jnp.ravel(objective.residuals(unravel(q), batch)[0])
+
+    expected = jax.jit(jax.jacrev(weak))(params)
     rows = system.operator.matrix[: len(expected)]
     np.testing.assert_allclose(rows, expected, atol=1e-11)
-    products = objective.system(net, batch, matrix_free=True)
-    vector = jax.tree.map(jnp.ones_like, net)
-    for a, b in zip(products.operator.mv(vector), system.operator.mv(vector), strict=True):
+
+    @eqx.filter_jit
+    def products(matrix_free):
+        found = objective.system(net, batch, matrix_free=matrix_free)
+        forward = found.operator.mv(jax.tree.map(jnp.ones_like, eqx.filter(net, eqx.is_array)))
+        return forward, found.operator.transpose().mv(found.target)
+
+    pairs = zip(*(jax.tree.leaves(products(free)) for free in (True, False)), strict=True)
+    for a, b in pairs:
         np.testing.assert_allclose(a, b, atol=1e-10)
-    back = [s.operator.transpose().mv(s.target) for s in (products, system)]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), *back)
 
 
 def test_losses_of_points_add_up_to_the_loss_in_chunks_too(net):
@@ -129,14 +140,14 @@ def test_losses_of_points_add_up_to_the_loss_in_chunks_too(net):
     masses = masses_of(objective, net, batch)
     assert [len(m) for m in masses] == [rule.weights.size for rule in batch]
     np.testing.assert_allclose(
-        sum(m.sum() for m in masses), objective.loss(net, batch), rtol=1e-12
+        sum(m.sum() for m in masses), eqx.filter_jit(objective.loss)(net, batch), rtol=1e-12
     )
 
 
 def test_source_at_a_point_is_a_kink_in_the_solution():
     """-u'' = delta at 1/2."""
     elements = FiniteElements(LINE, 4, 2, surfaces=[Points([0.5], [1.0])])
-    term = WeakResidual(laplace, elements, on_surfaces=lambda u, x: -1.0)
+    term = WeakResidual(laplace, elements, on_surfaces=lambda _, x: -1.0 + 0.0 * x[0])
     assert loss(term, lambda x: 0.25 - jnp.abs(x[0] - 0.5) / 2) < 1e-28
     assert loss(term, lambda x: 0.0 * x[0]) > 0.1
 
@@ -145,7 +156,7 @@ def test_source_on_a_line_in_the_plane():
     """-Laplace u = delta(x - 1/2) sin(pi y), with the jump of the derivative on the line."""
     line = Box((0.0, 0.0), (0.5, 1.0)).boundary().faces[1]
     elements = FiniteElements(SQUARE, (2, 1), 12, surfaces=[GaussLegendre(line, 16)])
-    term = WeakResidual(laplace, elements, on_surfaces=lambda u, x: -jnp.sin(jnp.pi * x[1]))
+    term = WeakResidual(laplace, elements, on_surfaces=lambda _, x: -jnp.sin(jnp.pi * x[1]))
 
     def u(x):
         width = 0.5 - jnp.abs(x[0] - 0.5)
@@ -167,7 +178,12 @@ def test_natural_conditions_are_integrals_over_the_boundary():
 def test_complex_equation_is_two_real_ones():
     elements = FiniteElements(LINE, 3, 2)
     term = WeakResidual(lambda u, x: (0.0, jax.jacfwd(u)(x)), elements)
-    found = loss(term, lambda x: (3 + 4j) * x[0] * (1 - x[0]))
+
+    def u(x):
+        v = x[0] * (1 - x[0])
+        return jax.lax.complex(3 * v, 4 * v)
+
+    found = loss(term, u)
     np.testing.assert_allclose(2 * found, 25 / 3, rtol=1e-12)
 
 
@@ -200,7 +216,7 @@ def test_terms_are_balanced(net):
             lambda: WeakResidual(lambda u, x: gradient(u)(x), FiniteElements(LINE, 4)),
             "returns 1 numbers at a point",
         ),
-        (lambda: WeakResidual(lambda u: 0.0, FiniteElements(LINE, 4)), "takes the arguments"),
+        (lambda: WeakResidual(lambda u: u, FiniteElements(LINE, 4)), "takes the arguments"),
         (
             lambda: WeakResidual(
                 laplace,
@@ -213,7 +229,11 @@ def test_terms_are_balanced(net):
 )
 def test_bad_input_is_explained(term, message):
     model = MLP((1, 3, 1), key=jax.random.key(0))
-    with pytest.raises(ValueError, match=message):
+
+    def build():
         objective = ResidualObjective([term()])
         objective.check(model, objective.batch())
         objective.evaluate(model, objective.batch())
+
+    with pytest.raises(ValueError, match=message):
+        build()

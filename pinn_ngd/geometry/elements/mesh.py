@@ -62,7 +62,9 @@ class Mesh(NamedTuple):
         reference = tensor_lagrange(self.degree, unit)
         return tuple(
             np.concatenate(found)
-            for found in zip(*(_in_space(part, unit, reference) for part in self.parts), strict=True)
+            for found in zip(
+                *(_in_space(part, unit, reference) for part in self.parts), strict=True
+            )
         )
 
     def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
