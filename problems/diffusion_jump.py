@@ -2,8 +2,8 @@
 
 k = 1 outside of the circle and k = `inner` inside. On the circle u is continuous and the flux
 k du/dn outside less that inside is g. The solution is u = x inside and
-u = x / 4 + 3 x / (16 r^2) outside; its values are given on the boundary of the square. The square is
-made of the patches of the disk and of those around it, so that quadrature keeps its spectral
+u = x / 4 + 3 x / (16 r^2) outside; its values are given on the boundary of the square. The square
+is made of the patches of the disk and of those around it, so that quadrature keeps its spectral
 accuracy. The model has one network a side,
 `u.inside` and `u.outside`, and the conditions on the circle compare the two.
 

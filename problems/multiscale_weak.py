@@ -61,11 +61,7 @@ def problem(
     equation = (
         WeakResidual(lambda u, x: (-1.0, flux(u)(x)), elements)
         if weak
-        else Residual(
-            lambda u, x: -divergence(flux(u))(x) - 1.0,
-            GaussLegendre(domain, elements.size),
-            name="strong",
-        )
+        else Residual(lambda u, x: -divergence(flux(u))(x) - 1.0, elements, name="strong")
     )
     ends = Residual(lambda u, x: u(x), GaussLegendre(domain.boundary(), 1), boundary_weight, "ends")
 

@@ -127,18 +127,18 @@ class WeakResidual(AbstractResidual):
             for part, q in self._surfaces(rule)
         ]
         found = self._dual(rule, values[..., None], [g[..., None] for g in on_surfaces])
-        return found[:, 0, 0] if found.shape[1] == 1 else found[:, :, 0]
+        return _squeezed(found[:, :, 0])
 
     def rows(
         self, model: PyTree, rule: Quadrature, chunk_size: int | None
     ) -> tuple[Array, Float[Array, "n p"]]:
-        """The block and its Jacobian: L^{-1} times sums over the rows of the points."""
+        """The block and its Jacobian, both L^{-1} times sums over points, in one go."""
         found = _point_rows(self, model, self.sites(rule), chunk_size)
         on_surfaces = [
             _point_rows(part, model, part.sites(q), chunk_size) for part, q in self._surfaces(rule)
         ]
-        rows = self._dual(rule, found, on_surfaces)
-        return self.block(model, rule, chunk_size), rows.reshape(-1, rows.shape[-1])
+        both = self._dual(rule, found, on_surfaces)
+        return _squeezed(both[:, :, 0]), both[:, :, 1:].reshape(-1, both.shape[-1] - 1)
 
     def operator(
         self, params: PyTree, static: PyTree, rule: Quadrature, chunk_size: int
@@ -185,11 +185,18 @@ class WeakResidual(AbstractResidual):
 
 def _point_rows(
     term: WeakResidual | Residual, model: PyTree, here: Site, chunk_size: int | None
-) -> Float[Array, "n k p"]:
+) -> Float[Array, "n k columns"]:
+    """Values at every point, each with its gradient in the parameters behind it."""
     params, static = _tree.trainable(model)
 
     def values(q: PyTree, x: Site) -> tuple[Array, None]:
         return term.value(eqx.combine(q, static), x), None
 
-    _, rows, _ = map_points(lambda x: point_row(values, params, x), here, chunk_size)
-    return rows.reshape(rows.shape[0], -1, rows.shape[-1])
+    found, rows, _ = map_points(lambda x: point_row(values, params, x), here, chunk_size)
+    rows = rows.reshape(rows.shape[0], -1, rows.shape[-1])
+    return jnp.concatenate([found.reshape(*rows.shape[:2], 1), rows], axis=2)
+
+
+def _squeezed(block: Float[Array, "m k"]) -> Float[Array, "m *k"]:
+    """The block of one equation as a vector."""
+    return block[:, 0] if block.shape[1] == 1 else block

@@ -69,7 +69,7 @@ class FiniteElements(AbstractRule):
 
     @property
     def resampled(self) -> bool:
-        """False: the points are always the same."""
+        """Whether a rule on a surface is; the points of the cells are always the same."""
         return any(rule.resampled for rule in self.surfaces)
 
     @property
