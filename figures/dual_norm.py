@@ -28,7 +28,7 @@ def make(job: Job) -> Made:
         ax.loglog(OSCILLATIONS, dual, "o-", color=BLUE, label="dual norm")
         ax.loglog(OSCILLATIONS, unit, "s--", color=VERMILION, label="unit-normalized tests")
         ax.axvline(HATS, color="0.7", linewidth=0.8)
-        ax.set(xlabel="oscillations j of the error sin(j pi x)", ylabel="squared norm of R")
+        ax.set(xlabel="half waves j of the error sin(j pi x)", ylabel="squared norm of R")
         ax.legend()
         plotting.save(figure, job.folder / job.name)
     results = {"oscillations": OSCILLATIONS, "dual": dual, "unit": unit}
