@@ -36,7 +36,7 @@ def trained(names: list[str], steps: int, seeds: int) -> None:
                 result = pinn_ngd.train(
                     problem.objective, problem.model(key), "engd-tr", key=key, steps=steps
                 )
-                measures = problem.evaluator()
+                measures = problem.evaluator(h1=True)
                 returned = measures(result.solution)["relative_l2"]
                 numbers = measures(result.model) | {"returned": returned}
                 found.append({**numbers, "seconds": result.seconds})
@@ -54,7 +54,7 @@ def _cells(found: list[dict[str, float]]) -> str:
 
 
 def finite_elements(degree: int = 4) -> None:
-    import skfem
+    import skfem  # pyright: ignore[reportMissingImports]
 
     def coefficient(x: np.ndarray) -> np.ndarray:
         return 1 / (2 + np.cos(2 * np.pi * PERIODS * x))
@@ -97,7 +97,7 @@ def _fem_errors(basis, solution: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Weak and strong forms")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -24,9 +24,18 @@ from .weights import Weight, as_weight, check_weight, is_number, weight_at
 class AbstractResidual(eqx.Module):
     """One term of a least-squares objective: a block of the residual vector on a rule."""
 
-    rule: eqx.AbstractVar[AbstractRule]
-    weight: eqx.AbstractVar[Any]
-    name: eqx.AbstractVar[str]
+    if TYPE_CHECKING:  # type checkers take an abstract variable for a constructor argument
+
+        @property
+        def rule(self) -> AbstractRule: ...
+        @property
+        def weight(self) -> Any: ...
+        @property
+        def name(self) -> str: ...
+    else:
+        rule: eqx.AbstractVar[AbstractRule]
+        weight: eqx.AbstractVar[Any]
+        name: eqx.AbstractVar[str]
 
     @property
     @abc.abstractmethod
@@ -85,7 +94,7 @@ class Residual(AbstractResidual):
     Raises ValueError for a function of other arguments, and for a weight that is not positive.
     """
 
-    fn: Callable[[Callable, Array], Any]
+    fn: Callable[..., Any]
     rule: AbstractRule = eqx.field(converter=as_rule)
     weight: Weight = eqx.field(converter=as_weight, default=1.0)
     name: str = eqx.field(static=True, default="residual")

@@ -49,7 +49,7 @@ class WeakResidual(AbstractResidual):
     and rules without test functions.
     """
 
-    fn: Callable[[Callable, Array], Any]
+    fn: Callable[..., Any]
     rule: AbstractRule = eqx.field(converter=as_rule)
     weight: float = 1.0
     name: str = eqx.field(static=True, default="weak")

@@ -10,8 +10,9 @@ from numpy.polynomial import legendre
 @lru_cache(maxsize=64)
 def lobatto_nodes(degree: int) -> tuple[float, ...]:
     """The degree + 1 Gauss-Lobatto points of [0, 1]: both ends, and the zeros of P'_degree."""
-    inside = legendre.Legendre.basis(degree).deriv().roots().real if degree > 1 else np.zeros(0)
-    symmetric = (np.sort(inside) - np.sort(inside)[::-1]) / 2
+    slope = legendre.legder(np.eye(degree + 1)[degree])
+    inside = np.sort(np.real(legendre.legroots(slope)))
+    symmetric = (inside - inside[::-1]) / 2
     return tuple(float(x) for x in (np.concatenate([[-1.0], symmetric, [1.0]]) + 1) / 2)
 
 

@@ -30,7 +30,7 @@ class PieceCells(NamedTuple):
         """Number of the cell (n,) and place in the unit box (n, d) of reference points (n, d)."""
         scaled = (xi - np.asarray(self.piece.corners[0])) / self.size
         index = np.clip(np.floor(scaled), 0, np.asarray(self.counts) - 1).astype(int)
-        return np.ravel_multi_index(tuple(index.T), self.counts), scaled - index
+        return np.asarray(np.ravel_multi_index(tuple(index.T), self.counts)), scaled - index
 
 
 def cells_of(piece: AbstractPiece, counts: tuple[int, ...]) -> PieceCells:
@@ -60,12 +60,9 @@ class Mesh(NamedTuple):
     def values(self, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points (C, n, d), |det J| (C, n) and test functions (C, n, k, 1 + d) at unit points."""
         reference = tensor_lagrange(self.degree, unit)
-        return tuple(
-            np.concatenate(found)
-            for found in zip(
-                *(_in_space(part, unit, reference) for part in self.parts), strict=True
-            )
-        )
+        found = [_in_space(part, unit, reference) for part in self.parts]
+        points, volumes, values = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return points, volumes, values
 
     def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Numbers (n, k) and values (n, k) of the test functions that live at points (n, d).
