@@ -4,8 +4,8 @@ u = cos(3 x + 4 y), so k = 5. On the outer circle du/dn = g is given, on the inn
 du/dn + u = h, by the outward normals that come with the points of the boundary. No value of u is
 given anywhere.
 
-`pinn-ngd solve helmholtz-neumann --seed 100 --steps 25 --fixed-points` ends with a relative L2 error
-of 1.8e-6 (the corrected solution 5.9e-11). One seed, one core of a busy machine.
+`pinn-ngd solve helmholtz-neumann --seed 100 --steps 25 --fixed-points` ends with a relative L2
+error of 1.8e-6 (the corrected solution 5.9e-11). One seed, one core of a busy machine.
 """
 
 import jax.numpy as jnp
