@@ -7,8 +7,8 @@ u0(x) + eps u1(x, cos 2 pi x / eps, sin 2 pi x / eps), the form of the asymptoti
 
 `pinn-ngd solve multiscale-weak --seed 100 --steps 100` ends with a relative L2 error of 1.7e-9
 (the corrected solution 2.5e-11) and 4.5e-8 in H1 after 6 s of training, with
-`--set weak=False` at 1.0e-8 (1.1e-10). With `--set network=plain` it is 3.1e-7 in weak and 4.3e-2 in strong form
-(`python benchmarks/weak_forms.py --seeds 1`). One seed, one core of a busy machine.
+`--set weak=False` at 1.0e-8 (1.1e-10). With `--set network=plain` it is 3.1e-7 in weak and 4.3e-2
+in strong form (`python benchmarks/weak_forms.py --seeds 1`). One seed, one core of a busy machine.
 """
 
 import equinox as eqx
