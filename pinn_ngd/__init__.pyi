@@ -33,6 +33,7 @@ from .geometry.calculus import time_derivative as time_derivative
 from .geometry.domains import Box as Box
 from .geometry.domains import Interval as Interval
 from .geometry.domains import SpaceTime as SpaceTime
+from .geometry.elements import FiniteElements as FiniteElements
 from .geometry.grids import Grid as Grid
 from .geometry.patches import Patch as Patch
 from .geometry.patches import Patches as Patches
@@ -67,6 +68,7 @@ from .objectives import Generated as Generated
 from .objectives import Residual as Residual
 from .objectives import ResidualObjective as ResidualObjective
 from .objectives import Shuffled as Shuffled
+from .objectives import WeakResidual as WeakResidual
 from .optimizers import citation as citation
 from .states import ExplicitState as ExplicitState
 from .states import ImplicitState as ImplicitState

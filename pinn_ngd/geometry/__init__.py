@@ -13,6 +13,7 @@ from .domains import Domain as Domain
 from .domains import Interval as Interval
 from .domains import Region as Region
 from .domains import SpaceTime as SpaceTime
+from .elements import FiniteElements as FiniteElements
 from .faces import Boundary as Boundary
 from .faces import Face as Face
 from .grids import Edges as Edges

@@ -1,4 +1,4 @@
-"""What is minimized: squared PDE residuals, energies, functionals of a state, losses of data."""
+"""What is minimized: squared residuals, energies, functionals of a state, losses of data."""
 
 from .balance import balanced as balanced
 from .balance import term_sizes as term_sizes
@@ -20,3 +20,4 @@ from .residual import Residual as Residual
 from .residual import ResidualObjective as ResidualObjective
 from .terms import check_indices as check_indices
 from .terms import explained as explained
+from .weak import WeakResidual as WeakResidual

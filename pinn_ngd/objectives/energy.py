@@ -16,7 +16,7 @@ from .base import Evaluation, with_gradient
 from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import numbers, real_scalar
 from .rows import map_points, point_row
-from .terms import check_arguments
+from .terms import check_arguments, check_term
 from .weights import Weight, as_weight, check_weight, weight_at
 
 
@@ -53,6 +53,11 @@ class Energy(eqx.Module):
     def sites(self, rule: Quadrature) -> Float[Array, "n d"]:
         """What `value` is called with at the points of a rule: the points."""
         return rule.points
+
+    def check(self, model: PyTree, rule: Quadrature) -> None:
+        """Raises ValueError, which names the term, where it cannot be evaluated."""
+        place = self.sites(rule)
+        check_term(self.name, self.value, model, rule, self.weight, place, fn=self.written)
 
     def numbers(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, " k"]:
         """The features at one point."""

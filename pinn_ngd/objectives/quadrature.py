@@ -13,12 +13,11 @@ from .. import _tree
 from ..geometry.quadrature import AbstractRule, Quadrature
 from ..linalg import JacobianRows
 from .base import AbstractObjective
-from .terms import check_term
 
 
 class AbstractQuadratureObjective(AbstractObjective):
-    """A sum over `terms`, each with a `rule`, a `name`, a `weight`, a pointwise `value`, the
-    `sites` at which it is called, and the function that a user has `written` for it.
+    """A sum over `terms`, each with a `rule`, a `name`, a `weight`, and a `check` of itself at one
+    point.
 
     A batch is a tuple of points and weights, one `Quadrature` for every term.
     """
@@ -42,8 +41,7 @@ class AbstractQuadratureObjective(AbstractObjective):
     def check(self, model: PyTree, batch: PyTree) -> None:
         """Raises ValueError, which names the term, where one of them cannot be evaluated."""
         for term, rule in zip(self.terms, batch, strict=True):
-            place = term.sites(rule)
-            check_term(term.name, term.value, model, rule, term.weight, place, fn=term.written)
+            term.check(model, rule)
 
     @property
     def resampled(self) -> bool:

@@ -1,10 +1,12 @@
 """Least-squares objectives: squared PDE residuals, integrated by quadrature."""
 
+import abc
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import lineax as lx
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
@@ -15,16 +17,72 @@ from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import numbers, real
 from .rows import map_points, point_row
 from .sites import Site, extras_of, sites, split
-from .terms import check_arguments
+from .terms import check_arguments, check_term
 from .weights import Weight, as_weight, check_weight, is_number, weight_at
 
 
-class Residual(eqx.Module):
+class AbstractResidual(eqx.Module):
+    """One term of a least-squares objective: a block of the residual vector on a rule."""
+
+    if TYPE_CHECKING:  # type checkers take an abstract variable for a constructor argument
+
+        @property
+        def rule(self) -> AbstractRule: ...
+        @property
+        def weight(self) -> Any: ...
+        @property
+        def name(self) -> str: ...
+    else:
+        rule: eqx.AbstractVar[AbstractRule]
+        weight: eqx.AbstractVar[Any]
+        name: eqx.AbstractVar[str]
+
+    @property
+    @abc.abstractmethod
+    def written(self) -> Callable[..., Any]:
+        """The function that a user wrote."""
+
+    @abc.abstractmethod
+    def sites(self, rule: Quadrature) -> Site:
+        """What `value` is called with at the points of a rule."""
+
+    @abc.abstractmethod
+    def value(self, model: PyTree, site: Site) -> Array:
+        """The real numbers of one site."""
+
+    @abc.abstractmethod
+    def block(self, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
+        """The residuals, scaled so that half the sum of their squares is the loss."""
+
+    @abc.abstractmethod
+    def rows(
+        self, model: PyTree, rule: Quadrature, chunk_size: int | None
+    ) -> tuple[Array, Float[Array, "n p"]]:
+        """The block and its Jacobian in the parameters, a row for each of its numbers."""
+
+    @abc.abstractmethod
+    def operator(
+        self, params: PyTree, static: PyTree, rule: Quadrature, chunk_size: int
+    ) -> lx.AbstractLinearOperator:
+        """The Jacobian of the block, by its products."""
+
+    @abc.abstractmethod
+    def masses(self, block: Array, rule: Quadrature) -> Float[Array, " n"]:
+        """What each point of the rule adds to the loss."""
+
+    def check(self, model: PyTree, rule: Quadrature) -> None:
+        """Raises ValueError, which names the term, where it cannot be evaluated."""
+        place = self.sites(rule)
+        check_term(self.name, self.value, model, rule, self.weight, place, fn=self.written)
+
+
+class Residual(AbstractResidual):
     """One term of a PINN loss: weight * integral of |fn(u, x)|^2 over a region.
 
     `fn(u, x)` takes the model `u` and ONE point x of shape (d,) and returns a scalar, a (k,) array,
-    or a list or tuple of these, which become one array. It must be pointwise: it may differentiate
-    `u` at x, but sees no other point. A function `fn(u, x, normal)` gets the unit normal (d,) of a
+    or a list or tuple of these, which become one array. It may differentiate `u` at x, and may
+    evaluate `u` at other points that are functions of x: `u(x) - u(x + shift)` on one of two faces
+    makes u periodic. A function `fn(u, x, normal)` gets the unit normal (d,) of a
     boundary or surface too, `fn(u, x, value)` what was measured at the point (`Points(...,
     values=...)`), and `fn(u, x, normal, value)` both. It may be nonlinear in `u`. Where it is
     complex, |.|^2 is the sum of the squares of real and imaginary parts.
@@ -36,7 +94,7 @@ class Residual(eqx.Module):
     Raises ValueError for a function of other arguments, and for a weight that is not positive.
     """
 
-    fn: Callable[[Callable, Array], Any]
+    fn: Callable[..., Any]
     rule: AbstractRule = eqx.field(converter=as_rule)
     weight: Weight = eqx.field(converter=as_weight, default=1.0)
     name: str = eqx.field(static=True, default="residual")
@@ -76,6 +134,40 @@ class Residual(eqx.Module):
             values = values * roots.astype(values.dtype)
         return real(values)
 
+    def block(self, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
+        """sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k)."""
+        values = map_points(lambda x: self.value(model, x), self.sites(rule), chunk_size)
+        return _scaled(_scales(self, rule), values)
+
+    def rows(
+        self, model: PyTree, rule: Quadrature, chunk_size: int | None
+    ) -> tuple[Array, Float[Array, "n p"]]:
+        """The block and its Jacobian, one reverse sweep a point."""
+        params, static = _tree.trainable(model)
+
+        def residual(q: PyTree, x: Site) -> tuple[Array, None]:
+            return self.value(eqx.combine(q, static), x), None
+
+        here = self.sites(rule)
+        values, rows, _ = map_points(lambda x: point_row(residual, params, x), here, chunk_size)
+        scales = _scales(self, rule)
+        rows = _scaled(scales, rows)
+        return _scaled(scales, values), rows.reshape(-1, rows.shape[-1])
+
+    def operator(
+        self, params: PyTree, static: PyTree, rule: Quadrature, chunk_size: int
+    ) -> lx.AbstractLinearOperator:
+        """The Jacobian of the block, applied in chunks, never stored."""
+
+        def block(q: PyTree, points: Quadrature) -> Array:
+            return self.block(eqx.combine(q, static), points, None)
+
+        return ChunkedJacobian(block, params, rule, chunk_size)
+
+    def masses(self, block: Array, rule: Quadrature) -> Float[Array, " n"]:
+        """Half the squares of the block, point by point."""
+        return 0.5 * jnp.sum(block.reshape(rule.weights.size, -1) ** 2, axis=1)
+
 
 class ResidualObjective(AbstractQuadratureObjective):
     """The PINN loss L(theta) = 1/2 sum_terms weight sum_i w_i |r(u_theta, x_i)|^2.
@@ -89,10 +181,10 @@ class ResidualObjective(AbstractQuadratureObjective):
     """
 
     is_least_squares: ClassVar[bool] = True
-    terms: tuple[Residual, ...]
+    terms: tuple[AbstractResidual, ...]
     chunk_size: int | None = eqx.field(static=True)
 
-    def __init__(self, terms: Sequence[Residual], *, chunk_size: int | None = 512):
+    def __init__(self, terms: Sequence[AbstractResidual], *, chunk_size: int | None = 512):
         if not terms:
             msg = "`terms` is empty: a ResidualObjective needs at least one Residual."
             raise ValueError(msg)
@@ -100,13 +192,14 @@ class ResidualObjective(AbstractQuadratureObjective):
         self.chunk_size = chunk_size
 
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
-        blocks = self.residuals(model, batch)
-        return tuple(0.5 * jnp.sum(block.reshape(len(block), -1) ** 2, axis=1) for block in blocks)
+        parts = zip(self.terms, self.residuals(model, batch), batch, strict=True)
+        return tuple(term.masses(block, rule) for term, block, rule in parts)
 
     def residuals(self, model: PyTree, batch: PyTree) -> tuple[Array, ...]:
-        """Blocks sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k), one a term, always real."""
+        """Blocks of real numbers, one a term: sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k);
+        of a weak term L^{-1} R, of shape (m,) or (m, k)."""
         return tuple(
-            _block(term, model, rule, self.chunk_size)
+            term.block(model, rule, self.chunk_size)
             for term, rule in zip(self.terms, batch, strict=True)
         )
 
@@ -121,7 +214,7 @@ class ResidualObjective(AbstractQuadratureObjective):
         if matrix_free:
             return self._matrix_free_system(model, batch)
         pairs = [
-            _rows(term, model, rule, self.chunk_size)
+            term.rows(model, rule, self.chunk_size)
             for term, rule in zip(self.terms, batch, strict=True)
         ]
         blocks, rows = tuple(b for b, _ in pairs), [r for _, r in pairs]
@@ -131,12 +224,9 @@ class ResidualObjective(AbstractQuadratureObjective):
         params, static = _tree.trainable(model)
         chunk_size = self.chunk_size or 512
 
-        def block(term: Residual) -> Callable:
-            return lambda q, rule: _block(term, eqx.combine(q, static), rule, None)
-
         operator = StackedOperator(
             [
-                ChunkedJacobian(block(term), params, rule, chunk_size)
+                term.operator(params, static, rule, chunk_size)
                 for term, rule in zip(self.terms, batch, strict=True)
             ]
         )
@@ -157,23 +247,3 @@ def _scales(term: Residual, rule: Quadrature) -> Float[Array, " n"]:
 
 def _scaled(scales: Float[Array, " n"], values: Array) -> Array:
     return values * scales.reshape(-1, *(1,) * (values.ndim - 1))
-
-
-def _block(term: Residual, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
-    values = map_points(lambda x: term.value(model, x), term.sites(rule), chunk_size)
-    return _scaled(_scales(term, rule), values)
-
-
-def _rows(
-    term: Residual, model: PyTree, rule: Quadrature, chunk_size: int | None
-) -> tuple[Array, Array]:
-    params, static = _tree.trainable(model)
-
-    def residual(q: PyTree, x: Site) -> tuple[Array, None]:
-        return term.value(eqx.combine(q, static), x), None
-
-    here = term.sites(rule)
-    values, rows, _ = map_points(lambda x: point_row(residual, params, x), here, chunk_size)
-    scales = _scales(term, rule)
-    rows = _scaled(scales, rows)
-    return _scaled(scales, values), rows.reshape(-1, rows.shape[-1])

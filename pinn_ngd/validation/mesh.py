@@ -85,6 +85,8 @@ class _Cell:
         """The cell refined once; empty where its rule cannot be."""
         axis = _axis(self)
         rules = _children(self.rule, axis)
+        if rules is None and axis >= 0:  # a rule that cannot be cut may still have more points
+            axis, rules = -1, _children(self.rule, -1)
         if rules is None:
             return []
         sides = _sides(self, axis, len(rules))

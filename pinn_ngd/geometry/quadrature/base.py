@@ -17,12 +17,14 @@ class Quadrature(eqx.Module):
 
     On boundaries and on surfaces `normals` (n, d) are the unit normals at the points, outward ones
     on the boundary of a domain. `values` (n,) or (n, k) are what was measured at the points.
+    `tests` are test functions at the points, of class `geometry.elements.Tested`.
     """
 
     points: Float[Array, "n d"]
     weights: Float[Array, " n"]
     normals: Float[Array, "n d"] | None = None
     values: Inexact[Array, "n *k"] | None = None
+    tests: Any = None
 
     def integrate(self, fn: Callable[[Float[Array, " d"]], Any]) -> Float[Array, "..."]:
         """sum_i w_i fn(x_i), for fn: (d,) -> () or (k,)."""
