@@ -20,3 +20,4 @@ from .residual import Residual as Residual
 from .residual import ResidualObjective as ResidualObjective
 from .terms import check_indices as check_indices
 from .terms import explained as explained
+from .windows import in_window as in_window
