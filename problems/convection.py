@@ -21,7 +21,7 @@ from pinn_ngd.models import MLP, Embedded, PeriodicFeatures
 
 def problem(
     *, speed: float = 30.0, width: int = 20, depth: int = 3, points: int = 24,
-    initial_weight: float = 100.0, seconds: float = 60.0,
+    initial_weight: float = 100.0, windows: int | None = None, seconds: float = 60.0,
 ) -> Problem:  # fmt: skip
     domain = SpaceTime(Interval(0.0, 1.0), Interval(0.0, 2 * np.pi))
     features = PeriodicFeatures(domain, axes=(1,))
@@ -50,5 +50,6 @@ def problem(
         domain=domain,
         evaluation=GaussLegendre(domain, 151).quadrature(),
         exact=exact,
+        windows=windows,
         seconds=seconds,
     )

@@ -30,7 +30,7 @@ def problem(
     def residual(u, x):
         value, slope, second = u(x), jax.jacfwd(u)(x), laplacian(u)(x)
         momentum = slope[:2] @ value[:2] + slope[2] - second[:2] / reynolds
-        return momentum, slope[0, 0] + slope[1, 1]
+        return {"momentum": momentum, "mass": slope[0, 0] + slope[1, 1]}
 
     terms = [
         Residual(residual, GaussLegendre(domain, points), name="interior"),

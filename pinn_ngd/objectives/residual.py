@@ -1,37 +1,47 @@
 """Least-squares objectives: squared PDE residuals, integrated by quadrature."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
 from ..geometry.quadrature import AbstractRule, Quadrature, as_rule
 from ..linalg import ChunkedJacobian, LeastSquaresSystem, StackedOperator
-from .base import Evaluation
+from .base import Evaluation, distinct_names
 from .quadrature import AbstractQuadratureObjective, stacked_rows
-from .returned import numbers, real
+from .returned import named, numbers, real
 from .rows import map_points, point_row
 from .sites import Site, extras_of, sites, split
 from .terms import check_arguments
-from .weights import Weight, as_weight, check_weight, is_number, weight_at
+from .weights import (
+    Weight,
+    as_weight,
+    check_weight,
+    is_number,
+    weight_at,
+    weight_of_system,
+)
 
 
 class Residual(eqx.Module):
     """One term of a PINN loss: weight * integral of |fn(u, x)|^2 over a region.
 
     `fn(u, x)` takes the model `u` and ONE point x of shape (d,) and returns a scalar, a (k,) array,
-    or a list or tuple of these, which become one array. It must be pointwise: it may differentiate
-    `u` at x, but sees no other point. A function `fn(u, x, normal)` gets the unit normal (d,) of a
-    boundary or surface too, `fn(u, x, value)` what was measured at the point (`Points(...,
-    values=...)`), and `fn(u, x, normal, value)` both. It may be nonlinear in `u`. Where it is
-    complex, |.|^2 is the sum of the squares of real and imaginary parts.
+    or a list or tuple of these, which become one array, or a dict of these: a system of equations
+    with names, each of which has lines of its own in the history of a run. It must be pointwise: it
+    may differentiate `u` at x, but sees no other point. A function `fn(u, x, normal)` gets the unit
+    normal (d,) of a boundary or surface too, `fn(u, x, value)` what was measured at the point
+    (`Points(..., values=...)`), and `fn(u, x, normal, value)` both. It may be nonlinear in `u`.
+    Where it is complex, |.|^2 is the sum of the squares of real and imaginary parts.
 
     `rule` is a quadrature rule, a `Quadrature`, or an array (n, d) of points, which then weigh 1/n
-    each. `weight` is a positive number, an array (k,) with one for every component, or a function
-    of the point that returns either.
+    each. `weight` is a positive number, an array (k,) with one for every component, a function
+    of the point that returns either, or a dict with such weights for some of the named equations.
 
     Raises ValueError for a function of other arguments, and for a weight that is not positive.
     """
@@ -70,11 +80,35 @@ class Residual(eqx.Module):
         """
         owner = f"the residual of the term '{self.name}'"
         x, extras = split(site)
-        values = numbers(self.fn(model, x, **extras), owner)
+        returned = self.fn(model, x, **extras)
+        values = numbers(returned, owner)
         if not is_number(self.weight):
-            roots = jnp.sqrt(weight_at(self.weight, x, values, owner))
+            roots = jnp.sqrt(self._weight_at(x, returned, values, owner))
             values = values * roots.astype(values.dtype)
         return real(values)
+
+    def _weight_at(self, x: Array, returned: Any, values: Array, owner: str) -> Array:
+        if isinstance(returned, Mapping):
+            return weight_of_system(self.weight, x, named(returned, owner), owner)
+        if isinstance(self.weight, Mapping):
+            msg = f"{owner} has named weights, but returns no dict of named equations: return one."
+            raise ValueError(msg)
+        return weight_at(self.weight, x, values, owner)
+
+    def equations(self, model: PyTree, rule: Quadrature) -> dict[str, int]:
+        """The names of the equations, each with the number of its components; empty for a term
+        that returns no dict."""
+        sizes: dict[str, int] = {}
+
+        def traced(site: Site) -> Any:
+            x, extras = split(site)
+            returned = self.fn(model, x, **extras)
+            if isinstance(returned, Mapping):
+                parts = named(returned, f"the residual of the term '{self.name}'")
+                sizes.update({name: part.size for name, part in parts.items()})
+
+        eqx.filter_eval_shape(traced, jax.tree.map(lambda a: a[0], self.sites(rule)))
+        return sizes
 
 
 class ResidualObjective(AbstractQuadratureObjective):
@@ -102,6 +136,21 @@ class ResidualObjective(AbstractQuadratureObjective):
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
         blocks = self.residuals(model, batch)
         return tuple(0.5 * jnp.sum(block.reshape(len(block), -1) ** 2, axis=1) for block in blocks)
+
+    def equation_losses(self, model: PyTree, batch: PyTree) -> dict[str, Float[Array, ""]]:
+        """What every named equation of a system adds to the loss, by "term.equation"."""
+        found: dict[str, Array] = {}
+        names = distinct_names(self.term_names)
+        for label, term, rule in zip(names, self.terms, batch, strict=True):
+            sizes = term.equations(model, rule)
+            if not sizes:
+                continue
+            block = _block(term, model, rule, self.chunk_size)
+            columns = jnp.sum(block.reshape(-1, sum(sizes.values())) ** 2, axis=0)
+            ends = np.cumsum(list(sizes.values()))[:-1]
+            for name, part in zip(sizes, jnp.split(columns, ends), strict=True):
+                found[f"{label}.{name}"] = 0.5 * jnp.sum(part)
+        return found
 
     def residuals(self, model: PyTree, batch: PyTree) -> tuple[Array, ...]:
         """Blocks sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k), one a term, always real."""

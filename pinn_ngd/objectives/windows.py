@@ -7,7 +7,7 @@ window has the points, the rules and the network of the problem itself, and thei
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +19,6 @@ from jaxtyping import Array, Float, Inexact, PyTree
 
 from ..geometry.domains import Interval, SpaceTime
 from .residual import Residual, ResidualObjective
-from .returned import numbers
 
 
 class Window(eqx.Module):
@@ -69,6 +68,33 @@ class ByWindow(eqx.Module):
         return jnp.stack([part(x) for part in self.parts])[number]
 
 
+def by_window(functions: Sequence[Callable], edges: Sequence[float], time: Interval) -> ByWindow:
+    """One function of all times, of functions in the own time of each window.
+
+    Where there are fewer functions than windows the last one goes on.
+    """
+    windows = [Window(a, b, time) for a, b in pairwise(edges)]
+    parts = [InWindow(f, window) for f, window in zip(functions, windows, strict=False)]
+    return ByWindow(tuple(parts), tuple(edges[: len(parts)]))
+
+
+def edges_of(objective: Any, windows: int | Sequence[float]) -> tuple[float, ...]:
+    """The times at which windows begin and end, of their number or of themselves.
+
+    Raises ValueError as `check_windows` does.
+    """
+    if isinstance(windows, int | np.integer) and not isinstance(windows, bool):
+        if windows < 1:
+            raise ValueError(
+                f"`windows` is {windows}: give one or more, or the times of their ends."
+            )
+        time = time_of(objective)
+        windows = (*(time.a + time.measure * k / windows for k in range(int(windows))), time.b)
+    edges = tuple(float(t) for t in windows)
+    check_windows(objective, edges)
+    return edges
+
+
 class _InTime(eqx.Module):
     """A residual on a window; at its start, minus the same of the window before."""
 
@@ -81,12 +107,13 @@ class _InTime(eqx.Module):
         """The arguments that the user's function asks for."""
         return inspect.signature(self.fn)
 
-    def __call__(self, u: Callable, x: Array, **extras: Array) -> Array:
+    def __call__(self, u: Callable, x: Array, **extras: Array) -> Any:
         here = self.window.inside(x)
-        values = numbers(self.fn(InWindow(u, self.window), here, **extras), "the residual")
+        values = self.fn(InWindow(u, self.window), here, **extras)
         if self.before is None:
             return values
-        return values - numbers(self.fn(self.before, here, **extras), "the residual")
+        earlier = self.fn(self.before, here, **extras)
+        return jax.tree.map(lambda now, then: jnp.asarray(now) - then, values, earlier)
 
 
 class _WeightInTime(eqx.Module):

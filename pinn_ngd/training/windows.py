@@ -7,10 +7,17 @@ from itertools import pairwise
 from typing import Any
 
 import jax
-import numpy as np
 from jaxtyping import PyTree
 
-from ..objectives.windows import ByWindow, InWindow, Window, check_windows, in_window, time_of
+from ..objectives.windows import (
+    ByWindow,
+    InWindow,
+    Window,
+    by_window,
+    edges_of,
+    in_window,
+    time_of,
+)
 from ..validation import ErrorEstimate, Look
 from .accepted import budget_of, callbacks_of, key_of
 from .accumulation import Accumulated, accumulated
@@ -41,7 +48,9 @@ class WindowsResult(TrainResult):
     def solution(self) -> Any:
         """The most accurate function that the run knows: in each window the corrected solution
         where that is estimated to be better, else the network."""
-        return _joined(self.edges, self.windows, lambda result: result.solution, self.model)
+        parts = zip(self.model.parts, self.windows, strict=True)
+        solutions = [InWindow(result.solution, part.window) for part, result in parts]
+        return ByWindow(tuple(solutions), self.model.starts)
 
 
 def train_windows(
@@ -79,8 +88,7 @@ def train_windows(
     without a term at its start or with terms at its end, and as `train` does.
     """
     budget, key = budget_of(steps, seconds), key_of(key)
-    edges = _edges(objective, windows)
-    check_windows(objective, edges)
+    edges = edges_of(objective, windows)
     if "checkpoint" in options or "resume" in options:
         raise ValueError(
             "`train_windows` keeps no checkpoint of a run in the middle: leave out `checkpoint` "
@@ -156,16 +164,6 @@ class _Relay(AbstractCallback):
         return {**record, **totals, "window": self.number}
 
 
-def _edges(objective: Any, windows: int | Sequence[float]) -> tuple[float, ...]:
-    """The times at which windows begin and end."""
-    if not isinstance(windows, int | np.integer) or isinstance(windows, bool):
-        return tuple(float(t) for t in windows)
-    if windows < 1:
-        raise ValueError(f"`windows` is {windows}: give one or more, or the times of their ends.")
-    time = time_of(objective)
-    return (*(time.a + time.measure * k / windows for k in range(int(windows))), time.b)
-
-
 def _share(budget: Budget, used: _Relay, left: int) -> Budget:
     """The budget of the next window: its share of what is left."""
     steps, seconds = budget.steps, budget.seconds
@@ -173,16 +171,6 @@ def _share(budget: Budget, used: _Relay, left: int) -> Budget:
         None if steps is None else math.ceil(max(steps - used.steps, 0) / left),
         None if seconds is None else max(seconds - used.seconds, 0.0) / left,
     )
-
-
-def _joined(
-    edges: tuple[float, ...], results: Sequence[TrainResult], choose: Any, model: PyTree
-) -> Any:
-    """A function of all times made of one a window; windows that were not reached go without."""
-    assert isinstance(model, ByWindow)
-    windows = [part.window for part in model.parts]
-    parts = [InWindow(choose(r), w) for r, w in zip(results, windows, strict=True)]
-    return ByWindow(tuple(parts), edges[: len(parts)])
 
 
 def _whole(
@@ -194,9 +182,8 @@ def _whole(
 ) -> WindowsResult:
     """One result of all windows."""
     time, last = time_of(posed[0]), results[-1]
-    windows = [Window(a, b, time) for a, b in pairwise(edges)]
-    pairs = zip(results, windows, strict=False)
-    model = ByWindow(tuple(InWindow(r.model, w) for r, w in pairs), edges[: len(results)])
+    model = by_window([r.model for r in results], edges, time)
+    windows = [part.window for part in model.parts]
     finished = len(results) == len(edges) - 1 and last.status not in ENDED
     errors = accumulated(posed, results) if finished else ()
     estimate = _estimate(model, results, errors)
