@@ -78,14 +78,19 @@ def causal_factors(
     time = time_of(objective)
     batch = objective.batch(jax.random.key(0))
     losses = _point_losses(objective, model, batch)
-    before, here = 0.0, np.zeros(slices)
+    before, rates = 0.0, np.zeros(slices)
     for term, loss, rule in zip(objective.terms, losses, batch, strict=True):
         if is_initial(term, time):
             before += float(jnp.sum(loss))
             continue
         place = (np.asarray(rule.points)[:, 0] - time.a) * slices / time.measure
-        np.add.at(here, np.clip(place.astype(int), 0, slices - 1), np.asarray(loss))
-    earlier = before + np.concatenate([[0.0], np.cumsum(here)[:-1]]) * slices / time.measure
+        place = np.clip(place.astype(int), 0, slices - 1)
+        sums, weights = (
+            np.bincount(place, np.asarray(values), slices) for values in (loss, rule.weights)
+        )
+        mean = np.divide(sums, weights, out=np.zeros(slices), where=weights > 0)
+        rates += mean * weights.sum() / time.measure
+    earlier = before + np.concatenate([[0.0], np.cumsum(rates)[:-1]])
     return jnp.asarray(np.exp(-strictness * earlier))
 
 

@@ -1,14 +1,14 @@
 """The error of a solution in windows: what each makes, and what it takes over from the one before.
 
-Window k takes the solution before it as exact at its start, and its own estimate says nothing of
+Window k takes the solution before it as exact at its start a, and its own estimate says nothing of
 the error there. Let e be the estimated error of window k - 1, as a function, and P e the change of
-the solution in window k when its initial value changes by e, by the linearized equation. An error
-is taken to be carried on as this one is:
+the solution in window k when its initial value changes by e(a), by the linearized equation. An
+error at a is taken to grow as this one does, and to be as large as in the mean of its window:
 
-    error of window k = own error + (|P e| / |e|) * error of window k - 1,
+    error of window k = own error + (|P e| / |e(a)|) * error of window k - 1,
 
-with root mean squares over the two windows. For a linear equation and an error of the same shape
-this is exact up to cancellation, which is not counted on; shapes that grow faster are not seen.
+with root mean squares over window k and over space. No cancellation is counted on. It is no bound:
+shapes that grow faster than e are not seen.
 """
 
 import dataclasses
@@ -17,11 +17,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, PyTree
 
 from ..evaluation.errors import norms
-from ..objectives.windows import InWindow, window_of, with_before
+from ..objectives.windows import InWindow, is_initial, time_of, window_of, with_before
 from ..validation.estimate import domain_points
 from ..validation.propagation import propagated
 from .result import TrainResult
@@ -35,7 +36,8 @@ class Accumulated:
 
     `own` is that of the solution alone, `handed_on` what it has from the window before, `solution`
     their sum, and `network` the same for the network that was not corrected. `growth` is the factor
-    |P e| / |e|, and `size` the norm of the solution over the window's duration.
+    |P e| / |e(a)|, and `size` the root mean square of the solution times the root of the window's
+    share of the time.
     """
 
     own: float
@@ -86,19 +88,29 @@ def accumulated(posed: Sequence[Any], results: Sequence[TrainResult]) -> tuple[A
 
 
 def _norm(objective: Any) -> Callable[[Any], float]:
-    """The L2 norm over the whole interval of a function in a window's own time."""
+    """The root mean square over the whole interval of a function in a window's own time."""
     points = domain_points(objective)
-    return lambda function: norms(function, points.points, points.weights, False)[0]
+    scale = math.sqrt(float(points.weights.sum()))
+    return lambda function: norms(function, points.points, points.weights, False)[0] / scale
+
+
+def _at_end(objective: Any, function: Callable) -> float:
+    """The root mean square of a function at the end of the interval, on the initial points."""
+    time = time_of(objective)
+    term = next(term for term in objective.terms if is_initial(term, time))
+    points = (term.rule.held_out() or term.rule).quadrature(jax.random.key(0))
+    places = points.points.at[:, 0].set(time.b)
+    return norms(function, places, points.weights / points.weights.sum(), False)[0]
 
 
 def _growth(
     earlier: Any, objective: Any, model: PyTree, error: Callable, norm: Any, size: float
 ) -> float:
-    """|P e| / |e|, of an error e of the window before."""
-    length = norm(error)
-    if not length > 0:
+    """|P e| / |e(a)|, of an error e of the window before."""
+    start = _at_end(earlier, error)
+    if not start > 0:
         return 0.0
     change = InWindow(error, window_of(earlier))
-    factor = NUDGE * size / length
+    factor = NUDGE * size / start
     perturbed = with_before(objective, lambda before: _Nudged(before, change, factor))
-    return norm(propagated(objective, perturbed, model)) / (factor * length)
+    return norm(propagated(objective, perturbed, model)) / (factor * start)

@@ -59,3 +59,17 @@ def test_the_corner_of_allen_cahn_starts_as_a_kink():
     y = jnp.asarray([0.5, 0.1, 0.01])
     values = [corner(jnp.stack([jnp.asarray(0.0), 1 - d])) for d in y]
     np.testing.assert_allclose(values, 2 * y - y**2, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "steps", "network", "solution"),
+    [("advection-diffusion", 100, 1e-5, 1e-9), ("beam", 30, 1.0, 1e-4)],
+)
+def test_a_run_reaches_its_accuracy(name, steps, network, solution):
+    problem, key = load_problem(name), jax.random.key(0)
+    parts = problem.objective, problem.model(key), problem.optimizer
+    result = pinn_ngd.train(*parts, steps=steps, key=jax.random.fold_in(key, 1))
+    error = problem.evaluator()
+    assert error(result.model)["relative_l2"] < network
+    assert error(result.solution)["relative_l2"] < solution

@@ -65,7 +65,7 @@ def three():
 
 
 def error(function):
-    return relative_l2(function, exact, GaussLegendre(DOMAIN, 12).quadrature())
+    return relative_l2(function, exact, GaussLegendre(DOMAIN, (60, 5)).quadrature())
 
 
 def test_a_window_is_an_affine_map_of_time():
@@ -122,18 +122,21 @@ def test_an_error_at_the_start_is_carried_on_by_the_equation():
     assert relative_l2(change, lambda x: 0.1 * exact(x), RULE.quadrature()) < 1e-6
 
 
-def test_accumulated_errors_grow_with_the_solution(three):
-    # An error e(t) in the shape of the solution grows like it, and so keeps its relative size.
-    first, second, third = three.accumulated
+def test_errors_that_are_handed_on_grow_as_the_equation_lets_them(three):
+    # An error at the start of a window becomes exp(t) times it: its root mean square there is
+    growth = np.sqrt((np.exp(4 / 3) - 1) / (4 / 3))
+    first, *later = three.accumulated
     assert first.handed_on == first.growth == 0.0
-    for early, late in ((first, second), (second, third)):
-        assert early.solution < late.solution
-        np.testing.assert_allclose(late.growth, np.exp(2 / 3), rtol=0.5)
+    np.testing.assert_allclose([e.growth for e in later], growth, rtol=1e-4)
+    # Over the solution, which grows by exp(2 / 3) from one window to the next:
+    for early, late in zip(three.accumulated, later, strict=False):
+        expected = early.solution * growth / np.exp(2 / 3)
+        np.testing.assert_allclose(late.handed_on, expected, rtol=1e-4)
 
 
 def test_the_estimates_are_the_errors(three):
     assert three.estimate is not None
-    np.testing.assert_allclose(three.estimate.relative_l2, error(three.model), rtol=0.02)
+    np.testing.assert_allclose(three.estimate.relative_l2, error(three.model), rtol=0.05)
     assert error(three.solution) < 2 * three.estimate.corrected_l2 < 1e-9
 
 
