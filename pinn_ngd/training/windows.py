@@ -1,8 +1,9 @@
 """Long evolutions, solved window by window of time with a warm start."""
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -70,11 +71,12 @@ def train_windows(
     """Minimize an objective in space-time window by window, each starting where the last one ended.
 
     `windows` is a number of equal windows, or the times at which they begin and end. In every
-    window the problem is the one of `objective` under a change of time, with the same points, the
-    same network and its compiled code. The network of a window starts from the parameters of the
-    one before. Terms on `domain.initial()` compare with the solution of the window before, the
-    corrected one where that is estimated to be better (`TrainResult.solution`), whether they
-    prescribe values or derivatives in time.
+    window the problem is the one of `objective` under a change of time, with the same points and
+    the same network; windows from the third on compile nothing where their points stay as many.
+    The network of a window starts from the parameters of the one before. Terms on
+    `domain.initial()` compare with the solution of the window before, the corrected one where that
+    is estimated to be better (`TrainResult.solution`), whether they prescribe values or
+    derivatives in time.
 
     **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
     is left, so that what an early window saves is for the later ones. A `tolerance` for the whole
@@ -89,11 +91,7 @@ def train_windows(
     """
     budget, key = budget_of(steps, seconds), key_of(key)
     edges = edges_of(objective, windows)
-    if "checkpoint" in options or "resume" in options:
-        raise ValueError(
-            "`train_windows` keeps no checkpoint of a run in the middle: leave out `checkpoint` "
-            "and `resume`, or train window by window yourself with `objectives.in_window`."
-        )
+    _check(options, evaluate, model)
     relay, time = _Relay(callbacks_of(callbacks), budget), time_of(objective)
     least = None if tolerance is None else tolerance / (len(edges) - 1)
     results: list[TrainResult] = []
@@ -103,11 +101,11 @@ def train_windows(
         window = Window(start, stop, time)
         posed.append(in_window(objective, window, before))
         share = _share(budget, relay, len(edges) - 1 - number)
-        relay.opens(number + 1, window)
-        result = train(
-            posed[-1], model, optimizer, steps=share.steps, seconds=share.seconds,
-            key=jax.random.fold_in(key, number), callbacks=relay, tolerance=least, **options,
-        )  # fmt: skip
+        with relay.showing(number + 1, window):
+            result = train(
+                posed[-1], model, optimizer, steps=share.steps, seconds=share.seconds,
+                key=jax.random.fold_in(key, number), callbacks=relay, tolerance=least, **options,
+            )  # fmt: skip
         results.append(result)
         if result.status in ENDED:
             break
@@ -115,6 +113,17 @@ def train_windows(
     whole = _whole(edges, posed, results, relay.history, evaluate)
     relay.closes(whole)
     return whole
+
+
+def _check(options: dict[str, Any], evaluate: Any, model: PyTree) -> None:
+    """ValueError for checkpoints, and for what `evaluate` refuses of the model."""
+    if "checkpoint" in options or "resume" in options:
+        raise ValueError(
+            "`train_windows` keeps no checkpoint of a run in the middle: leave out `checkpoint` "
+            "and `resume`, or train window by window yourself with `objectives.in_window`."
+        )
+    if hasattr(evaluate, "check"):
+        evaluate.check(model)
 
 
 class _Relay(AbstractCallback):
@@ -125,10 +134,18 @@ class _Relay(AbstractCallback):
         self.history: list[Record] = []
         self.number, self.steps, self.seconds = 0, 0, 0.0
         self.window: Window | None = None
+        self.last: TrainResult | None = None
 
-    def opens(self, number: int, window: Window) -> None:
-        """A window begins."""
+    @contextlib.contextmanager
+    def showing(self, number: int, window: Window) -> Iterator[None]:
+        """A window begins; where it raises, that is the end of all."""
         self.number, self.window = number, window
+        try:
+            yield
+        except BaseException:
+            if self.last is not None:
+                self.closes(dataclasses.replace(self.last, history=self.history))
+            raise
 
     def on_start(self, run: Run) -> None:
         if self.number == 1:
@@ -147,11 +164,12 @@ class _Relay(AbstractCallback):
 
     def on_end(self, result: TrainResult) -> None:
         """The end of a window. Its last line may have been completed after it was shown."""
+        self.last = result
         if result.history:
             self.history[-1].update(self._line(result.history[-1]))
         self.steps, self.seconds = self.steps + result.steps, self.seconds + result.seconds
 
-    def closes(self, whole: WindowsResult) -> None:
+    def closes(self, whole: TrainResult) -> None:
         """The end of all windows."""
         for callback in self.callbacks:
             callback.on_end(whole)
@@ -188,6 +206,8 @@ def _whole(
     errors = accumulated(posed, results) if finished else ()
     estimate = _estimate(model, results, errors)
     measures = {} if evaluate is None or not finished else dict(evaluate(model))
+    if history:
+        history[-1].update(measures)
     status = next(word for word in WORST_FIRST if word in {r.status for r in results})
     return WindowsResult(
         model=model, state=last.state, history=history, status=status,
