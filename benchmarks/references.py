@@ -194,7 +194,7 @@ def made(name: str) -> tuple[dict[str, np.ndarray], str]:
         f"{name}: twice the waves and half the steps change {step:.1e}; as stored, between the "
         f"times of the file, {accuracy:.1e}; rank {len(time)}, {waves.shape[1]} waves"
     )
-    waves = waves.real if equation.corner else waves  # an even solution
+    waves = np.real(waves) if equation.corner else waves  # an even solution
     arrays = {"time": time, "waves": waves, "root": np.asarray(equation.corner)}
     return arrays | {"accuracy": np.asarray(max(step, accuracy))}, line
 
@@ -210,7 +210,7 @@ def main() -> None:
         print(line, flush=True)
         if not arguments.check:
             FOLDER.mkdir(exist_ok=True)
-            np.savez_compressed(FOLDER / f"{name}.npz", **arrays)
+            np.savez_compressed(FOLDER / f"{name}.npz", **arrays)  # pyright: ignore[reportArgumentType]
 
 
 if __name__ == "__main__":

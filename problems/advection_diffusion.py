@@ -1,6 +1,10 @@
 """Advection against weak diffusion, -eps u'' + u' = 1 with eps = 0.01: a boundary layer at x = 1.
 
 u = 0 at both ends of (0, 1), so that u = x - (e^((x - 1) / eps) - a) / (1 - a), a = e^(-1 / eps).
+
+`pinn-ngd solve advection-diffusion --seed 0 --steps 208` reaches a relative L2 error of 1.5e-9 (the
+corrected solution 2.4e-14) in 10 s of one core that others used too; after 4 s it was 2.8e-8. These
+are numbers of one seed.
 """
 
 import jax.numpy as jnp

@@ -2,6 +2,10 @@
 
 u = sin(x) cos(4 pi t) for 0 < t < 1 and 0 < x < pi: u and u_xx are zero at both ends, u and u_t are
 given at the start, and f = (1 - 16 pi^2) u.
+
+The equation is linear, so the corrected solution comes long before the network: after 29 steps from
+`--seed 0` the network is wrong by 5.2e-1 and its corrected solution by 8.5e-7. This took 20 s of a
+core of which other programs used the larger part, and is one seed.
 """
 
 import jax.numpy as jnp

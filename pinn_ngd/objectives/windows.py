@@ -83,7 +83,7 @@ def edges_of(objective: Any, windows: int | Sequence[float]) -> tuple[float, ...
 
     Raises ValueError as `check_windows` does.
     """
-    if isinstance(windows, int | np.integer) and not isinstance(windows, bool):
+    if isinstance(windows, int):
         if windows < 1:
             raise ValueError(
                 f"`windows` is {windows}: give one or more, or the times of their ends."

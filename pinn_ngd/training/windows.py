@@ -133,7 +133,7 @@ class _Relay(AbstractCallback):
         self.callbacks, self.budget = callbacks, budget
         self.history: list[Record] = []
         self.number, self.steps, self.seconds = 0, 0, 0.0
-        self.window: Window | None = None
+        self.window: Any = None
         self.last: TrainResult | None = None
 
     @contextlib.contextmanager
