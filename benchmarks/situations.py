@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -75,24 +74,6 @@ def poisson(periods: int = 4, points: int = 24, width: int = 24) -> Problem:
         f"poisson, {periods} periods", domain, lambda u, x: laplacian(u)(x) + 2 * k**2 * exact(x),
         exact, points, hidden=(width,) * 3,
     )  # fmt: skip
-
-
-def kovasznay(reynolds: float = 20.0, points: int = 14) -> Problem:
-    """Navier-Stokes behind a grid (Kovasznay 1948), velocity and pressure."""
-    domain = Box((-0.5, -0.5), (1.0, 1.5))
-    rate = reynolds / 2 - np.sqrt(reynolds**2 / 4 + 4 * np.pi**2)
-
-    def exact(x):
-        decay, angle = jnp.exp(rate * x[0]), 2 * jnp.pi * x[1]
-        across = rate / (2 * jnp.pi) * decay * jnp.sin(angle)
-        return jnp.stack([1 - decay * jnp.cos(angle), across, (1 - decay**2) / 2])
-
-    def equation(u, x):
-        value, slope, second = u(x), jax.jacfwd(u)(x), laplacian(u)(x)
-        momentum = slope[:2] @ value[:2] + slope[2] - second[:2] / reynolds
-        return jnp.stack([momentum[0], momentum[1], slope[0, 0] + slope[1, 1]])
-
-    return dirichlet("kovasznay", domain, equation, exact, points, hidden=(18,) * 3, outputs=3)
 
 
 def convection(speed: float = 30.0, points: int = 24) -> Problem:
@@ -200,7 +181,7 @@ SITUATIONS: dict[str, Callable[[], Problem]] = {
     "wave": lambda: load_problem("wave-1d"),
     "poisson-4": poisson,
     "burgers": lambda: load_problem("burgers-1d"),
-    "kovasznay": kovasznay,
+    "kovasznay": lambda: load_problem("kovasznay", reynolds=20.0),
     "convection": convection,
     "two-frequencies": two_frequencies,
     "rod": rod,

@@ -80,7 +80,9 @@ from .states import StateObjective as StateObjective
 from .states import TotalVariation as TotalVariation
 from .storage import FolderError as FolderError
 from .training import TrainResult as TrainResult
+from .training import WindowsResult as WindowsResult
 from .training import train as train
+from .training import train_windows as train_windows
 from .validation import ErrorEstimate as ErrorEstimate
 from .validation import estimate_error as estimate_error
 

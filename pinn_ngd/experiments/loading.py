@@ -18,6 +18,7 @@ from ..storage.files import shown, to_json
 from ..storage.fingerprint import first_difference, identity_of
 from ..storage.reading import read_config, read_history, read_result
 from ..validation import ErrorEstimate, Watch
+from .in_windows import trained_like
 from .problem import Problem, built
 from .problem_file import ProblemFile
 from .run_folder import RunFolder
@@ -47,6 +48,8 @@ class LoadedRun:
         factorization, at the first use. None where errors of such a model cannot be estimated."""
         start = self.problem.model(jax.random.key(self.config["settings"]["seed"]))
         objective = self.problem.objective_at(start)
+        if self.problem.windows is not None:
+            return None  # each window was estimated by itself, while it was trained
         watch = Watch(objective, grow=not self.problem.fixed_points)
         if watch.held is None:
             return None
@@ -87,7 +90,7 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
     if not isinstance(seed, int):
         raise FolderError(f"`{shown(paths.config_path)}` has no seed: give another folder.")
     start = problem.model(jax.random.key(seed))
-    model = load_model(paths.checkpoint_path, like=start)
+    model = load_model(paths.checkpoint_path, like=trained_like(problem, start))
     _warn_of_another(problem, start, paths)
     history = read_history(folder) if paths.history_path.is_file() else []
     result = read_result(folder) if paths.result_path.is_file() else None

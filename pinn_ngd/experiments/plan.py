@@ -79,7 +79,9 @@ def planned(
         "balance": problem.balance,
         "default_dtype": str(jnp.result_type(float)),
     }
-    identity |= {"normalize": True} if problem.normalize else {}  # a new word: old runs lack it
+    # New words: old runs lack them.
+    identity |= {"normalize": True} if problem.normalize else {}
+    identity |= {} if problem.windows is None else {"windows": problem.windows}
     budgets = {"steps": budget.steps, "seconds": budget.seconds, "tolerance": tolerance}
     budgets |= {"corrected": True} if corrected else {}  # a new word: old runs lack it
     record = {**identity, **budgets, "resolved_optimizer": optimizer}

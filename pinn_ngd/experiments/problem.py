@@ -1,6 +1,6 @@
 """Problems: what is solved, on what network and points, with what budget, defined in a file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ class Problem:
     of `objective` are a start: where the residual is larger between them than on them a run adds
     some, unless `fixed_points`. With `balance` the terms get weights under which all of them feel
     the parameters alike (`objectives.balanced`), and with `normalize` the network sees the unit box
-    instead of the domain (`models.Normalized`), for problems in units of their own. `settings`
+    instead of the domain (`models.Normalized`), for problems in units of their own. With `windows`,
+    a number of them or the times of their ends, a run goes window by window of time
+    (`train_windows`). `settings`
     records the arguments that the problem file was called with, `source` the file itself:
     `load_problem` adds both. `picture(model)` makes the figure of a run where the model is no
     function of a point.
@@ -87,6 +89,7 @@ class Problem:
     fixed_points: bool = False
     balance: bool = False
     normalize: bool = False
+    windows: int | Sequence[float] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     picture: Callable[[Any], Any] | None = None
     scores: Callable[[Any], dict[str, float]] | None = None

@@ -16,6 +16,7 @@ from ..storage import FolderError
 from ..training import AbstractCallback, ProgressBar, TrainResult, train
 from ..training.result import Run
 from ..training.signals import heard, patiently
+from .in_windows import check_no_resume, trained_in_windows
 from .pictures import draw as draw
 from .pictures import draw_or_warn
 from .plan import Plan, check_folder, described, ended, planned
@@ -85,6 +86,7 @@ def run_problem(
         goes_on = check_folder(folder, plan, resume=resume)
         if resume and (found := ended(folder, plan)) is not None:
             return found | {"folder": str(folder.path)}
+        check_no_resume(problem, resume)
         opening = _Opening(plan, folder)
         with heard() as signals:
             result = _trained(plan, opening, (folder.writer(), *bars, *callbacks), resume=goes_on)
@@ -121,22 +123,22 @@ def _trained(
     key = jax.random.key(plan.seed)
     model = problem.model(key)
     evaluate = problem.evaluator() if problem.is_measured else None
+    parts = problem.objective_at(model), model, plan.optimizer
+    options: dict[str, Any] = {
+        "steps": plan.budget.steps,
+        "seconds": plan.budget.seconds,
+        "key": jax.random.fold_in(key, 1),
+        "callbacks": (opening, *callbacks),
+        "evaluate": evaluate,
+        "checkpoint": folder.checkpoint(identity=plan.identity),
+        "grow": not problem.fixed_points,
+        "tolerance": plan.tolerance,
+        "corrected": plan.corrected,
+    }
     try:
-        return train(
-            problem.objective_at(model),
-            model,
-            plan.optimizer,
-            steps=plan.budget.steps,
-            seconds=plan.budget.seconds,
-            key=jax.random.fold_in(key, 1),
-            callbacks=(opening, *callbacks),
-            evaluate=evaluate,
-            checkpoint=folder.checkpoint(identity=plan.identity),
-            resume=resume,
-            grow=not problem.fixed_points,
-            tolerance=plan.tolerance,
-            corrected=plan.corrected,
-        )
+        if problem.windows is not None:
+            return trained_in_windows(problem, *parts, **options)
+        return train(*parts, resume=resume, **options)
     except BaseException:
         failed = opening.result
         if opening.begun and failed is not None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
-from ..geometry.domains import Domain
+from ..geometry.domains import Box, Domain
 from .normalized import UnitBox
 
 
@@ -19,6 +19,11 @@ class PeriodicFeatures(eqx.Module):
     A smooth function of these features *is* periodic, with all its derivatives, whatever its
     parameters: no periodic term is needed (Dong and Ni, J. Comput. Phys. 2021, arXiv:2007.07442).
     P_j is the extent of the domain along the axis, k = 1, ..., `harmonics`. Nothing is trained.
+    `image` is the box that the features fill, the domain of the network behind them:
+
+        features = PeriodicFeatures(domain, axes=(1,))
+        net = MLP((features.size, 20, 20, 1), key=key, domain=features.image)
+        model = Embedded(features, net)
 
     Raises ValueError for axes that are not among those of the domain, and for no harmonics.
     """
@@ -27,6 +32,7 @@ class PeriodicFeatures(eqx.Module):
     axes: tuple[int, ...] = eqx.field(static=True)
     periods: tuple[float, ...] = eqx.field(static=True)
     harmonics: int = eqx.field(static=True)
+    image: Box = eqx.field(static=True)
 
     def __init__(self, domain: Domain, axes: Sequence[int], *, harmonics: int = 1):
         self.dimension, self.axes, self.harmonics = domain.dimension, tuple(axes), harmonics
@@ -34,6 +40,12 @@ class PeriodicFeatures(eqx.Module):
         if harmonics < 1:
             raise ValueError(f"`harmonics` is {harmonics}: take one or more.")
         self.periods = tuple(float(domain.extents[axis]) for axis in self.axes)
+        kept = [axis for axis in range(self.dimension) if axis not in self.axes]
+        waves = 2 * self.harmonics * len(self.axes)
+        self.image = Box(
+            [*(domain.lower[axis] for axis in kept), *(-1.0,) * waves],
+            [*(domain.upper[axis] for axis in kept), *(1.0,) * waves],
+        )
 
     @property
     def size(self) -> int:

@@ -9,6 +9,8 @@ from .batches import AbstractBatches as AbstractBatches
 from .batches import Batch as Batch
 from .batches import Generated as Generated
 from .batches import Shuffled as Shuffled
+from .causal import causal as causal
+from .causal import causal_factors as causal_factors
 from .classification import ClassificationObjective as ClassificationObjective
 from .energy import Energy as Energy
 from .energy import EnergyObjective as EnergyObjective
@@ -21,3 +23,4 @@ from .residual import ResidualObjective as ResidualObjective
 from .terms import check_indices as check_indices
 from .terms import explained as explained
 from .weak import WeakResidual as WeakResidual
+from .windows import in_window as in_window

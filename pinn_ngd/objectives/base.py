@@ -75,6 +75,11 @@ class AbstractObjective(eqx.Module):
         """What every point adds to the loss, one array for every term."""
         raise NotImplementedError(f"{type(self).__name__} has no points to sum over.")
 
+    def equation_losses(self, model: PyTree, batch: PyTree) -> dict[str, Float[Array, ""]]:
+        """What every equation that has a name of its own adds to the loss; empty without names."""
+        del model, batch
+        return {}
+
     @abc.abstractmethod
     def evaluate(self, model: PyTree, batch: PyTree) -> Evaluation:
         """Loss and right-hand side at one model."""

@@ -1,24 +1,33 @@
 """Least-squares objectives: squared PDE residuals, integrated by quadrature."""
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from .. import _tree
 from ..geometry.quadrature import AbstractRule, Quadrature, as_rule
 from ..linalg import ChunkedJacobian, LeastSquaresSystem, StackedOperator
-from .base import Evaluation
+from .base import Evaluation, distinct_names
 from .quadrature import AbstractQuadratureObjective, stacked_rows
-from .returned import numbers, real
+from .returned import named, numbers, real
 from .rows import map_points, point_row
 from .sites import Site, extras_of, sites, split
 from .terms import check_arguments, check_term
-from .weights import Weight, as_weight, check_weight, is_number, weight_at
+from .weights import (
+    Weight,
+    as_weight,
+    check_weight,
+    is_number,
+    weight_at,
+    weight_of_system,
+)
 
 
 class AbstractResidual(eqx.Module):
@@ -70,6 +79,11 @@ class AbstractResidual(eqx.Module):
     def masses(self, block: Array, rule: Quadrature) -> Float[Array, " n"]:
         """What each point of the rule adds to the loss."""
 
+    def equations(self, model: PyTree, rule: Quadrature) -> dict[str, int]:
+        """The names of its equations, each with the number of its components; empty without."""
+        del model, rule
+        return {}
+
     def check(self, model: PyTree, rule: Quadrature) -> None:
         """Raises ValueError, which names the term, where it cannot be evaluated."""
         place = self.sites(rule)
@@ -80,16 +94,17 @@ class Residual(AbstractResidual):
     """One term of a PINN loss: weight * integral of |fn(u, x)|^2 over a region.
 
     `fn(u, x)` takes the model `u` and ONE point x of shape (d,) and returns a scalar, a (k,) array,
-    or a list or tuple of these, which become one array. It may differentiate `u` at x, and may
-    evaluate `u` at other points that are functions of x: `u(x) - u(x + shift)` on one of two faces
-    makes u periodic. A function `fn(u, x, normal)` gets the unit normal (d,) of a
+    or a list or tuple of these, which become one array, or a dict of these: a system of equations
+    with names, each of which has lines of its own in the history of a run. It may differentiate `u`
+    at x, and may evaluate `u` at other points that are functions of x: `u(x) - u(x + shift)` on one
+    of two faces makes u periodic. A function `fn(u, x, normal)` gets the unit normal (d,) of a
     boundary or surface too, `fn(u, x, value)` what was measured at the point (`Points(...,
     values=...)`), and `fn(u, x, normal, value)` both. It may be nonlinear in `u`. Where it is
     complex, |.|^2 is the sum of the squares of real and imaginary parts.
 
     `rule` is a quadrature rule, a `Quadrature`, or an array (n, d) of points, which then weigh 1/n
-    each. `weight` is a positive number, an array (k,) with one for every component, or a function
-    of the point that returns either.
+    each. `weight` is a positive number, an array (k,) with one for every component, a function
+    of the point that returns either, or a dict with such weights for some of the named equations.
 
     Raises ValueError for a function of other arguments, and for a weight that is not positive.
     """
@@ -128,9 +143,10 @@ class Residual(AbstractResidual):
         """
         owner = f"the residual of the term '{self.name}'"
         x, extras = split(site)
-        values = numbers(self.fn(model, x, **extras), owner)
+        returned = self.fn(model, x, **extras)
+        values = numbers(returned, owner)
         if not is_number(self.weight):
-            roots = jnp.sqrt(weight_at(self.weight, x, values, owner))
+            roots = jnp.sqrt(self._weight_at(x, returned, values, owner))
             values = values * roots.astype(values.dtype)
         return real(values)
 
@@ -168,6 +184,29 @@ class Residual(AbstractResidual):
         """Half the squares of the block, point by point."""
         return 0.5 * jnp.sum(block.reshape(rule.weights.size, -1) ** 2, axis=1)
 
+    def _weight_at(self, x: Array, returned: Any, values: Array, owner: str) -> Array:
+        if isinstance(returned, Mapping):
+            return weight_of_system(self.weight, x, named(returned, owner), owner)
+        if isinstance(self.weight, Mapping):
+            msg = f"{owner} has named weights, but returns no dict of named equations: return one."
+            raise ValueError(msg)
+        return weight_at(self.weight, x, values, owner)
+
+    def equations(self, model: PyTree, rule: Quadrature) -> dict[str, int]:
+        """The names of the equations, each with the number of its components; empty for a term
+        that returns no dict."""
+        sizes: dict[str, int] = {}
+
+        def traced(site: Site) -> Any:
+            x, extras = split(site)
+            returned = self.fn(model, x, **extras)
+            if isinstance(returned, Mapping):
+                parts = named(returned, f"the residual of the term '{self.name}'")
+                sizes.update({name: part.size for name, part in parts.items()})
+
+        eqx.filter_eval_shape(traced, jax.tree.map(lambda a: a[0], self.sites(rule)))
+        return sizes
+
 
 class ResidualObjective(AbstractQuadratureObjective):
     """The PINN loss L(theta) = 1/2 sum_terms weight sum_i w_i |r(u_theta, x_i)|^2.
@@ -194,6 +233,21 @@ class ResidualObjective(AbstractQuadratureObjective):
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
         parts = zip(self.terms, self.residuals(model, batch), batch, strict=True)
         return tuple(term.masses(block, rule) for term, block, rule in parts)
+
+    def equation_losses(self, model: PyTree, batch: PyTree) -> dict[str, Float[Array, ""]]:
+        """What every named equation of a system adds to the loss, by "term.equation"."""
+        found: dict[str, Array] = {}
+        names = distinct_names(self.term_names)
+        for label, term, rule in zip(names, self.terms, batch, strict=True):
+            sizes = term.equations(model, rule)
+            if not sizes:
+                continue
+            block = term.block(model, rule, self.chunk_size)
+            columns = jnp.sum(block.reshape(-1, sum(sizes.values())) ** 2, axis=0)
+            ends = np.cumsum(list(sizes.values()))[:-1]
+            for name, part in zip(sizes, jnp.split(columns, ends), strict=True):
+                found[f"{label}.{name}"] = 0.5 * jnp.sum(part)
+        return found
 
     def residuals(self, model: PyTree, batch: PyTree) -> tuple[Array, ...]:
         """Blocks of real numbers, one a term: sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k);

@@ -1,5 +1,6 @@
 """What a user's function returned at one point, as the real numbers of a least-squares system."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,10 +10,13 @@ from jaxtyping import Array, Inexact
 
 
 def numbers(returned: Any, owner: str) -> Inexact[Array, "*k"]:
-    """A scalar, an array (k,), or a list or tuple of these in one row, as a float or complex array.
+    """A scalar, an array (k,), or a list, tuple or dict of these in one row, as a float or complex
+    array.
 
     Raises ValueError, which begins with `owner`, for everything else.
     """
+    if isinstance(returned, Mapping):
+        returned = list(named(returned, owner).values())
     if isinstance(returned, list | tuple):
         return _row([_array(part, owner) for part in returned], owner)
     values = _array(returned, owner)
@@ -22,6 +26,19 @@ def numbers(returned: Any, owner: str) -> Inexact[Array, "*k"]:
             "floating-point numbers."
         )
     return values
+
+
+def named(returned: Mapping[Any, Any], owner: str) -> dict[str, Inexact[Array, "*k"]]:
+    """The equations of a system by name, in the order in which they were written.
+
+    Raises ValueError, which begins with `owner`, for names that are no text.
+    """
+    for name in returned:
+        if not isinstance(name, str) or not name:
+            raise ValueError(
+                f"{owner} returns a dict with the key {name!r}: the keys are names of equations."
+            )
+    return {name: _array(part, owner) for name, part in returned.items()}
 
 
 def real(values: Array) -> Array:
@@ -53,7 +70,7 @@ def _array(part: Any, owner: str) -> Array:
     if not isinstance(part, jax.Array | np.ndarray | np.generic | int | float | complex):
         raise ValueError(
             f"{owner} returns a {type(part).__name__}: return a scalar or an array of shape (k,), "
-            "or a list or tuple of these."
+            "or a list, tuple or dict of these."
         )
     values = jnp.asarray(part)
     if values.ndim > 1:
@@ -66,13 +83,15 @@ def _array(part: Any, owner: str) -> Array:
 
 def _row(parts: list[Array], owner: str) -> Array:
     if not parts:
-        raise ValueError(f"{owner} returns nothing in a list or tuple: return a number at least.")
+        raise ValueError(
+            f"{owner} returns nothing in a list, tuple or dict: return a number at least."
+        )
     with jax.numpy_dtype_promotion("standard"):  # a number beside an array is no accident here
         dtype = jnp.result_type(*(part.dtype for part in parts))
     if not jnp.issubdtype(dtype, jnp.inexact):
         raise ValueError(
-            f"{owner} returns {_kind(dtype)} in a list or tuple, which have no derivative: return "
-            "floating-point numbers."
+            f"{owner} returns {_kind(dtype)} in a list, tuple or dict, which have no derivative: "
+            "return floating-point numbers."
         )
     return jnp.concatenate([jnp.atleast_1d(part).astype(dtype) for part in parts])
 

@@ -1,6 +1,6 @@
-"""Weights of terms: a number, one for every component, or a function of the point."""
+"""Weights of terms: a number, one for every component or equation, or a function of the point."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -9,11 +9,13 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-Weight: TypeAlias = float | Array | Callable[[Array], Any]
+Weight: TypeAlias = float | Array | Callable[[Array], Any] | Mapping[str, Any]
 
 
 def as_weight(weight: Any) -> Any:
     """A list, tuple or NumPy array as a JAX array of floats; everything else as it is."""
+    if isinstance(weight, Mapping):
+        return {name: as_weight(one) for name, one in weight.items()}
     if isinstance(weight, list | tuple | np.ndarray):
         return jnp.asarray(weight, dtype=jnp.result_type(float))
     return weight
@@ -22,6 +24,10 @@ def as_weight(weight: Any) -> Any:
 def check_weight(weight: Any, name: str) -> None:
     """ValueError for what is no positive number, no array of them and no function."""
     if callable(weight):
+        return
+    if isinstance(weight, Mapping):
+        for equation, one in weight.items():
+            check_weight(one, f"{name}.{equation}")
         return
     if isinstance(weight, str):
         msg = (
@@ -34,7 +40,7 @@ def check_weight(weight: Any, name: str) -> None:
     if not isinstance(weight, int | float | jax.Array | np.generic):
         msg = (
             f"`weight` of the term '{name}' is a {type(weight).__name__}; it must be a positive "
-            "number, one for every component, or a function of the point."
+            "number, one for every component or named equation, or a function of the point."
         )
         raise ValueError(msg)
     values = np.asarray(weight)
@@ -63,8 +69,35 @@ def weight_at(weight: Any, x: Array, values: Array, owner: str) -> Float[Array, 
     return found.astype(jnp.finfo(values.dtype).dtype)
 
 
+def weight_of_system(
+    weights: Any, x: Array, parts: Mapping[str, Array], owner: str
+) -> Float[Array, " k"]:
+    """The weights at one point of a system of named equations, in one row.
+
+    `weights` is of any kind, or a dict with weights of some equations; the others have weight 1.
+    Raises ValueError for a weight of an equation that there is not.
+    """
+    row = jnp.concatenate([jnp.atleast_1d(part) for part in parts.values()])
+    if not isinstance(weights, Mapping):
+        return jnp.broadcast_to(weight_at(weights, x, row, owner), row.shape)
+    unknown = [name for name in weights if name not in parts]
+    if unknown:
+        msg = (
+            f"{owner} has a `weight` for {unknown[0]!r}, but its equations are "
+            f"{', '.join(parts)}: name one of these."
+        )
+        raise ValueError(msg)
+    found = [
+        jnp.broadcast_to(weight_at(weights.get(name, 1.0), x, part, owner), part.shape)
+        for name, part in parts.items()
+    ]
+    return jnp.concatenate([jnp.atleast_1d(one) for one in found])
+
+
 def check_weights_at_points(weight: Any, points: Array, name: str) -> None:
     """ValueError where a weight function is below zero, or not finite, at one of the points."""
+    for equation, one in weight.items() if isinstance(weight, Mapping) else ():
+        check_weights_at_points(one, points, f"{name}.{equation}")
     if not callable(weight):
         return
     values = np.asarray(jax.vmap(lambda x: jnp.asarray(weight(x)))(points))
@@ -86,6 +119,8 @@ def _finite(values: np.ndarray) -> bool:
 def scaled(weight: Any, factor: float) -> Any:
     """A weight of any kind, times a factor."""
     factor = float(factor)
+    if isinstance(weight, Mapping):
+        return {name: scaled(one, factor) for name, one in weight.items()}
 
     def at(x: Array) -> Any:
         return factor * weight(x)

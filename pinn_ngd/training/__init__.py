@@ -9,3 +9,5 @@ from .loop import train as train
 from .progress import ProgressBar as ProgressBar
 from .result import Run as Run
 from .result import TrainResult as TrainResult
+from .windows import WindowsResult as WindowsResult
+from .windows import train_windows as train_windows

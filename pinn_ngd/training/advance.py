@@ -55,8 +55,14 @@ def compiled_advance(stride: int, *args: Any) -> Callable:
     The objective and the batch are arguments and not constants, so fresh points reach the compiled
     code and XLA does not spend its time folding them.
     """
-    compiled = eqx.filter_jit(advance).lower(stride, *args).compile()
+    compiled = _jitted().lower(stride, *args).compile()
     return functools.partial(compiled, stride)
+
+
+@functools.cache
+def _jitted() -> Any:
+    """One function for all runs: what was compiled for one, the next one of its kind finds."""
+    return eqx.filter_jit(advance)
 
 
 class StepRefused(ValueError):

@@ -8,6 +8,7 @@ between the points too.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -27,7 +28,7 @@ from .held_out import FACTOR, HeldOut
 from .remainder import PointsOfTest
 from .rounding import is_energy
 from .rows import held_out_system
-from .spaces import Tangent, TangentSum
+from .spaces import Tangent
 
 TEST_FACTOR = 2.3  # points along every axis at which the step is tested, a training point
 DAMPINGS = (1e-12, 1e-16, 1e-20, 1e-24, 1e-28)  # relative to s_max^2; the test chooses among them
@@ -53,7 +54,7 @@ class ErrorEstimate:
     relative_l2: float
     relative_h1: float
     unexplained: float
-    error: Tangent | TangentSum
+    error: Callable[[Array], Array]
     model: PyTree
     left: float | None = None
 
@@ -105,7 +106,7 @@ class Corrected(eqx.Module):
     """x -> u(x) - e(x), a model and its estimated error."""
 
     model: PyTree
-    error: Tangent | TangentSum
+    error: Callable[[Array], Array]
 
     def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         return self.model(x) - self.error(x)

@@ -116,6 +116,14 @@ def masses_of(
     )
 
 
+def equation_losses(
+    objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
+) -> dict[str, float]:
+    """What every named equation adds to the loss on a batch."""
+    parts = [_equation_losses(objective, model, part) for part in chunks(batch)]
+    return {name: sum(float(part[name]) for part in parts) for name in parts[0]}
+
+
 def can_hold_out(objective: AbstractObjective) -> bool:
     """Whether a rule of the objective knows of points that training does not use."""
     return any(rule.held_out() is not None for rule in objective.rules)
@@ -126,3 +134,10 @@ def _point_losses(
     objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
 ) -> tuple[Array, ...]:
     return objective.point_losses(model, batch)
+
+
+@eqx.filter_jit
+def _equation_losses(
+    objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
+) -> dict[str, Array]:
+    return objective.equation_losses(model, batch)

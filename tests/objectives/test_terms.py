@@ -62,7 +62,7 @@ def _columns(x):
 
 REFUSED = {
     "None": (lambda u, x: None, "'pde' returns None: end the function with `return`"),
-    "dict": (lambda u, x: {"a": u(x)[0]}, "'pde' returns a dict"),
+    "dict in a dict": (lambda u, x: {"a": {"b": u(x)[0]}}, "'pde' returns a dict"),
     "dict in a list": (lambda u, x: [{}], "'pde' returns a dict"),
     "empty list": (lambda u, x: [], "'pde' returns nothing"),
     "text": (lambda u, x: "u", "'pde' returns a str"),

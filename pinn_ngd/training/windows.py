@@ -1,0 +1,304 @@
+"""Long evolutions, solved window by window of time with a warm start."""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import jax
+from jaxtyping import PyTree
+
+from ..objectives.windows import (
+    ByWindow,
+    InWindow,
+    Window,
+    by_window,
+    edges_of,
+    in_window,
+    time_of,
+)
+from ..validation import ErrorEstimate, Look
+from .accepted import budget_of, callbacks_of, key_of
+from .accumulation import Accumulated, accumulated
+from .callbacks import AbstractCallback
+from .clock import Evaluate
+from .loop import train
+from .result import Budget, Record, Run, TrainResult
+
+ENDED = ("failed", "interrupted", "stopped")  # no window follows
+WORST_FIRST = (*ENDED, "overfitted", "stalled", "budget", "converged")
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowsResult(TrainResult):
+    """The outcome of `train_windows`: one result for the whole time, and one for every window.
+
+    `model` and `solution` are functions of all times. `edges` are the times at which windows begin
+    and end, `windows` the results of the windows in their own time. `estimate.relative_l2` is the
+    estimated error of `model` over all times and `estimate.corrected_l2` that of `solution`; both
+    contain what windows hand on to each other. `accumulated` tells this window by window.
+    """
+
+    edges: tuple[float, ...] = ()
+    windows: tuple[TrainResult, ...] = ()
+    accumulated: tuple[Accumulated, ...] = ()
+
+    @property
+    def solution(self) -> Any:
+        """The most accurate function that the run knows: in each window the corrected solution
+        where that is estimated to be better, else the network."""
+        parts = zip(self.model.parts, self.windows, strict=True)
+        solutions = [InWindow(result.solution, part.window) for part, result in parts]
+        return ByWindow(tuple(solutions), self.model.starts)
+
+
+def train_windows(
+    objective: Any,
+    model: PyTree,
+    optimizer: Any,
+    *,
+    windows: int | Sequence[float],
+    steps: int | float | None = None,
+    seconds: int | float | None = None,
+    key: Any,
+    callbacks: Iterable[Any] | Any = (),
+    evaluate: Evaluate | None = None,
+    tolerance: float | None = None,
+    **options: Any,
+) -> WindowsResult:
+    """Minimize an objective in space-time window by window, each starting where the last one ended.
+
+    `windows` is a number of equal windows, or the times at which they begin and end. In every
+    window the problem is the one of `objective` under a change of time, with the same points and
+    the same network; windows from the third on compile nothing where their points stay as many.
+    The network of a window starts from the parameters of the one before. Terms on
+    `domain.initial()` compare with the solution of the window before, the corrected one where that
+    is estimated to be better (`TrainResult.solution`), whether they prescribe values or
+    derivatives in time.
+
+    **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
+    is left, so that what an early window saves is for the later ones. A `tolerance` for the whole
+    is divided by the number of windows. The other arguments and options are those of `train`, but
+    for checkpoints. `evaluate` is called once, on the function of all times.
+
+    **Errors.** The estimate of each window takes the state at its start as exact. What an error
+    there becomes is estimated too, by the linearized equation: see `training.accumulation`.
+
+    Raises ValueError for windows that do not cover the time interval in order, for objectives
+    without a term at its start or with terms at its end, and as `train` does.
+    """
+    budget, key = budget_of(steps, seconds), key_of(key)
+    edges = edges_of(objective, windows)
+    _check(options, evaluate, model)
+    relay, time = _Relay(callbacks_of(callbacks), budget), time_of(objective)
+    least = None if tolerance is None else tolerance / (len(edges) - 1)
+    results: list[TrainResult] = []
+    posed: list[Any] = []
+    before = None
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        window = Window(start, stop, time)
+        posed.append(in_window(objective, window, before))
+        share = _share(budget, relay, len(edges) - 1 - number)
+        with relay.showing(number + 1, window):
+            result = train(
+                posed[-1], model, optimizer, steps=share.steps, seconds=share.seconds,
+                key=jax.random.fold_in(key, number), callbacks=relay, tolerance=least, **options,
+            )  # fmt: skip
+        results.append(result)
+        if result.status in ENDED:
+            break
+        model, before = result.model, InWindow(result.solution, window)
+    whole = _whole(edges, posed, results, relay.history, evaluate)
+    relay.closes(whole)
+    return whole
+
+
+def _check(options: dict[str, Any], evaluate: Any, model: PyTree) -> None:
+    """ValueError for checkpoints, and for what `evaluate` refuses of the model."""
+    if "checkpoint" in options or "resume" in options:
+        raise ValueError(
+            "`train_windows` keeps no checkpoint of a run in the middle: leave out `checkpoint` "
+            "and `resume`, or train window by window yourself with `objectives.in_window`."
+        )
+    if hasattr(evaluate, "check"):
+        evaluate.check(model)
+
+
+class _Relay(AbstractCallback):
+    """Shows the windows to callbacks as one run, and keeps its history."""
+
+    def __init__(self, callbacks: tuple[AbstractCallback, ...], budget: Budget):
+        self.callbacks, self.budget = callbacks, budget
+        self.history: list[Record] = []
+        self.number, self.steps, self.seconds = 0, 0, 0.0
+        self.window: Any = None
+        self.last: TrainResult | None = None
+
+    @contextlib.contextmanager
+    def showing(self, number: int, window: Window) -> Iterator[None]:
+        """A window begins; where it raises, that is the end of all."""
+        self.number, self.window = number, window
+        try:
+            yield
+        except BaseException:
+            if self.last is not None:
+                self.closes(dataclasses.replace(self.last, history=self.history))
+            raise
+
+    def on_start(self, run: Run) -> None:
+        if self.number == 1:
+            budgets = {"steps": self.budget.steps, "seconds": self.budget.seconds}
+            for callback in self.callbacks:
+                callback.on_start(dataclasses.replace(run, **budgets))
+
+    def on_step(self, record: Record, model: PyTree) -> Any:
+        line, answers = self._line(record), []
+        self.history.append(line)
+        for callback in self.callbacks:
+            answers.append(callback.on_step(line, InWindow(model, self.window)))
+            if answers[-1] == "stop":
+                self.message = callback.message
+        return "stop" if "stop" in answers else None
+
+    def on_end(self, result: TrainResult) -> None:
+        """The end of a window. Its last line may have been completed after it was shown."""
+        self.last = result
+        if result.history:
+            self.history[-1].update(self._line(result.history[-1]))
+        self.steps, self.seconds = self.steps + result.steps, self.seconds + result.seconds
+
+    def closes(self, whole: TrainResult) -> None:
+        """The end of all windows."""
+        for callback in self.callbacks:
+            callback.on_end(whole)
+
+    def _line(self, record: Record) -> Record:
+        totals = {
+            "step": self.steps + record["step"],
+            "seconds": self.seconds + record["seconds"],
+        }
+        return {**record, **totals, "window": self.number}
+
+
+def _share(budget: Budget, used: _Relay, left: int) -> Budget:
+    """The budget of the next window: its share of what is left."""
+    steps, seconds = budget.steps, budget.seconds
+    return Budget(
+        None if steps is None else math.ceil(max(steps - used.steps, 0) / left),
+        None if seconds is None else max(seconds - used.seconds, 0.0) / left,
+    )
+
+
+def _whole(
+    edges: tuple[float, ...],
+    posed: list[Any],
+    results: list[TrainResult],
+    history: list[Record],
+    evaluate: Evaluate | None,
+) -> WindowsResult:
+    """One result of all windows."""
+    time, last = time_of(posed[0]), results[-1]
+    model = by_window([r.model for r in results], edges, time)
+    windows = [part.window for part in model.parts]
+    finished = len(results) == len(edges) - 1 and last.status not in ENDED
+    errors = accumulated(posed, results) if finished else ()
+    estimate = _estimate(model, results, errors)
+    measures = {} if evaluate is None or not finished else dict(evaluate(model))
+    if history:
+        history[-1].update(measures)
+    status = next(word for word in WORST_FIRST if word in {r.status for r in results})
+    return WindowsResult(
+        model=model, state=last.state, history=history, status=status,
+        message=_message(edges, results, errors, estimate, finished),
+        steps=sum(r.steps for r in results), seconds=sum(r.seconds for r in results),
+        compile_seconds=sum(r.compile_seconds for r in results),
+        loss=sum(r.loss for r in results), measures=measures | _numbers(estimate),
+        solves=_summed([r.solves for r in results]), estimate=estimate,
+        held_out=_look(results, windows), edges=edges, windows=tuple(results), accumulated=errors,
+    )  # fmt: skip
+
+
+def _estimate(
+    model: ByWindow, results: list[TrainResult], errors: tuple[Accumulated, ...]
+) -> ErrorEstimate | None:
+    """The error of the whole, where that of every window is known."""
+    if not errors:
+        return None
+    found = [r.estimate for r in results]
+    size = math.hypot(*(e.size for e in errors))
+    network, solution = (
+        math.hypot(*(getattr(e, name) * e.size for e in errors)) / size
+        for name in ("network", "solution")
+    )
+    h1 = math.hypot(*(f.relative_h1 for f in found if f is not None)) / math.sqrt(len(found))
+    unexplained = max(f.unexplained for f in found if f is not None)
+    parts = zip(found, model.parts, strict=True)
+    error = ByWindow(
+        tuple(InWindow(f.error, p.window) for f, p in parts if f is not None), model.starts
+    )
+    left = solution / network if network > 0 else 1.0
+    return ErrorEstimate(network, h1, unexplained, error, model, left)
+
+
+def _numbers(estimate: ErrorEstimate | None) -> dict[str, float]:
+    if estimate is None:
+        return {}
+    named = {"estimated_relative_l2": estimate.relative_l2, "unexplained": estimate.unexplained}
+    corrected = {"estimated_corrected_l2": estimate.corrected_l2} if estimate.reliable else {}
+    return named | corrected
+
+
+def _summed(many: list[dict[str, int]]) -> dict[str, int]:
+    return {name: sum(one.get(name, 0) for one in many) for one in many for name in one}
+
+
+def _look(results: list[TrainResult], windows: list[Window]) -> Look | None:
+    """The look at the window with the largest residual, in the time of the problem."""
+    looks = [(r.held_out, w) for r, w in zip(results, windows, strict=False)]
+    known = [(look, w) for look, w in looks if look is not None]
+    if not known:
+        return None
+    look, window = max(known, key=lambda pair: pair[0].loss)
+    where = window.inside(jax.numpy.asarray(look.where))
+    terms = _added([one.terms for one, _ in known])
+    return dataclasses.replace(
+        look, loss=sum(terms.values()), terms=terms, where=tuple(float(x) for x in where)
+    )
+
+
+def _added(many: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(one[name] for one in many) for name in many[0]}
+
+
+def _message(
+    edges: tuple[float, ...],
+    results: list[TrainResult],
+    errors: tuple[Accumulated, ...],
+    estimate: ErrorEstimate | None,
+    finished: bool,
+) -> str:
+    count, last = len(edges) - 1, results[-1]
+    if not finished:
+        return (
+            f"window {len(results)} of {count}: {last.message} Nothing is known after"
+            f" t = {edges[len(results)]:g}"
+        )
+    if estimate is None:
+        unknown = [k + 1 for k, r in enumerate(results) if not _is_known(r)]
+        return (
+            f"{count} windows; the error of window {unknown[0] if unknown else 1} cannot be "
+            f"estimated, so that of the later ones is not known: {last.message}"
+        )
+    own = ", ".join(f"{e.own:.1e}" for e in errors)
+    word = "" if estimate.reliable else "at least "
+    return (
+        f"{count} windows. Estimated relative L2 error {word}{estimate.corrected_l2:.1e} of the "
+        f"solution ({estimate.relative_l2:.1e} of the networks), with what windows hand on to each "
+        f"other; of each window alone {own}."
+    )
+
+
+def _is_known(result: TrainResult) -> bool:
+    return result.estimate is not None and result.estimate.known

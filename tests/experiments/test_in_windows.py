@@ -1,0 +1,52 @@
+"""A problem that asks for windows is run window by window, and read back as one function."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinn_ngd
+from pinn_ngd import (
+    FolderError,
+    GaussLegendre,
+    Interval,
+    Problem,
+    Residual,
+    ResidualObjective,
+    SpaceTime,
+    time_derivative,
+)
+from pinn_ngd.experiments import run_problem
+from pinn_ngd.models import MLP
+
+DOMAIN = SpaceTime(Interval(0.0, 1.0), Interval(0.0, 1.0))
+OBJECTIVE = ResidualObjective(
+    [
+        Residual(lambda u, x: time_derivative(u)(x) + u(x), GaussLegendre(DOMAIN, (4, 2))),
+        Residual(lambda u, x: u(x) - 1, GaussLegendre(DOMAIN.initial(), 2), name="initial"),
+    ]
+)
+PROBLEM = Problem(
+    name="decay",
+    description="u_t = -u",
+    objective=OBJECTIVE,
+    model=lambda key: MLP((2, 3, 1), key=key),
+    domain=DOMAIN,
+    exact=lambda x: jnp.exp(-x[0]),
+    evaluation=GaussLegendre(DOMAIN, 6).quadrature(),
+    fixed_points=True,
+    windows=2,
+)
+
+
+def test_run_read_and_refused_to_resume(tmp_path):
+    result = run_problem(PROBLEM, steps=8, out=tmp_path, pictures=False)
+    assert result["steps"] <= 8
+    assert "2 windows" in result["message"]
+    run = pinn_ngd.load_run(tmp_path, problem=PROBLEM)
+    assert {line["window"] for line in run.history} == {1, 2}
+    np.testing.assert_allclose(
+        pinn_ngd.relative_l2(run.model, PROBLEM.exact, PROBLEM.evaluation), result["relative_l2"]
+    )
+    assert run.result["relative_l2"] < 0.1
+    with pytest.raises(FolderError, match="keeps no checkpoint from which it could go on"):
+        run_problem(PROBLEM, steps=9, out=tmp_path, resume=True, pictures=False)

@@ -1,0 +1,203 @@
+"""Windows of time, on u_t = u with u = exp(t) sin(pi x) and polynomials in time as a model."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinn_ngd import (
+    GaussLegendre,
+    Interval,
+    Points,
+    Residual,
+    ResidualObjective,
+    SpaceTime,
+    time_derivative,
+    train_windows,
+)
+from pinn_ngd.evaluation import relative_l2
+from pinn_ngd.objectives.windows import InWindow, Window, in_window
+from pinn_ngd.training import AbstractCallback
+from pinn_ngd.validation.propagation import propagated
+
+LENGTH = 2.0
+DOMAIN = SpaceTime(Interval(0.0, LENGTH), Interval(0.0, 1.0))
+RULE = GaussLegendre(DOMAIN, (8, 3))
+INITIAL = GaussLegendre(DOMAIN.initial(), (1, 3))
+
+
+class Polynomial(eqx.Module):
+    """sum_i a_i (t / 2)^i sin(pi x)."""
+
+    a: jax.Array
+
+    def __call__(self, x):
+        powers = jnp.stack([(x[0] / LENGTH) ** i for i in range(len(self.a))])
+        return self.a @ powers * jnp.sin(jnp.pi * x[1])
+
+
+def exact(x):
+    return jnp.exp(x[0]) * jnp.sin(jnp.pi * x[1])
+
+
+def equation(u, x):
+    return time_derivative(u)(x) - u(x)
+
+
+def start(u, x):
+    return u(x) - jnp.sin(jnp.pi * x[1])
+
+
+TERMS = [Residual(equation, RULE, name="growth"), Residual(start, INITIAL, name="initial")]
+OBJECTIVE = ResidualObjective(TERMS)
+MODEL = Polynomial(jnp.zeros(9))
+
+
+def solved(windows, objective=OBJECTIVE, **options):
+    options = {"steps": 6, "grow": False, "key": 0, **options}
+    return train_windows(objective, MODEL, "engd-tr", windows=windows, **options)
+
+
+@pytest.fixture(scope="module")
+def three():
+    return solved(3)
+
+
+def error(function):
+    return relative_l2(function, exact, GaussLegendre(DOMAIN, (60, 5)).quadrature())
+
+
+def test_a_window_is_an_affine_map_of_time():
+    window = Window(0.5, 1.0, DOMAIN.time)
+    x = jnp.asarray([0.5, 0.3])
+    np.testing.assert_allclose(window.inside(x), [0.625, 0.3])
+    np.testing.assert_allclose(window.outside(window.inside(x)), x)
+    slope = jax.jacfwd(InWindow(exact, window))(x)[0]  # the chain rule: T / (b - a) = 4
+    np.testing.assert_allclose(slope, 4 * jax.jacfwd(exact)(window.outside(x))[0])
+
+
+def test_the_exact_solution_has_no_residual_in_any_window():
+    window = Window(0.5, 2.0, DOMAIN.time)
+    posed = in_window(OBJECTIVE, window, exact)
+
+    def model(x):  # the exact solution as a network of the whole interval
+        return exact(window.inside(x))
+
+    for block in posed.residuals(model, posed.batch()):
+        np.testing.assert_allclose(block, 0.0, atol=1e-14)
+
+
+def test_more_windows_of_one_degree_are_more_accurate(three):
+    one = solved(1)
+    assert error(three.solution) < 0.02 * error(one.solution)
+    assert error(three.solution) < 1e-10
+
+
+def test_windows_join(three):
+    for edge in three.edges[1:-1]:
+        below, above = (three.solution(jnp.asarray([edge + s, 0.5])) for s in (-1e-9, 1e-9))
+        np.testing.assert_allclose(below, above, rtol=1e-7)
+
+
+def test_the_result_covers_all_windows(three):
+    assert three.edges == (0.0, 2 / 3, 4 / 3, 2.0)
+    assert len(three.windows) == len(three.accumulated) == 3
+    assert three.steps == sum(r.steps for r in three.windows) <= 6
+    steps = [line["step"] for line in three.history]
+    assert steps == sorted(steps)
+    assert steps[-1] == three.steps
+    assert {line["window"] for line in three.history} == {1, 2, 3}
+    assert "3 windows" in three.message
+
+
+def test_an_error_at_the_start_is_carried_on_by_the_equation():
+    window = Window(0.0, 2.0, DOMAIN.time)
+
+    def initial(size):
+        return lambda x: size * jnp.sin(jnp.pi * x[1])
+
+    pair = [in_window(OBJECTIVE, window, initial(size)) for size in (1.0, 1.1)]
+    change = propagated(*pair, MODEL)
+    assert relative_l2(change, lambda x: 0.1 * exact(x), RULE.quadrature()) < 1e-6
+
+
+def test_errors_that_are_handed_on_grow_as_the_equation_lets_them(three):
+    # An error at the start of a window becomes exp(t) times it: its root mean square there is
+    growth = np.sqrt((np.exp(4 / 3) - 1) / (4 / 3))
+    first, *later = three.accumulated
+    assert first.handed_on == first.growth == 0.0
+    np.testing.assert_allclose([e.growth for e in later], growth, rtol=1e-4)
+    # Over the solution, which grows by exp(2 / 3) from one window to the next:
+    for early, late in zip(three.accumulated, later, strict=False):
+        expected = early.solution * growth / np.exp(2 / 3)
+        np.testing.assert_allclose(late.handed_on, expected, rtol=1e-4)
+
+
+def test_the_estimates_are_the_errors(three):
+    assert three.estimate is not None
+    np.testing.assert_allclose(three.estimate.relative_l2, error(three.model), rtol=0.05)
+    assert error(three.solution) < 2 * three.estimate.corrected_l2 < 1e-9
+
+
+def test_budgets_are_shared_and_savings_passed_on():
+    result = solved([0.0, 0.5, 2.0], steps=7)
+    assert result.steps <= 7
+    assert result.windows[0].steps <= 4
+
+
+class Seen(AbstractCallback):
+    def __init__(self):
+        self.starts, self.steps, self.ends = [], [], []
+
+    def on_start(self, run):
+        self.starts.append(run.steps)
+
+    def on_step(self, record, model):
+        self.steps.append((record["window"], record["step"], float(model(jnp.ones(2)))))
+
+    def on_end(self, result):
+        self.ends.append(result)
+
+
+def test_callbacks_see_one_run_and_can_stop_it():
+    seen = Seen()
+
+    def stop(record):
+        return "stop" if record["window"] == 2 else None
+
+    result = solved(3, callbacks=[seen, stop])
+    assert seen.starts == [6]
+    assert seen.ends == [result]
+    assert result.status == "stopped"
+    assert len(result.windows) == 2
+    assert "window 2 of 3" in result.message
+    assert "Nothing is known after" in result.message
+
+
+FIXED = Residual(start, Points(np.asarray([[0.5, 0.5]])), name="measured")
+LAST = Residual(equation, GaussLegendre(DOMAIN.final(), (1, 3)), name="goal")
+STEADY = ResidualObjective([Residual(equation, GaussLegendre(Interval(0.0, 1.0), 3))])
+
+
+@pytest.mark.parametrize(
+    ("objective", "windows", "words"),
+    [
+        (OBJECTIVE, [0.0, 1.0], "cover 0 to 1, but the problem lasts from 0 to 2"),
+        (OBJECTIVE, [0.0, 1.5, 1.0, 2.0], "in rising order"),
+        (OBJECTIVE, [2.0], "give a number of them"),
+        (OBJECTIVE, 0, "give one or more"),
+        (ResidualObjective(TERMS[:1]), 2, "no term lives at the start"),
+        (ResidualObjective([*TERMS, FIXED]), 2, "'measured' is on points of its own"),
+        (ResidualObjective([*TERMS, LAST]), 2, "'goal' lives at the end"),
+        (STEADY, 2, "no term has points in a `SpaceTime` domain"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(objective, windows, words):
+    with pytest.raises(ValueError, match=words):
+        solved(windows, objective)
+
+
+def test_checkpoints_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="keeps no checkpoint"):
+        solved(2, checkpoint=tmp_path / "one")
