@@ -58,9 +58,13 @@ from .geometry.quadrature import Points as Points
 from .geometry.quadrature import Quadrature as Quadrature
 from .geometry.quadrature import Sobol as Sobol
 from .geometry.quadrature import Trapezoid as Trapezoid
+from .models import Bounded as Bounded
+from .models import Positive as Positive
+from .models import WithUnknowns as WithUnknowns
 from .objectives import AbstractObjective as AbstractObjective
 from .objectives import Batch as Batch
 from .objectives import ClassificationObjective as ClassificationObjective
+from .objectives import Data as Data
 from .objectives import Energy as Energy
 from .objectives import EnergyObjective as EnergyObjective
 from .objectives import Generated as Generated

@@ -16,6 +16,10 @@ from .losses import AbstractLoss as AbstractLoss
 from .losses import BinaryCrossEntropy as BinaryCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from .losses import SquaredError as SquaredError
+from .observations import Data as Data
+from .observations import chi_squared as chi_squared
+from .observations import is_data as is_data
+from .observations import split_data as split_data
 from .residual import Residual as Residual
 from .residual import ResidualObjective as ResidualObjective
 from .terms import check_indices as check_indices
