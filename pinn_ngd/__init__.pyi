@@ -82,6 +82,7 @@ from .states import StateObjective as StateObjective
 from .states import TotalVariation as TotalVariation
 from .storage import FolderError as FolderError
 from .training import TrainResult as TrainResult
+from .training import l_curve as l_curve
 from .training import train as train
 from .validation import ErrorEstimate as ErrorEstimate
 from .validation import estimate_error as estimate_error

@@ -14,7 +14,7 @@ from .. import _tree
 
 
 class AbstractUnknown(eqx.Module):
-    """A coefficient c = transform(raw), with `raw` what is trained: a number, an array or a network.
+    """A coefficient c = transform(raw); `raw`, a number, an array or a network, is trained.
 
     Numbers and arrays are read as `.value`, a field at a point is called: `u.k.value`, `u.k(x)`.
     Because `raw` is an ordinary leaf of the model, every optimizer trains it, and error bars of
@@ -36,7 +36,8 @@ class AbstractUnknown(eqx.Module):
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*k"]:
         """The value of an unknown field at a point; a number is the same at all of them."""
-        return self.transform(self.raw(x)) if callable(self.raw) else self.value
+        raw: Any = self.raw(x) if callable(self.raw) else self.raw
+        return self.transform(raw)
 
 
 class Positive(AbstractUnknown):

@@ -182,8 +182,8 @@ def _deviations(sigma: Any, values: np.ndarray, name: str) -> np.ndarray:
         )
     if found.shape not in ((), values.shape[:1], values.shape):
         raise ValueError(
-            f"{owner} has shape {found.shape}, but the values have {values.shape}: give one number, "
-            "one for every point, or one for every value."
+            f"{owner} has shape {found.shape}, but the values have {values.shape}: give one number"
+            ", one for every point, or one for every value."
         )
     found = found.reshape(found.shape + (1,) * (values.ndim - found.ndim))
     return np.broadcast_to(found, values.shape).astype(float)

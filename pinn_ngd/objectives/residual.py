@@ -36,7 +36,7 @@ class Residual(eqx.Module):
     Raises ValueError for a function of other arguments, and for a weight that is not positive.
     """
 
-    fn: Callable[[Callable, Array], Any]
+    fn: Callable[..., Any]
     rule: AbstractRule = eqx.field(converter=as_rule)
     weight: Weight = eqx.field(converter=as_weight, default=1.0)
     name: str = eqx.field(static=True, default="residual")

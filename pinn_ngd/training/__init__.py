@@ -5,5 +5,7 @@ from .callbacks import JSONLWriter as JSONLWriter
 from .callbacks import StopWhen as StopWhen
 from .loop import train as train
 from .progress import ProgressBar as ProgressBar
+from .regularization import RegularizationPath as RegularizationPath
+from .regularization import l_curve as l_curve
 from .result import Run as Run
 from .result import TrainResult as TrainResult

@@ -8,6 +8,7 @@ between the points too.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -75,6 +76,21 @@ class ErrorEstimate:
         left = max(self.unexplained, self.relative_l2) if self.left is None else self.left
         rounding = LAST_DIGITS * float(jnp.finfo(jnp.result_type(float)).eps)
         return max(self.relative_l2 * left, rounding)
+
+    def error_of(self, of: Callable[[PyTree], Any]) -> Float[Array, "..."]:
+        """The estimated error of `of(model)`, such as an unknown coefficient, `lambda m: m.k`.
+
+        It is the derivative of `of` along the step d: `of(model)` minus it is the better value.
+        Raises ValueError for an energy, whose error is not one of the model's own parameters.
+        """
+        if not isinstance(self.error, Tangent):
+            raise ValueError(
+                "the error of an energy is estimated in other functions than those of the model's "
+                "parameters, so that it tells nothing of a coefficient."
+            )
+        params, static = _tree.trainable(self.model)
+        along = (params,), (self.error.step,)
+        return jax.jvp(lambda q: jnp.asarray(of(eqx.combine(q, static))), *along)[1]
 
     @property
     def reliable(self) -> bool:

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
@@ -53,7 +54,7 @@ class Posterior(eqx.Module):
         or nothing at all (see `prior_share`).
         """
         variance, of_prior = self._variances(of)
-        if not isinstance(variance, jax.core.Tracer):
+        if not isinstance(variance, Tracer):
             _warn_about_prior(np.asarray(variance), np.asarray(of_prior), self.proper)
         return jnp.sqrt(variance)
 
@@ -130,8 +131,8 @@ def _warn_about_prior(variance: np.ndarray, of_prior: np.ndarray, proper: bool) 
     )
     warnings.warn(
         f"of {numbers} {what}. There are more unknowns than the data determine: measure more, or "
-        "say what is known beforehand by a `Data` term of the unknown, a term that keeps it smooth, "
-        "or `posterior(..., prior=...)`.",
+        "say what is known beforehand by a `Data` term of the unknown, a term that keeps it "
+        "smooth, or `posterior(..., prior=...)`.",
         UserWarning,
         stacklevel=3,
     )

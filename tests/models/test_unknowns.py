@@ -37,7 +37,7 @@ def test_fields_are_called_at_a_point():
 
 
 def test_error_bars_come_through_the_transformation():
-    """c measured directly with deviation 0.1: that is the error bar of c, whatever it is made of."""
+    """c measured directly with deviation 0.1: that is its error bar, whatever c is made of."""
     for unknown in (Positive(2.0), Bounded(2.0, 0.0, 5.0)):
         objective = ResidualObjective([Data(None, 2.0, 0.1, lambda u, x: u.value + 0.0 * x[0])])
         bars = posterior(objective, unknown)

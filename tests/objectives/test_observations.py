@@ -7,8 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinn_ngd import Data, GaussLegendre, Interval, Points, Residual, ResidualObjective
-from pinn_ngd import normal_derivative
+from pinn_ngd import (
+    Data,
+    GaussLegendre,
+    Interval,
+    Points,
+    Residual,
+    ResidualObjective,
+    normal_derivative,
+)
 from pinn_ngd.objectives import chi_squared, split_data
 from pinn_ngd.validation.chunks import chunks
 
@@ -34,8 +41,10 @@ def test_every_measurement_counts_by_its_own_noise():
 
 
 def test_what_is_measured_is_any_function_of_model_and_point():
-    ends = Data([0.0, 1.0], [0.0, 0.0], 0.5, lambda u, x, normal: normal_derivative(u)(x, normal)[0],
-                normals=[[-1.0], [1.0]])  # fmt: skip
+    def flux(u, x, normal):
+        return normal_derivative(u)(x, normal)[0]
+
+    ends = Data([0.0, 1.0], [0.0, 0.0], 0.5, flux, normals=[[-1.0], [1.0]])
     np.testing.assert_allclose(losses(ends)[0], [0.0, 0.5 * (2 / 0.5) ** 2], atol=1e-15)
     line = GaussLegendre(Interval(0.0, 1.0), 4).quadrature()
     mean = Data(None, 0.0, 1.0, lambda u, x: line.integrate(u)[0])
@@ -45,7 +54,7 @@ def test_what_is_measured_is_any_function_of_model_and_point():
 
 
 def test_complex_measurements_count_by_both_parts():
-    term = Data(PLACES, np.full(5, 2j), 2.0, lambda u, x: u(x)[0] + 0j)
+    term = Data(PLACES, np.full(5, 2j), 2.0, lambda u, x: jax.lax.complex(u(x)[0], 0.0))
     np.testing.assert_allclose(losses(term)[0], 0.5 * (PLACES**4 + 4) / 4, rtol=1e-14)
     assert chi_squared(term, u) == pytest.approx(np.mean((PLACES**4 + 4) / 4))
 
