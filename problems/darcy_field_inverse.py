@@ -26,6 +26,7 @@ from pinn_ngd import (
     gradient,
     laplacian,
 )
+from pinn_ngd.experiments.plotting import Curves, plot_curves
 from pinn_ngd.models import MLP, HardDirichlet
 from pinn_ngd.validation import posterior
 
@@ -80,12 +81,31 @@ def problem(
             "covered": float(np.sum(fine.weights * (np.abs(error) < 2 * bars))),
         }
 
+    def picture(model):
+        t = jnp.linspace(0.0, 1.0, 101)
+        lines = {
+            "y = 0.25": jnp.stack([t, 0 * t + 0.25], axis=1),
+            "x = y": jnp.stack([t, t], axis=1),
+        }
+        bars = posterior(objective, model)
+        panels = []
+        for title, x in lines.items():
+            m = np.asarray(jax.vmap(model.m)(x))
+            two = 2 * np.asarray(bars.deviation(lambda u, x=x: jax.vmap(u.m)(x)))
+            curves = {
+                "truth": (t, jax.vmap(log_permeability)(x)),
+                "found, with two standard deviations": (t, m, m - two, m + two),
+            }
+            labels = ("x", "logarithm of the permeability", title)
+            panels.append(Curves(curves, *labels, xscale="linear", yscale="linear"))
+        return plot_curves(panels, marker="")
+
     def model(key):
         first, second = jax.random.split(key)
         sizes = (2, *(width,) * depth, 1)
         walls = HardDirichlet(
             MLP(sizes, key=first, domain=domain),
-            lambda x: 0.0,  # noqa: ARG005
+            lambda _: 0.0,
             lambda x: x[0] * (1 - x[0]) * x[1] * (1 - x[1]),
         )
         return WithUnknowns(walls, m=MLP(sizes, key=second, domain=domain))
@@ -98,6 +118,7 @@ def problem(
         domain=domain,
         exact=pressure,
         scores=scores,
+        picture=picture,
         compared="field_error",
         seconds=seconds,
         steps=steps,

@@ -3,9 +3,12 @@
 With `quartic` q = 0 the well is harmonic and E = n + 1/2. The functions live on (-L, L) and are
 zero at both ends by construction; all of them, and their energies `model.eigenvalues`, are found
 together. The start is the Rayleigh-Ritz approximation in the features of the untrained network.
+What is reported are the Rayleigh quotients of the functions, with `eigenvalue_bounds`.
 The energies are compared with those of the same operator among 200 Hermite functions.
 """
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pinn_ngd import (
@@ -18,6 +21,7 @@ from pinn_ngd import (
     gradient,
     laplacian,
 )
+from pinn_ngd.experiments.plotting import Curves, plot_curves
 from pinn_ngd.models import MLP, HardDirichlet
 from pinn_ngd.objectives import orthonormal, rayleigh_ritz
 from pinn_ngd.validation import eigenvalue_bounds
@@ -33,7 +37,7 @@ def levels(quartic, states, size=200):
 
 
 def problem(
-    *, states: int = 4, quartic: float = 0.0, half_width: float = 8.0, width: int = 24,
+    *, states: int = 4, quartic: float = 0.0, half_width: float = 6.0, width: int = 24,
     depth: int = 2, points: int = 60, seconds: float = 20.0, steps: int = 60,
 ) -> Problem:  # fmt: skip
     domain = Interval(-half_width, half_width)
@@ -50,7 +54,7 @@ def problem(
 
     def model(key):
         net = MLP((1, *(width,) * depth, states), key=key, domain=domain, scale=4.0)
-        walls = HardDirichlet(net, lambda x: 0.0, lambda x: 1 - (x[0] / half_width) ** 2)  # noqa: ARG005
+        walls = HardDirichlet(net, lambda _: 0.0, lambda x: 1 - (x[0] / half_width) ** 2)
         start = WithUnknowns(walls, eigenvalues=np.zeros(states))
         return rayleigh_ritz(start, energy, fine, layer=lambda m: m.solution.net.layers[-1])
 
@@ -62,12 +66,22 @@ def problem(
 
     def scores(model):
         bounds = eigenvalue_bounds(operator, model, fine)
-        found = np.sort(np.asarray(model.eigenvalues))
-        named = {f"E{n}": float(value) for n, value in enumerate(found)}
+        named = {f"E{n}": float(value) for n, value in enumerate(bounds.values)}
         return named | {
-            "eigenvalue_error": float(np.max(np.abs(found / exact - 1))),
+            "eigenvalue_error": float(np.max(np.abs(bounds.values / exact - 1))),
             "eigenvalue_error_bound": float(np.max(bounds.errors / exact)),
         }
+
+    def picture(model):
+        x = jnp.linspace(-half_width, half_width, 301)[:, None]
+        order = np.argsort(model.eigenvalues)
+        u = np.asarray(jax.vmap(model)(x))
+        states_at = {
+            f"n = {n}": (x[:, 0], model.eigenvalues[i] + 0.4 * u[:, i]) for n, i in enumerate(order)
+        }
+        well = {"potential": (x[:, 0], np.minimum(jax.vmap(potential)(x), exact[-1] + 1))}
+        panel = Curves(well | states_at, "x", "energy", xscale="linear", yscale="linear")
+        return plot_curves([panel], marker="")
 
     return Problem(
         name="schrodinger-eigen",
@@ -76,6 +90,7 @@ def problem(
         model=model,
         domain=domain,
         scores=scores,
+        picture=picture,
         compared="eigenvalue_error",
         seconds=seconds,
         steps=steps,
