@@ -95,8 +95,8 @@ class WithUnknowns(eqx.Module):
         model = WithUnknowns(network, k=Positive(1.0), source=MLP((2, 10, 1), key=key))
 
     The model is a function of a point, that of its first argument, so that errors, estimates and
-    pictures are those of the solution. `u.k`, `u.source` are the others, in every term. Floats
-    become arrays, which are trained.
+    pictures are those of the solution. `u.k`, `u.source` are the others, in every term. Numbers,
+    lists of them and NumPy's arrays become arrays of JAX, which are trained.
 
     Raises ValueError for an unknown without a number that could be trained.
     """
@@ -131,7 +131,7 @@ def _is_field(start: Any) -> bool:
 
 
 def _as_leaf(unknown: Any) -> Any:
-    is_number = isinstance(unknown, float | int | np.ndarray | np.generic)
+    is_number = isinstance(unknown, float | int | list | tuple | np.ndarray | np.generic)
     return jnp.asarray(unknown, jnp.result_type(float)) if is_number else unknown
 
 

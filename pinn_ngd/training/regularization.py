@@ -22,6 +22,7 @@ from .accepted import key_of, optimizer_of
 from .advance import Carry, advance, as_arrays
 from .setup import batch_of
 
+APART = 0.03  # of the width and height of an L-curve: nearer points count as one
 SMALLEST = 1e-24  # of the square of the largest singular value: rows below are rounding error
 
 
@@ -46,12 +47,12 @@ class RegularizationPath:
     def corner(self) -> int:
         """The place of the weight at the corner of the L-curve. It needs no knowledge of sigma.
 
-        Both logarithms are scaled to [0, 1], and the corner is the point farthest below the line
-        through the ends. (The curvature, which has its maximum there, is a quotient of small
-        differences where points crowd together, as they do at both ends of an L-curve.)
+        Both logarithms are scaled to [0, 1]. Points that crowd together, as they do where the curve
+        hardly moves, count as one, and of the others the one is taken where the circle through it
+        and its two neighbors turns left most sharply (Menger's curvature).
         """
         x, y = (_unit(np.log(values)) for values in (self.misfits, self.penalties))
-        return int(np.argmin(x + y))
+        return _sharpest_left_turn(x, y)
 
     @property
     def discrepancy(self) -> int:
@@ -118,6 +119,21 @@ def l_curve(
 def _unit(values: np.ndarray) -> np.ndarray:
     """Values mapped to [0, 1]."""
     return (values - values.min()) / (np.ptp(values) or 1.0)
+
+
+def _sharpest_left_turn(x: np.ndarray, y: np.ndarray) -> int:
+    """The point of a polygon with the largest signed curvature; its ends are never taken."""
+    kept = [0]
+    for i in range(1, len(x)):
+        if np.hypot(x[i] - x[kept[-1]], y[i] - y[kept[-1]]) >= APART:
+            kept.append(i)
+    points = np.stack([x[kept], y[kept]], axis=1)
+    if len(kept) < 3:
+        return len(x) // 2
+    before, after = np.diff(points[:-1], axis=0), np.diff(points[1:], axis=0)
+    cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    sides = [np.linalg.norm(side, axis=1) for side in (before, after, before + after)]
+    return kept[1 + int(np.argmax(2 * cross / np.prod(sides, axis=0)))]
 
 
 def _trained(

@@ -39,5 +39,6 @@ def test_the_picture_shows_solutions_and_errors():
     left, right = plot_sweep(wrong, exact, values, SPACE).axes
     assert len(left.get_lines()) == 6
     np.testing.assert_allclose(right.get_lines()[0].get_ydata(), 0.1 * values, rtol=1e-10)
-    (only,) = plot_sweep(wrong, None, values, SPACE).axes
-    assert only.get_legend().get_texts()[0].get_text() == "m = 1"
+    alone = plot_sweep(wrong, None, values, SPACE)
+    assert len(alone.axes) == 1
+    assert alone.legends[0].get_texts()[0].get_text() == "m = 1"

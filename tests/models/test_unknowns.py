@@ -48,9 +48,9 @@ def test_error_bars_come_through_the_transformation():
 
 def test_a_model_holds_its_unknowns_by_name():
     net = MLP((1, 3, 1), key=jax.random.key(0))
-    model = WithUnknowns(net, k=Positive(1.0), rate=2.0, field=net)
+    model = WithUnknowns(net, k=Positive(1.0), rate=[2.0], field=net)
     assert float(model(X)) == float(net(X))
-    assert (float(model.rate), float(model.k.value)) == (2.0, 1.0)
+    assert (float(model.rate[0]), float(model.k.value)) == (2.0, 1.0)
     assert _tree.size(model) == 2 * _tree.size(net) + 2
     assert _tree.size(freeze(model, lambda m: m.field)) == _tree.size(net) + 2
     with pytest.raises(AttributeError, match="no unknown 'c': it has k, rate, field"):

@@ -44,7 +44,7 @@ def plot_sweep(
             label = f"{name} = {look.in_plain_numbers(round(float(value), 2))}"
             axes[0].plot(places[:, 0], u, color=color, linestyle=line, label=label)
         axes[0].set(xlabel="x", ylabel="u", title="solutions")
-        axes[0].legend()
+        figure.legend(loc="outside lower center", ncols=3 if exact is None else CURVES)
         if exact is not None:
             errors = sweep(solution, exact, values, GaussLegendre(space, 100))
             axes[1].semilogy(values, errors, "-o", color=look.BLUE, markersize=3)
