@@ -8,6 +8,11 @@ deviation of about `1 / sqrt(smoothness)`. The rows of all terms give the error 
 point (`pinn_ngd.validation.posterior`), and `covered` says at which part of the points the truth
 lies within two of them.
 
+`pinn-ngd solve darcy-field-inverse --seed 100` makes 60 steps in 7 s, on one core of a two-core
+machine that other programs shared. m then has a relative L2 error of 6.1 %, standard deviations of
+21 % on average (root mean square), and the truth lies within two of them everywhere: with this weak
+smoothness the error bars are cautious. The pressure is right to 0.5 %, half of its noise.
+
 See darcy_inverse.py for a field on a grid, with a discretized equation as a state.
 """
 
