@@ -6,9 +6,9 @@ The parameter m is one more coordinate of the domain. It is the first one, where
 for any m without another run. Exactly u = (log(1 + m x) / log(1 + m) - x) / m, with a boundary
 layer at x = 0 for large m.
 
-`pinn-ngd solve poisson-parametric --seed 100` ends after 30 s (42 steps) with a relative L2 error of
-9.3e-5 over all m and 4.5e-4 for the worst, on one core of a two-core machine that ten other programs
-shared; the corrected solution is estimated to be right to 3e-7.
+`pinn-ngd solve poisson-parametric --seed 100` ends after 30 s (42 steps) with a relative L2 error
+of 9.3e-5 over all m and 4.5e-4 for the worst, on one core of a two-core machine that ten other
+programs shared; the corrected solution is estimated to be right to 3e-7.
 """
 
 import jax.numpy as jnp

@@ -6,9 +6,9 @@ random points of (0, 1) x (0, 1) and nothing else is: no initial and no boundary
 without noise determine the coefficients to as many digits as the network solves the equation.
 
 `pinn-ngd solve telegraph-inverse --seed 100` ends after 60 s with a largest relative error of
-2.4e-8 (1.7e-8 after 20 s), on one core of a two-core machine that other programs shared. What limits
-it is the solution next to the boundary, where nothing is known of it: its own relative L2 error is
-2.5e-6, 3e-8 when corrected.
+2.4e-8 (1.7e-8 after 20 s), on one core of a two-core machine that other programs shared. What
+limits it is the solution next to the boundary, where nothing is known of it: its own relative
+L2 error is 2.5e-6, 3e-8 when corrected.
 """
 
 import jax
