@@ -4,6 +4,10 @@ With `quartic` q = 0 the well is harmonic and E = n + 1/2. The functions live on
 zero at both ends by construction; all of them, and their energies `model.eigenvalues`, are found
 together. The start is the Rayleigh-Ritz approximation in the features of the untrained network.
 What is reported are the Rayleigh quotients of the functions, with `eigenvalue_bounds`.
+
+`pinn-ngd solve schrodinger-eigen --seed 100` has four energies with a largest relative error of
+2.3e-11 after 60 steps, 10 s on one core of a two-core machine that other programs shared. The bound
+of 8.5e-7 is that of the highest state, whose upper neighbor is not computed.
 The energies are compared with those of the same operator among 200 Hermite functions.
 """
 
