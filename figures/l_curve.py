@@ -36,7 +36,7 @@ def objective(seed: int = 0) -> ResidualObjective:
     places = np.linspace(0.02, 0.98, COUNT)
     noise = SIGMA * np.random.default_rng(seed).standard_normal(COUNT)
     values = np.asarray(jax.vmap(temperature)(places[:, None])) + noise
-    rule = GaussLegendre(LINE, 16)
+    rule = GaussLegendre(LINE, 60)
     return ResidualObjective(
         [
             Residual(lambda u, x: laplacian(u)(x) + u.f(x), rule, 1e8, "equation"),
@@ -59,7 +59,7 @@ def start(seed: int = 0) -> WithUnknowns:
 
 def make(job: Job) -> Made:
     """The curve, and the sources of three weights."""
-    path = l_curve(objective(), start(), np.logspace(-5, 3, 5 if job.quick else 13), steps=30)
+    path = l_curve(objective(), start(), np.logspace(-5, 3, 5 if job.quick else 13), steps=100)
     names = [job.name, f"{job.name}-sources"]
     plotting.save(plotting.plot_l_curve(path), job.folder / names[0])
     x = jnp.linspace(0.0, 1.0, 201)[:, None]

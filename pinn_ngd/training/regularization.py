@@ -8,6 +8,7 @@ doi:10.1080/00401706.1979.10489751).
 """
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from .advance import Carry, advance, as_arrays
 from .setup import batch_of
 
 APART = 0.03  # of the width and height of an L-curve: nearer points count as one
+WRONG_WAY = 0.05  # of a misfit or penalty: more shows that a training was too short
 SMALLEST = 1e-24  # of the square of the largest singular value: rows below are rounding error
 
 
@@ -91,6 +93,7 @@ def l_curve(
     `Data`. All trainings share one compiled program, in which the weight is an argument, and make
     at most `steps` steps on the points of the objective, which do not grow.
 
+    Warns where misfit or penalty are not monotone in the weight, as those of minimizers are.
     Raises ValueError for fewer than three weights or one that is not positive, for an objective
     without a term of that name or without `Data`, and for an optimizer that is not compiled.
     """
@@ -110,10 +113,23 @@ def l_curve(
         models.insert(0, model)
         numbers.insert(0, np.asarray(_misfit_penalty_freedom(objective, model, scaled, place)))
     misfits, penalties, freedoms = np.transpose(numbers)
+    _warn_unless_monotone(misfits, penalties / ascending, steps)
     count = _count(objective)
     return RegularizationPath(
         ascending, misfits, penalties / ascending, freedoms, count, tuple(models)
     )
+
+
+def _warn_unless_monotone(misfits: np.ndarray, penalties: np.ndarray, steps: int) -> None:
+    """Minimizers have larger misfits and smaller penalties for larger weights, always."""
+    falling, rising = -np.diff(np.log(misfits)), np.diff(np.log(penalties))
+    if max(falling.max(), rising.max()) > WRONG_WAY:
+        warnings.warn(
+            f"the misfit does not rise, or the penalty does not fall, with the weight: {steps} "
+            "steps were not enough for some of the weights, so take more.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 from pinn_ngd import Data, Points, Residual, ResidualObjective
 from pinn_ngd.experiments.plotting import plot_l_curve
 from pinn_ngd.training import RegularizationPath, l_curve
+from pinn_ngd.training.regularization import _warn_unless_monotone
 
 SIGMA, MODES = 0.02, 16
 PLACES = np.linspace(0.03, 0.97, 30)
@@ -78,6 +79,14 @@ def test_the_picture_marks_what_the_rules_choose(path):
     assert [m.get_ydata()[0] for m in marks] == [path.penalties[place] for place in places]
     assert "corner" in left.get_legend().get_texts()[0].get_text()
     assert right.get_xlabel() == "weight"
+
+
+def test_trainings_that_are_too_short_are_told():
+    with pytest.warns(UserWarning, match="7 steps were not enough"):
+        _warn_unless_monotone(np.asarray([1.0, 2.0, 3.0]), np.asarray([3.0, 1.0, 2.0]), 7)
+    with pytest.warns(UserWarning, match="7 steps were not enough"):
+        _warn_unless_monotone(np.asarray([1.0, 0.5, 3.0]), np.asarray([3.0, 2.0, 1.0]), 7)
+    _warn_unless_monotone(np.asarray([1.0, 2.0, 3.0]), np.asarray([3.0, 2.0, 1.0]), 7)
 
 
 @pytest.mark.parametrize(
