@@ -144,7 +144,7 @@ def test_an_estimate_is_said_as_far_as_it_is_known(unexplained, words):
 def test_noise_of_data_is_no_fault_of_the_network():
     watch = watched(unexplained=1.0)
     data = Data([0.0, 1.0], [0.0, 0.0], 0.1)
-    watch.objective = ResidualObjective([*watch.objective.terms, data])
+    watch.objective = ResidualObjective([data])
     assert "`validation.posterior` has error bars" in estimate_in_words(watch)
     watch.estimate = watched(unexplained=0.01).estimate
     assert "Estimated relative L2 error 2.0e-03" in estimate_in_words(watch)
