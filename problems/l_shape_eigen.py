@@ -5,6 +5,11 @@ corner every eigenfunction is a series of r^(2 k / 3) sin(2 k theta / 3) times s
 These are smooth functions of x, y and the two parts of (x + i y)^(2/3), so that a network of these
 four inputs represents them; factors of it vanish on the six edges. The first eigenvalue is
 9.6397238440219 (Betcke and Trefethen 2005, doi:10.1137/S0036144503437336), the third 2 pi^2.
+
+`pinn-ngd solve l-shape-eigen --seed 100` has the first with a relative error of 5.5e-9 after 20
+steps, 9 s, and 7.7e-9 after 59 steps, 31 s, where its bound is 4.9e-8; the third, whose function
+is smooth, is then right to 2.0e-10 (one core of a two-core machine that other programs shared).
+What is left of the residual of the first sits next to the corner.
 """
 
 import jax.numpy as jnp
