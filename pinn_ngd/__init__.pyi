@@ -59,9 +59,13 @@ from .geometry.quadrature import Points as Points
 from .geometry.quadrature import Quadrature as Quadrature
 from .geometry.quadrature import Sobol as Sobol
 from .geometry.quadrature import Trapezoid as Trapezoid
+from .models import Bounded as Bounded
+from .models import Positive as Positive
+from .models import WithUnknowns as WithUnknowns
 from .objectives import AbstractObjective as AbstractObjective
 from .objectives import Batch as Batch
 from .objectives import ClassificationObjective as ClassificationObjective
+from .objectives import Data as Data
 from .objectives import Energy as Energy
 from .objectives import EnergyObjective as EnergyObjective
 from .objectives import Generated as Generated
@@ -81,6 +85,7 @@ from .states import TotalVariation as TotalVariation
 from .storage import FolderError as FolderError
 from .training import TrainResult as TrainResult
 from .training import WindowsResult as WindowsResult
+from .training import l_curve as l_curve
 from .training import train as train
 from .training import train_windows as train_windows
 from .validation import ErrorEstimate as ErrorEstimate

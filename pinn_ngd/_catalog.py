@@ -106,6 +106,7 @@ PROBLEMS = {
     "StateMisfit": "states",
     "StateObjective": "states",
     "SampleObjective": "states",
+    "WithUnknowns": "inverse and eigenvalue problems",
     "ResidualObjective": "residuals of a PDE",
 }
 OTHERS = "others"

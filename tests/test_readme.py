@@ -29,10 +29,15 @@ def test_python_code_runs():  # that of docs/extending.md in tests/test_extendin
     for code in codes:
         scope: dict = {}
         exec(compile(code, "README", "exec"), scope)
+        if "path" in scope:  # an L-curve: misfit and penalty are monotone in the weight
+            path = scope["path"]
+            assert (path.misfits[1:] > path.misfits[:-1] * (1 - 1e-6)).all()
+            assert (path.penalties[1:] < path.penalties[:-1] * (1 + 1e-6)).all()
+            continue
         result = scope["result"]  # equations are solved; classifiers get unseen examples right
         if "bars" in scope:  # a fit of noisy measurements: its loss is half their number
-            error = abs(float(result.model.k) - 0.5)
-            assert error < 3 * float(scope["bars"].deviation(lambda m: m.k))
+            error = abs(float(result.model.k.value) - 0.5)
+            assert error < 3 * float(scope["bars"].deviation(lambda m: m.k.value))
             continue
         assert result.measures.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
 

@@ -16,3 +16,7 @@ from .mlp import Linear as Linear
 from .normalized import Normalized as Normalized
 from .sums import Separable as Separable
 from .sums import Stages as Stages
+from .unknowns import AbstractUnknown as AbstractUnknown
+from .unknowns import Bounded as Bounded
+from .unknowns import Positive as Positive
+from .unknowns import WithUnknowns as WithUnknowns

@@ -7,6 +7,8 @@ from .loggers import Log as Log
 from .loggers import TensorBoard as TensorBoard
 from .loop import train as train
 from .progress import ProgressBar as ProgressBar
+from .regularization import RegularizationPath as RegularizationPath
+from .regularization import l_curve as l_curve
 from .result import Run as Run
 from .result import TrainResult as TrainResult
 from .windows import WindowsResult as WindowsResult

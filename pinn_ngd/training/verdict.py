@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from ..objectives import AbstractObjective
+from ..objectives import AbstractObjective, is_data
 from ..validation import ROUNDING, Rounding, Watch, rounding_level
 from .result import Ending, Record
 
@@ -115,6 +115,11 @@ def estimate_in_words(watch: Watch) -> str:
         corrected = estimate.corrected_l2
         better = f", {corrected:.1e} corrected" if corrected < 0.5 * estimate.relative_l2 else ""
         return f"Estimated relative L2 error {estimate.relative_l2:.1e}{better}."
+    if any(is_data(term) for term in getattr(watch.objective, "terms", ())):
+        return (
+            "Measurements with noise leave a residual that no correction explains, so that it "
+            "does not tell the error: `validation.posterior` has error bars."
+        )
     left = f"{100 * min(1.0, estimate.unexplained):.0f} % of the held-out residual unexplained"
     if not estimate.known:
         return (

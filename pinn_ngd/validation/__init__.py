@@ -1,5 +1,7 @@
 """How wrong is a model? Held-out residuals, an error estimate, and points that grow."""
 
+from .eigenvalues import EigenvalueBounds as EigenvalueBounds
+from .eigenvalues import eigenvalue_bounds as eigenvalue_bounds
 from .estimate import Corrected as Corrected
 from .estimate import ErrorEstimate as ErrorEstimate
 from .estimate import Estimator as Estimator

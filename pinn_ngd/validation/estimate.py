@@ -91,6 +91,21 @@ class ErrorEstimate:
         error = min(self.corrected_l2, self.relative_l2) if corrected else self.relative_l2
         return self.reliable and error <= tolerance
 
+    def error_of(self, of: Callable[[PyTree], Any]) -> Float[Array, "..."]:
+        """The estimated error of `of(model)`, such as an unknown coefficient, `lambda m: m.k`.
+
+        It is the derivative of `of` along the step d: `of(model)` minus it is the better value.
+        Raises ValueError for an energy, whose error is not one of the model's own parameters.
+        """
+        if not isinstance(self.error, Tangent):
+            raise ValueError(
+                "the error of an energy is estimated in other functions than those of the model's "
+                "parameters, so that it tells nothing of a coefficient."
+            )
+        params, static = _tree.trainable(self.model)
+        along = (params,), (self.error.step,)
+        return jax.jvp(lambda q: jnp.asarray(of(eqx.combine(q, static))), *along)[1]
+
     @property
     def reliable(self) -> bool:
         """Whether the step explains the residual at points that it was not made for."""

@@ -7,12 +7,15 @@ posterior of d is Gaussian with covariance (A^T A)^-1, the inverse of the Gauss-
 they hold to more digits than the measurements.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
@@ -22,6 +25,8 @@ from ..objectives import AbstractObjective
 from .held_out import AsGiven, HeldOut, can_hold_out
 from .rows import held_out_system
 
+LEFT_TO_PRIOR = 0.5  # of its variance: the rows say less than the prior does
+UNDETERMINED = 1e-6  # of the variance without a prior, which has no meaning of its own
 SMALLEST = 1e-24  # of the square of the largest singular value: the damping without a prior
 
 
@@ -29,13 +34,15 @@ class Posterior(eqx.Module):
     """The Gaussian distribution of a model's parameters around their trained values.
 
     It is kept as the singular values s (m,) and right singular vectors V (m, p) of the rows A, and
-    the precision of the prior, so that a variance is a sum of squares and loses no digits.
+    the precision of the prior, so that a variance is a sum of squares and loses no digits. The
+    prior is `proper` where somebody has given it a finite deviation.
     """
 
     model: PyTree
     singular_values: Float[Array, " m"]
     vectors: Float[Array, "m p"]
     precision: Float[Array, ""]
+    proper: bool = eqx.field(static=True, default=False)
 
     def deviation(self, of: Callable[[PyTree], Any]) -> Float[Array, "..."]:
         """The standard deviation of `of(model)`, one number for each number that it returns.
@@ -43,8 +50,26 @@ class Posterior(eqx.Module):
         `of` is any function of the model: `lambda m: m.conductivity`, or
         `lambda m: jax.vmap(m)(points)` for the solution. It is linearized: of(theta + d) varies
         with G d, so its covariance is G (A^T A + precision)^-1 G^T, of which this is the root of
-        the diagonal.
+        the diagonal. Warns where the rows say less about one of these numbers than the prior does,
+        or nothing at all (see `prior_share`).
         """
+        variance, of_prior = self._variances(of)
+        if not isinstance(variance, Tracer):
+            _warn_about_prior(np.asarray(variance), np.asarray(of_prior), self.proper)
+        return jnp.sqrt(variance)
+
+    def prior_share(self, of: Callable[[PyTree], Any]) -> Float[Array, "..."]:
+        """How much of each variance the rows have left of that of the prior: between 0 and 1.
+
+        It is G (A^T A + precision)^-1 G^T / (G G^T / precision), componentwise: next to zero where
+        measurements and equations decide, and one where they say nothing, so that the error bar is
+        that of the prior.
+        """
+        variance, of_prior = self._variances(of)
+        return variance / of_prior
+
+    def _variances(self, of: Callable[[PyTree], Any]) -> tuple[Array, Array]:
+        """The variances of `of(model)`, and those that the prior alone would give."""
         params, static = _tree.trainable(self.model)
         flat, unravel = ravel_pytree(params)
 
@@ -54,7 +79,8 @@ class Posterior(eqx.Module):
         slopes = jax.jacrev(values)(flat)
         inside = slopes @ self.vectors.T
         seen = jnp.sum(inside**2 / (self.singular_values**2 + self.precision), axis=-1)
-        return jnp.sqrt(seen + self._unseen(slopes, inside) / self.precision)
+        variance = seen + self._unseen(slopes, inside) / self.precision
+        return variance, jnp.sum(slopes**2, axis=-1) / self.precision
 
     def _unseen(self, slopes: Array, inside: Array) -> Array:
         """The square of what no row sees of the slopes, zero where it is rounding error."""
@@ -70,9 +96,9 @@ def posterior(
 
     Terms whose rules know other points are taken at these, 1.6 times as many along each axis, so
     that an equation counts between its training points too; measurements are taken as they are.
-    The weights of the terms are one over the variances of what they measure:
-    `Residual(lambda u, x, value: u(x) - value, Points(places, values=y), n / sigma**2)` for n
-    points, which weigh 1/n each.
+    The weights of the terms are one over the variances of what they measure, as those of
+    `Data(points, values, sigma)` are. `prior` is the standard deviation that every parameter has
+    beforehand, networks' weights included.
 
     Raises ValueError for an objective that is no sum of squares, and for a `prior` that is not
     positive.
@@ -86,7 +112,30 @@ def posterior(
         raise ValueError(f"`prior` is {prior}; a deviation is positive. Leave it out for no prior.")
     rows = _rows(objective, model)
     _, s, vectors = jnp.linalg.svd(rows, full_matrices=False)
-    return Posterior(model, s, vectors, jnp.maximum(prior**-2, SMALLEST * s[0] ** 2))
+    precision = jnp.maximum(prior**-2, SMALLEST * s[0] ** 2)
+    return Posterior(model, s, vectors, precision, bool(prior < float("inf")))
+
+
+def _warn_about_prior(variance: np.ndarray, of_prior: np.ndarray, proper: bool) -> None:
+    """Say how many numbers the measurements leave to the prior."""
+    share = LEFT_TO_PRIOR if proper else UNDETERMINED
+    count = int(np.sum(variance > share * of_prior))
+    if count == 0:
+        return
+    numbers = f"{count} of {variance.size} numbers" if variance.size > 1 else "this number"
+    what = (
+        "the prior decides: it is the spread of the prior that is returned, and not what the "
+        "measurements say"
+        if proper
+        else "nothing decides, neither measurements and equations nor a prior"
+    )
+    warnings.warn(
+        f"of {numbers} {what}. There are more unknowns than the data determine: measure more, or "
+        "say what is known beforehand by a `Data` term of the unknown, a term that keeps it "
+        "smooth, or `posterior(..., prior=...)`.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _rows(objective: AbstractObjective, model: PyTree) -> Float[Array, "n p"]:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import pytest
 
-from pinn_ngd import GaussLegendre, Interval, Residual, ResidualObjective
+from pinn_ngd import Data, GaussLegendre, Interval, Residual, ResidualObjective
 from pinn_ngd.training.result import Ending
 from pinn_ngd.training.verdict import INTERRUPTED, estimate_in_words, judged, not_finite, verdict
 from pinn_ngd.validation import ErrorEstimate, Look, Rounding, Tangent, Watch
@@ -139,6 +139,15 @@ def test_messages_tell_the_cause_and_the_cure():
 )
 def test_an_estimate_is_said_as_far_as_it_is_known(unexplained, words):
     assert words in estimate_in_words(watched(unexplained=unexplained))
+
+
+def test_noise_of_data_is_no_fault_of_the_network():
+    watch = watched(unexplained=1.0)
+    data = Data([0.0, 1.0], [0.0, 0.0], 0.1)
+    watch.objective = ResidualObjective([data])
+    assert "`validation.posterior` has error bars" in estimate_in_words(watch)
+    watch.estimate = watched(unexplained=0.01).estimate
+    assert "Estimated relative L2 error 2.0e-03" in estimate_in_words(watch)
 
 
 def test_without_an_estimate_nothing_is_said():

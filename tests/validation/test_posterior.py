@@ -53,13 +53,20 @@ def test_error_bars_cover_the_truth_as_often_as_they_say():
 
 
 def test_without_enough_data_the_prior_decides():
-    few = data(PLACES[:2])
-    found = posterior(ResidualObjective([few]), Sines(jnp.asarray(TRUE)), prior=7.0)
-    unseen = np.linalg.svd(FEATURES[:2])[2][-1]
-    along = found.deviation(lambda m: jnp.asarray(unseen) @ m.coefficients)
-    assert along == pytest.approx(7.0, rel=1e-6)
-    free = posterior(ResidualObjective([few]), Sines(jnp.asarray(TRUE)))
-    assert free.deviation(lambda m: jnp.asarray(unseen) @ m.coefficients) > 1e6
+    few = ResidualObjective([data(PLACES[:2])])
+    found = posterior(few, Sines(jnp.asarray(TRUE)), prior=7.0)
+    seen, _, unseen = np.linalg.svd(FEATURES[:2])[2]
+
+    def along(direction):
+        return lambda m: jnp.asarray(direction) @ m.coefficients
+
+    with pytest.warns(UserWarning, match="of this number the prior decides"):
+        assert found.deviation(along(unseen)) == pytest.approx(7.0, rel=1e-6)
+    assert found.prior_share(along(unseen)) == pytest.approx(1.0)
+    assert found.prior_share(along(seen)) < 1e-3
+    with pytest.warns(UserWarning, match="of 3 of 3 numbers nothing decides"):
+        free = posterior(few, Sines(jnp.asarray(TRUE))).deviation(lambda m: m.coefficients)
+    assert (free > 1e6).all()
 
 
 def test_an_equation_without_noise_passes_the_error_bar_on():

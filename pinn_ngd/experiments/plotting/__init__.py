@@ -8,8 +8,10 @@ from .curves import plot_curves as plot_curves
 from .history import plot_history as plot_history
 from .learning import plot_learning as plot_learning
 from .linear_algebra import plot_errors as plot_errors
+from .parametric import plot_sweep as plot_sweep
 from .paths import Landscape as Landscape
 from .paths import plot_paths as plot_paths
+from .regularization import plot_l_curve as plot_l_curve
 from .solution import plot_solution as plot_solution
 from .state import plot_state as plot_state
 from .style import COLUMN_WIDTH as COLUMN_WIDTH
