@@ -34,6 +34,8 @@ from .geometry.domains import Box as Box
 from .geometry.domains import Interval as Interval
 from .geometry.domains import SpaceTime as SpaceTime
 from .geometry.grids import Grid as Grid
+from .geometry.meshes import Mesh as Mesh
+from .geometry.meshes import read_mesh as read_mesh
 from .geometry.patches import Patch as Patch
 from .geometry.patches import Patches as Patches
 from .geometry.patches import annulus as annulus

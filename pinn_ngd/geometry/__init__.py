@@ -24,6 +24,8 @@ from .higher import jacobian as jacobian
 from .higher import second_time_derivative as second_time_derivative
 from .higher import symmetric_gradient as symmetric_gradient
 from .higher import tensor_divergence as tensor_divergence
+from .meshes import Mesh as Mesh
+from .meshes import read_mesh as read_mesh
 from .patches import Patch as Patch
 from .patches import Patches as Patches
 from .patches import annulus as annulus
