@@ -60,6 +60,7 @@ from .geometry.quadrature import Points as Points
 from .geometry.quadrature import Quadrature as Quadrature
 from .geometry.quadrature import Sobol as Sobol
 from .geometry.quadrature import Trapezoid as Trapezoid
+from .geometry.sets import Shape as Shape
 from .objectives import AbstractObjective as AbstractObjective
 from .objectives import Batch as Batch
 from .objectives import ClassificationObjective as ClassificationObjective

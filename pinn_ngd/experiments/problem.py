@@ -158,7 +158,7 @@ class Problem:
 
 def evaluation_points(domain: Domain) -> Quadrature:
     """Some 10,000 points on any domain: Gauss-Legendre in up to three dimensions, Sobol above."""
-    if domain.dimension > 3:
+    if domain.dimension > 3 or any(piece.rejects for piece in domain.pieces):
         return Sobol(domain, 2**13, seed=EVALUATION_SEED).quadrature()
     parts = sum(piece.smooth_parts for piece in domain.pieces)
     each = (EVALUATION_POINTS / parts) ** (1 / domain.dimension)

@@ -51,3 +51,4 @@ from .quadrature import Points as Points
 from .quadrature import Quadrature as Quadrature
 from .quadrature import Sobol as Sobol
 from .quadrature import Trapezoid as Trapezoid
+from .sets import Shape as Shape

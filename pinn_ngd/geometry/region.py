@@ -81,6 +81,20 @@ class AbstractPiece(AbstractRegion):
         """The reference axes along which points may be made denser in a part of the piece."""
         return self.free_axes
 
+    @property
+    def rejects(self) -> bool:
+        """Whether the piece is a part of its reference box only, that of points it `accepts`."""
+        return False
+
+    @property
+    def acceptance(self) -> float:
+        """The share of the reference box that it accepts."""
+        return 1.0
+
+    def accepts(self, points: np.ndarray) -> np.ndarray:
+        """Which points (n, k) of the reference box belong to the piece."""
+        return np.ones(len(points), bool)
+
     @abc.abstractmethod
     def half(self, axis: int, a: float, b: float) -> "AbstractPiece":
         """The part of the piece over [a, b] of a free reference axis."""

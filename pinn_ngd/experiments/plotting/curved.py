@@ -14,7 +14,7 @@ LEAST = 9  # along an axis of a patch
 
 def is_box(domain: Domain) -> bool:
     """Whether the domain fills its bounding box."""
-    return domain.pieces == (domain,)
+    return domain.pieces == (domain,) and not domain.pieces[0].rejects
 
 
 def is_plane(domain: Domain) -> bool:

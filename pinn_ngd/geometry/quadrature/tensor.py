@@ -179,6 +179,11 @@ def _finer(n: int, factor: float) -> int:
 
 def _counts(region: Region, n: int | tuple[int, ...], *, least: int = 1) -> tuple[int, ...]:
     """`n` as one count for every axis of the space, or of the reference boxes of patches."""
+    if any(piece.rejects for piece in pieces(region)):
+        raise ValueError(
+            "a set that is known by its signed distance has no patches to put a tensor rule on: "
+            "take Sobol, Halton, LatinHypercube or MonteCarlo points."
+        )
     axes = reference_axes(region)
     counts = (n,) * axes if isinstance(n, int) else tuple(n)
     if len(counts) != axes:
