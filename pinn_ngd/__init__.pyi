@@ -80,6 +80,7 @@ from .states import StateMisfit as StateMisfit
 from .states import StateObjective as StateObjective
 from .states import TotalVariation as TotalVariation
 from .storage import FolderError as FolderError
+from .training import RAD as RAD
 from .training import TrainResult as TrainResult
 from .training import train as train
 from .validation import ErrorEstimate as ErrorEstimate

@@ -94,7 +94,8 @@ class PolygonDistance(AbstractDistance):
         away, normals = self._away(points)
         across = np.sum(away * normals, axis=1, keepdims=True)
         length = np.linalg.norm(away, axis=1, keepdims=True)
-        beside = length > np.abs(across) * (1 + 1e-9)  # nearest to a vertex
+        least = 1e-12 * np.ptp(self._loop)  # nearer than that it is on the edge
+        beside = length > np.abs(across) * (1 + 1e-9) + least  # nearest to a vertex
         sign = np.where(inside_loop(self._loop, points), -1.0, 1.0)[:, None]
         return np.where(beside, sign * _units(away), normals)
 
