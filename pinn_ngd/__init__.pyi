@@ -20,6 +20,7 @@ from .evaluation.errors import relative_h1 as relative_h1
 from .evaluation.errors import relative_l2 as relative_l2
 from .evaluation.scores import classifier_scores as classifier_scores
 from .experiments import LoadedRun as LoadedRun
+from .experiments import export as export
 from .experiments import load_run as load_run
 from .experiments.problem import Problem as Problem
 from .experiments.problem import load_problem as load_problem
