@@ -20,6 +20,7 @@ from .evaluation.errors import relative_h1 as relative_h1
 from .evaluation.errors import relative_l2 as relative_l2
 from .evaluation.scores import classifier_scores as classifier_scores
 from .experiments import LoadedRun as LoadedRun
+from .experiments import export as export
 from .experiments import load_run as load_run
 from .experiments.problem import Problem as Problem
 from .experiments.problem import load_problem as load_problem
@@ -35,6 +36,8 @@ from .geometry.domains import Interval as Interval
 from .geometry.domains import SpaceTime as SpaceTime
 from .geometry.elements import FiniteElements as FiniteElements
 from .geometry.grids import Grid as Grid
+from .geometry.meshes import Mesh as Mesh
+from .geometry.meshes import read_mesh as read_mesh
 from .geometry.patches import Patch as Patch
 from .geometry.patches import Patches as Patches
 from .geometry.patches import annulus as annulus
@@ -59,6 +62,7 @@ from .geometry.quadrature import Points as Points
 from .geometry.quadrature import Quadrature as Quadrature
 from .geometry.quadrature import Sobol as Sobol
 from .geometry.quadrature import Trapezoid as Trapezoid
+from .geometry.sets import Shape as Shape
 from .models import Bounded as Bounded
 from .models import Positive as Positive
 from .models import WithUnknowns as WithUnknowns
@@ -83,6 +87,7 @@ from .states import StateMisfit as StateMisfit
 from .states import StateObjective as StateObjective
 from .states import TotalVariation as TotalVariation
 from .storage import FolderError as FolderError
+from .training import RAD as RAD
 from .training import TrainResult as TrainResult
 from .training import WindowsResult as WindowsResult
 from .training import l_curve as l_curve

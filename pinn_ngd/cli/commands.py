@@ -1,4 +1,4 @@
-"""The command line: solve, compare, check, new, list, show, figures, cite.
+"""The command line: solve, compare, check, new, list, show, export, figures, cite.
 
 Exit codes: 0 trained (also when the budget ended), 1 training failed, or a check, or a tolerance
 was asked for and not reached, 2 bad usage or input, 130 interrupted, with the files kept.
@@ -243,6 +243,24 @@ def show(
 
         for title, lines in described(name, set_ or []).items():
             console().print(two_columns(lines, title), highlight=False)
+
+
+@app.command(
+    cls=Command, epilog="Example:  pinn-ngd export runs/poisson-2d-engd-tr-0 --to poisson.vtu"
+)
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `solve` has left.")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="Such as out.npz, .vtu, .vtk or .xdmf.")],
+    resolution: Annotated[
+        int | None, typer.Option(metavar="N", help="Points along an axis of the domain.")
+    ] = None,
+) -> None:
+    """Write the solution of a run, and its errors, into a file for ParaView or NumPy."""
+    with honest(), _computing():
+        from ..experiments import export_run
+
+        export_run(folder, to, resolution=resolution)
+        typer.echo(to)
 
 
 @app.command(cls=Command, epilog="Example:  pinn-ngd figures poisson-2d ritz-1d")

@@ -14,6 +14,8 @@ from .comparison import settings_lines as settings_lines
 from .comparison import split_label as split_label
 from .comparison import summarize as summarize
 from .comparison import table_cells as table_cells
+from .export import export as export
+from .export import export_run as export_run
 from .loading import LoadedRun as LoadedRun
 from .loading import load_run as load_run
 from .pictures import draw as draw

@@ -47,6 +47,7 @@ class InUnits:
 
 
 EVALUATION_POINTS = 10_000
+MANY_PARTS = 400  # cells of a mesh: then few points in each are enough
 EVALUATION_SEED = 20_011  # far from the seeds that people choose
 
 
@@ -160,10 +161,12 @@ class Problem:
 
 def evaluation_points(domain: Domain) -> Quadrature:
     """Some 10,000 points on any domain: Gauss-Legendre in up to three dimensions, Sobol above."""
-    if domain.dimension > 3:
+    if domain.dimension > 3 or any(piece.rejects for piece in domain.pieces):
         return Sobol(domain, 2**13, seed=EVALUATION_SEED).quadrature()
-    each = (EVALUATION_POINTS / len(domain.pieces)) ** (1 / domain.dimension)
-    return GaussLegendre(domain, min(max(round(each), 5), 401)).quadrature()
+    parts = sum(piece.smooth_parts for piece in domain.pieces)
+    each = (EVALUATION_POINTS / parts) ** (1 / domain.dimension)
+    least = 5 if parts <= MANY_PARTS else 2
+    return GaussLegendre(domain, min(max(round(each), least), 401)).quadrature()
 
 
 def load_problem(source: str | Path, **settings: Any) -> Problem:

@@ -26,6 +26,8 @@ from .higher import jacobian as jacobian
 from .higher import second_time_derivative as second_time_derivative
 from .higher import symmetric_gradient as symmetric_gradient
 from .higher import tensor_divergence as tensor_divergence
+from .meshes import Mesh as Mesh
+from .meshes import read_mesh as read_mesh
 from .patches import Patch as Patch
 from .patches import Patches as Patches
 from .patches import annulus as annulus
@@ -51,3 +53,4 @@ from .quadrature import Points as Points
 from .quadrature import Quadrature as Quadrature
 from .quadrature import Sobol as Sobol
 from .quadrature import Trapezoid as Trapezoid
+from .sets import Shape as Shape

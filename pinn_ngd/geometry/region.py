@@ -61,6 +61,40 @@ class AbstractPiece(AbstractRegion):
         """The measure of the reference box."""
         return self.measure
 
+    @property
+    def string_axis(self) -> int | None:
+        """The reference axis along which cells of a mesh follow one another, if there is one."""
+        return None
+
+    def cuts(self, axis: int) -> np.ndarray:
+        """The ends of a free reference axis, and between them the ends of the cells of a mesh."""
+        lower, upper = self.corners
+        return np.asarray([lower[axis], upper[axis]])
+
+    @property
+    def smooth_parts(self) -> int:
+        """How many parts the piece has on which its map is smooth: 1, or the cells of a mesh."""
+        return math.prod(len(self.cuts(axis)) - 1 for axis in self.free_axes)
+
+    @property
+    def axes_to_cut(self) -> tuple[int, ...]:
+        """The reference axes along which points may be made denser in a part of the piece."""
+        return self.free_axes
+
+    @property
+    def rejects(self) -> bool:
+        """Whether the piece is a part of its reference box only, that of points it `accepts`."""
+        return False
+
+    @property
+    def acceptance(self) -> float:
+        """The share of the reference box that it accepts."""
+        return 1.0
+
+    def accepts(self, points: np.ndarray) -> np.ndarray:
+        """Which points (n, k) of the reference box belong to the piece."""
+        return np.ones(len(points), bool)
+
     @abc.abstractmethod
     def half(self, axis: int, a: float, b: float) -> "AbstractPiece":
         """The part of the piece over [a, b] of a free reference axis."""

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from jaxtyping import PyTree
 
@@ -27,6 +27,10 @@ class AbstractCallback:
 
         The result then carries `message` as the reason.
         """
+
+    def points(self, record: Record, model: PyTree, objective: Any, batch: Any) -> Any:
+        """After `on_step`: other points for the steps to come, a `Quadrature` of the same size for
+        every term of `objective`, in place of those of the `batch`; None keeps these."""
 
     def on_end(self, result: TrainResult) -> None:
         """After the last step, also of a run that failed, raised or was interrupted."""

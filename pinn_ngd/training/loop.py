@@ -13,6 +13,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
 from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_of
+from .adaptive import moved_again, moved_by, numbers_of, on_new_points
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
@@ -113,7 +114,8 @@ class _Loop:
         self.step, self.lines = 0, 0
         self.seconds, self.compile_seconds, self.loss = 0.0, 0.0, float("nan")
         self.solves: dict[str, int] = {}
-        self.ready = False  # whether it may be saved: not before the start, not within a call
+        self.moved = False  # the points, by a callback
+        self.ready = False  # to be saved: not before the start, not within a call
 
     def run(self, model: PyTree, key: PRNGKeyArray, *, resume: bool) -> TrainResult:
         self.carry = Carry(as_arrays(model), as_arrays(model), None)
@@ -148,7 +150,7 @@ class _Loop:
 
     def _set_key(self, key: PRNGKeyArray) -> None:
         self.key = key
-        self.batch_key, self.step_key = jax.random.split(self.key)
+        self.batch_key, self.step_key = jax.random.split(key)
 
     def _draw(self, number: int) -> PyTree:
         return as_arrays(batch_of(self.objective, self.batch_key, number))
@@ -161,7 +163,7 @@ class _Loop:
         self.carry = Carry(snapshot.model, snapshot.model, snapshot.state)
         self.watch.restore(dict(snapshot.watch))
         self.objective = self.watch.objective
-        self.batch = self._draw(0)
+        self.batch, self.moved = moved_again(self._draw(0), snapshot.watch)
         if self.watch.pending and self.watch.refine_at(snapshot.model):
             self._take_new_points()
 
@@ -216,6 +218,8 @@ class _Loop:
             self.ready = False
             if not progress.failed and self._grown(told or ending):
                 ending = self.budget.ending(self.step, self.seconds)
+            elif not (progress.failed or told or ending):
+                self._move_points()
         self.ready = True
         if ending is None and self.saver is not None and self.saver.due():
             self._save()
@@ -241,12 +245,15 @@ class _Loop:
         self._compile()
         return True
 
+    def _move_points(self) -> None:
+        run = self.history[-1], self._answer(), self.objective, self.batch
+        if (found := moved_by(self.callbacks, *run)) is not None:
+            self.batch, self.moved = as_arrays(found), True
+            self.carry = on_new_points(self.optimizer, self.carry)
+
     def _take_new_points(self) -> None:
         self.objective, self.batch = self.watch.objective, self.watch.objective.batch()
-        refreshed = getattr(self.optimizer, "refreshed", None)
-        if refreshed is not None:
-            model, state = self.carry.model, as_arrays(refreshed(self.carry.state))
-            self.carry = Carry(model, model, state)
+        self.moved, self.carry = False, on_new_points(self.optimizer, self.carry)
 
     def _estimate(self) -> bool:
         """Estimate the error anew; whether it is below the tolerance."""
@@ -272,18 +279,15 @@ class _Loop:
 
     def _ending(self, progress: Any, infos: Any) -> Ending | None:
         if progress.failed:
-            return self._failure(float(infos.loss[progress.count]))
+            # Step back where the loss of the kept model is not finite, and say what happened.
+            run = self.optimizer, self.objective, self.carry, self.batch, self.step_key
+            self.carry, ending = failed_step(*run, self.step, float(infos.loss[progress.count]))
+            return ending
         code = int(infos.stop[progress.count - 1])
         if code != 0:
             default = f"the optimizer stopped with code {code}"
             return Ending("stalled", self.optimizer.stop_reasons.get(code, default))
         return self.budget.ending(self.step, self.seconds)
-
-    def _failure(self, loss: float) -> Ending:
-        """Step back where the loss of the kept model is not finite, and say what happened."""
-        run = self.optimizer, self.objective, self.carry, self.batch, self.step_key
-        self.carry, ending = failed_step(*run, self.step, loss)
-        return ending
 
     def _note(self, numbers: Record, *, last: bool) -> Ending | None:
         """Write the history line of a call and ask the callbacks whether to go on."""
@@ -317,7 +321,8 @@ class _Loop:
         snapshot = Snapshot(
             self.carry.model, self.carry.state, step=self.step, seconds=self.seconds, key=self.key,
             compile_seconds=self.compile_seconds, lines=self.lines + len(self.history),
-            loss=self.loss, solves=self.solves, answer=self._answer(), watch=self.watch.state,
+            loss=self.loss, solves=self.solves, answer=self._answer(),
+            watch=self.watch.state | numbers_of(self.batch, self.moved),
         )  # fmt: skip
         self.saver.save(snapshot)
 
@@ -332,17 +337,14 @@ class _Loop:
         ending = judged(ending, self.history, self.watch, fitted)
         return self._tell_the_end(self.signals.over(ending))
 
-    def _estimated(self) -> dict[str, float]:
-        """The numbers of the estimate where it is that of the returned model: a run that was cut
-        has none, and the one of an earlier model is not its own."""
-        return self.estimation.latest if self.watch.estimate is not None else {}
-
     def _tell_the_end(self, ending: Ending) -> TrainResult:
+        # A run that was cut has no estimate, and that of an earlier model is not its own.
+        estimated = self.estimation.latest if self.watch.estimate is not None else {}
         result = TrainResult(
             model=self._answer(), state=self.carry.state, history=self.history,
             status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
             compile_seconds=self.compile_seconds, loss=self.loss,
-            measures=self.evaluation.latest | self._estimated(),
+            measures=self.evaluation.latest | estimated,
             solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
         )  # fmt: skip
         for callback in self.started:

@@ -191,8 +191,8 @@ def _axis(cell: _Cell) -> int:
     -1 where cells are not cut but get more points: in many dimensions.
     """
     region = getattr(cell.rule, "region", None)
-    axes = getattr(region, "free_axes", ())
-    if region is None or not 0 < len(axes) <= LARGEST_CUT:
+    axes = getattr(region, "axes_to_cut", ())
+    if region is None or not 0 < len(region.free_axes) <= LARGEST_CUT:
         return -1
     coarseness = {axis: _coarseness(cell, axis) for axis in axes}
     largest, middles = max(coarseness.values()), np.mean(region.corners, axis=0)

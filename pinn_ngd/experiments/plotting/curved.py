@@ -1,11 +1,14 @@
 """Solutions on curved domains: colored triangles in the plane, a masked slice elsewhere."""
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
 from ...geometry.domains import Domain, SpaceTime
+from ...geometry.meshes import Mesh
+from ...geometry.meshes.kinds import KINDS
 from ...geometry.patches import Patch
 
 PATCH_POINTS = 4000  # of all patches together
@@ -14,7 +17,7 @@ LEAST = 9  # along an axis of a patch
 
 def is_box(domain: Domain) -> bool:
     """Whether the domain fills its bounding box."""
-    return domain.pieces == (domain,)
+    return domain.pieces == (domain,) and not domain.pieces[0].rejects
 
 
 def is_plane(domain: Domain) -> bool:
@@ -25,6 +28,8 @@ def is_plane(domain: Domain) -> bool:
 
 def triangles(domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """Points (n, 2) of a plane domain and triangles (m, 3) between them, patch by patch."""
+    if isinstance(domain, Mesh):
+        return _mesh_triangles(domain)
     count = max(LEAST, round((PATCH_POINTS / len(domain.pieces)) ** 0.5))
     points, cells = [], []
     for i, patch in enumerate(domain.pieces):
@@ -41,7 +46,12 @@ def outside(domain: Domain, points: np.ndarray) -> np.ndarray:
 
 def outline(domain: Domain) -> list[np.ndarray]:
     """The edges of a plane domain as lines (n, 2)."""
-    return [piece.grid(65) for piece in domain.boundary().pieces]
+    boundary = domain.boundary()
+    if not isinstance(boundary, Mesh):
+        return [piece.grid(65) for piece in boundary.pieces]
+    gap = np.full((1, 2), np.nan)  # between two facets there is no line
+    facets = boundary.points[np.concatenate([cells for _, cells in boundary.cells.blocks])]
+    return [np.concatenate([part for facet in facets for part in (facet, gap)])]
 
 
 def draw_triangles(
@@ -61,6 +71,21 @@ def draw_triangles(
     for line in outline(domain):
         ax.plot(line[:, 0], line[:, 1], color="black", linewidth=0.4)
     return image
+
+
+def _mesh_triangles(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Every cell in so many triangles that there are some thousands."""
+    count = max(2, 1 + math.ceil((PATCH_POINTS / mesh.cells.count) ** 0.5))
+    line = np.linspace(0.0, 1.0, count)
+    local = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = [
+        KINDS[name].images(np.repeat(mesh.points[cells], len(local), axis=0),
+                           np.tile(local, (len(cells), 1)))
+        for name, cells in mesh.cells.blocks
+    ]  # fmt: skip
+    starts = np.arange(mesh.cells.count) * len(local)
+    cells = _grid_triangles(count) + starts[:, None, None]
+    return np.concatenate(points), cells.reshape(-1, 3)
 
 
 def _grid_triangles(n: int) -> np.ndarray:

@@ -21,6 +21,7 @@ class FunctionMap(AbstractMap):
     """
 
     function: Callable[[Any], Any]
+    name: str = "map"
 
     def __call__(self, xi: np.ndarray) -> np.ndarray:
         return self._mapped(False, xi)
@@ -38,10 +39,11 @@ class FunctionMap(AbstractMap):
                 points = jnp.asarray(np.concatenate([xi, filled]), jnp.float64)
                 return np.asarray(_compiled(self.function, slopes)(points))[:count]
         except jax.errors.TracerArrayConversionError as error:
-            raise ValueError("`map` calls NumPy on a traced number: write jnp for np.") from error
+            msg = f"`{self.name}` calls NumPy on a traced number: write jnp for np."
+            raise ValueError(msg) from error
         except IndexError as error:
             raise ValueError(
-                f"`map` indexes too much ({error}): it gets ONE reference point of shape "
+                f"`{self.name}` indexes too much ({error}): it gets ONE reference point of shape "
                 f"{xi.shape[1:]}, so write x[0] where you mean x[:, 0]."
             ) from error
 

@@ -61,7 +61,7 @@ def _kept(
     map_: AbstractMap, xi: np.ndarray, points: np.ndarray, corners: tuple, tolerance: float
 ) -> np.ndarray:
     """Reference points, those left out whose images are others than the points."""
-    size = np.linalg.norm(np.diff(map_(np.stack(corners)), axis=0)) or 1.0
+    size = map_.extent(*corners) or 1.0
     good = np.linalg.norm(map_(xi) - points, axis=1) <= tolerance * size
     return np.where(good[:, None], xi, np.nan)
 

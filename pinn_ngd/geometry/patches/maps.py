@@ -6,7 +6,7 @@ hashable. A map takes reference points (n, k) to points (n, d).
 
 import abc
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,13 @@ Vector: TypeAlias = tuple[float, ...]
 
 
 class AbstractMap(abc.ABC):
-    """A smooth map of reference points (n, k) to points (n, d)."""
+    """A smooth map of reference points (n, k) to points (n, d).
+
+    Where many cells follow one another along a reference axis, `string_axis` is that axis, and the
+    map is smooth between its `breaks`.
+    """
+
+    string_axis: ClassVar[int | None] = None
 
     @abc.abstractmethod
     def __call__(self, xi: np.ndarray) -> np.ndarray:
@@ -28,6 +34,14 @@ class AbstractMap(abc.ABC):
         """The reference points of the nearest images in closed form; None where there is none."""
         del points
         return None
+
+    def breaks(self) -> np.ndarray:
+        """The ends of the cells along the axis of the string."""
+        return np.zeros(0)
+
+    def extent(self, lower: np.ndarray, upper: np.ndarray) -> float:
+        """The size of the image of a reference box, in which tolerances are measured."""
+        return float(np.linalg.norm(np.diff(self(np.stack([lower, upper])), axis=0)))
 
 
 @dataclass(frozen=True)
@@ -65,13 +79,7 @@ class Collapsed(AbstractMap):
         return np.asarray(self.vertices[0]) + np.cumprod(xi, axis=1) @ self._edges
 
     def jacobian(self, xi: np.ndarray) -> np.ndarray:
-        k = xi.shape[1]
-        slopes = np.zeros((len(xi), k, k))  # d p_j / d xi_i
-        for i in range(k):
-            others = xi.copy()
-            others[:, i] = 1.0
-            slopes[:, i:, i] = np.cumprod(others, axis=1)[:, i:]
-        return np.einsum("je,nji->nei", self._edges, slopes)
+        return np.einsum("je,nji->nei", self._edges, collapsed_slopes(xi))
 
     def inverse(self, points: np.ndarray) -> np.ndarray:
         """Quotients p_j / p_{j-1}; where the simplex has collapsed any coordinate is good."""
@@ -82,6 +90,17 @@ class Collapsed(AbstractMap):
     @property
     def _edges(self) -> np.ndarray:
         return np.diff(np.asarray(self.vertices, float), axis=0)
+
+
+def collapsed_slopes(xi: np.ndarray) -> np.ndarray:
+    """d p_j / d xi_i of the products p_j = xi_1 ... xi_j at points (n, k): (n, k, k)."""
+    k = xi.shape[1]
+    slopes = np.zeros((len(xi), k, k))
+    for i in range(k):
+        others = xi.copy()
+        others[:, i] = 1.0
+        slopes[:, i:, i] = np.cumprod(others, axis=1)[:, i:]
+    return slopes
 
 
 @dataclass(frozen=True)
@@ -182,6 +201,21 @@ class InTime(AbstractMap):
         whole[:, 0, 0] = 1.0
         whole[:, 1:, 1:] = inner
         return whole
+
+    def inverse(self, points: np.ndarray) -> np.ndarray | None:
+        found = self.space.inverse(points[:, 1:])
+        return None if found is None else np.concatenate([points[:, :1], found], axis=1)
+
+    @property
+    def string_axis(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The axis of the string in space, behind that of time."""
+        return None if self.space.string_axis is None else 1 + self.space.string_axis
+
+    def breaks(self) -> np.ndarray:
+        return self.space.breaks()
+
+    def extent(self, lower: np.ndarray, upper: np.ndarray) -> float:
+        return float(np.hypot(upper[0] - lower[0], self.space.extent(lower[1:], upper[1:])))
 
 
 def identity(dimension: int) -> Affine:

@@ -17,6 +17,7 @@ from .inverse import inverted, sample
 from .maps import AbstractMap, InTime
 
 NEARBY = 1e-6  # of the way to the middle of a reference, from where no normal is known
+CELL_POINTS = 3  # along an axis of a cell of a mesh, where det J is a polynomial
 CHECKED = 9  # points along an axis at which the sign of det J is looked at
 
 
@@ -69,11 +70,32 @@ class Patch(AbstractPiece):
     @cached_property
     def measure(self) -> float:
         """Length, area or volume, by a Gauss rule of high order."""
-        points, weights = self._gauss({0: 1, 1: 64, 2: 32}.get(len(self.free_axes), 20))
+        many = {0: 1, 1: 64, 2: 32}.get(len(self.free_axes), 20)
+        points, weights = self._gauss(many if self.string_axis is None else CELL_POINTS)
         return float(np.sum(weights * self._density(points)))
 
+    @property
+    def string_axis(self) -> int | None:
+        return self.map.string_axis
+
+    def cuts(self, axis: int) -> np.ndarray:
+        ends = super().cuts(axis)
+        if axis != self.string_axis:
+            return ends
+        breaks = self.map.breaks()
+        inner = breaks[(breaks > ends[0]) & (breaks < ends[1])]
+        return np.concatenate([ends[:1], inner, ends[1:]])
+
+    @property
+    def axes_to_cut(self) -> tuple[int, ...]:
+        """All; but cells of a mesh are first parted from one another, and cut when alone."""
+        axis, free = self.string_axis, self.free_axes
+        if axis is None or len(self.cuts(axis)) == 2:
+            return free
+        return tuple(i for i in free if i <= axis)
+
     def half(self, axis: int, a: float, b: float) -> "Patch":
-        return _unchecked(self.map, self.reference.half(axis, a, b))
+        return unchecked(self.map, self.reference.half(axis, a, b))
 
     def contains(self, points: Float[Array | np.ndarray, "*batch d"]) -> Bool[Array, "*batch"]:
         """Whether each point lies on the patch, up to 1e-9 of its size."""
@@ -116,13 +138,14 @@ class Patch(AbstractPiece):
         """Normals (n, d) of any length."""
         jacobian = self.map.jacobian(xi)
         if not isinstance(self.reference, Face):
-            return _cross(jacobian)
+            # With time in front of the other columns the product points the other way.
+            return -_cross(jacobian) if isinstance(self.map, InTime) else _cross(jacobian)
         return np.einsum("ndk,k->nd", _transposed_inverse(jacobian), self.reference.normal)
 
     def faces(self) -> "list[Patch]":
         """The images of the faces of the reference, those that collapse left out."""
         assert not isinstance(self.reference, Face)
-        found = [_unchecked(self.map, face) for face in self.reference.boundary().faces]
+        found = [unchecked(self.map, face) for face in self.reference.boundary().faces]
         return [face for face in found if face.measure > 1e-12 * self.scale]
 
     @cached_property
@@ -144,13 +167,13 @@ class Patch(AbstractPiece):
             if isinstance(face, Face)
             else Box(lower, upper)
         )
-        return _unchecked(InTime(self.map), box)
+        return unchecked(InTime(self.map), box)
 
     def at_end(self, time: Interval, sign: int) -> "Patch":
         """The patch at the end of a cylinder, with the normal along time."""
         lower, upper = self.reference.lower, self.reference.upper
         face = Face(0, time.a if sign < 0 else time.b, lower=lower, upper=upper, sign=sign)
-        return _unchecked(InTime(self.map), face)
+        return unchecked(InTime(self.map), face)
 
     def _density(self, xi: np.ndarray) -> np.ndarray:
         """sqrt(det J^T J) of the free columns."""
@@ -161,18 +184,20 @@ class Patch(AbstractPiece):
 
     def _gauss(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         nodes, weights = np.polynomial.legendre.leggauss(n)
-        lower, upper = (np.asarray(corner, float) for corner in self.corners)
-        unit = sample(np.zeros(len(lower)), np.ones(len(lower)), self.free_axes, n)
-        free = list(self.free_axes)
-        for column, axis in zip(
-            np.meshgrid(*[nodes] * len(free), indexing="ij"), free, strict=True
-        ):
-            unit[:, axis] = (column.reshape(-1) + 1) / 2
-        all_weights = reduce(np.multiply.outer, [weights / 2] * len(free), np.asarray(1.0))
-        return lower + (upper - lower) * unit, self.reference_measure * all_weights.reshape(-1)
+        lines, sizes = [], []
+        for axis in range(len(self.corners[0])):
+            cuts = self.cuts(axis)
+            if axis not in self.free_axes:
+                lines.append(cuts[:1])
+                continue
+            half = np.diff(cuts)[:, None] / 2
+            lines.append((cuts[:-1, None] + half * (nodes + 1)).ravel())
+            sizes.append((half * weights).ravel())
+        points = np.stack([line.ravel() for line in np.meshgrid(*lines, indexing="ij")], axis=1)
+        return points, reduce(np.multiply.outer, sizes, np.asarray(1.0)).reshape(-1)
 
 
-def _unchecked(map_: AbstractMap, reference: Any) -> Patch:
+def unchecked(map_: AbstractMap, reference: Any) -> Patch:
     """A patch whose map was checked before."""
     patch = object.__new__(Patch)
     object.__setattr__(patch, "map", map_)

@@ -23,7 +23,7 @@ def polygon(vertices: Any, holes: Sequence[Any] = ()) -> Patches:
     loops = [_loop(vertices, 1), *(_loop(hole, -1) for hole in holes)]
     _check_simple(loops)
     for i, hole in enumerate(loops[1:]):
-        if not _inside(loops[0], hole).all():
+        if not inside_loop(loops[0], hole).all():
             raise ValueError(f"hole {i} does not lie inside the polygon: move or shrink it.")
     corners = [np.asarray(t) for t in triangulated(loops)]
     box = Box((0.0, 0.0), (1.0, 1.0))
@@ -64,6 +64,13 @@ def edge_names(*loops: np.ndarray) -> Callable[[np.ndarray], str]:
         return f"edge {int(np.argmin(gaps))}"
 
     return name
+
+
+def check_loop(vertices: Any) -> np.ndarray:
+    """The vertices in counterclockwise order; ValueError where they make no polygon."""
+    loop = _loop(vertices, 1)
+    _check_simple([loop])
+    return loop
 
 
 def _loop(vertices: Any, sign: int) -> np.ndarray:
@@ -108,7 +115,7 @@ def _meet(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> bool:
     return True
 
 
-def _inside(loop: np.ndarray, points: np.ndarray) -> np.ndarray:
+def inside_loop(loop: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Which points lie inside a loop, by the number of edges to their right."""
     x, y = points[:, :1], points[:, 1:]
     (x0, y0), (x1, y1) = loop.T, np.roll(loop, -1, axis=0).T

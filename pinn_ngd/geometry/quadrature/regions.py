@@ -35,6 +35,20 @@ def halves(piece: Piece, axis: int) -> tuple[Piece, Piece]:
     return piece.half(axis, lower[axis], middle), piece.half(axis, middle, upper[axis])
 
 
+STRANDS = 16  # a mesh is in so many parts at most where points begin to grow
+
+
+def strands_of(piece: Piece) -> tuple[Piece, ...]:
+    """A mesh in a few parts of about as many cells each; any other piece as it is."""
+    axis = piece.string_axis
+    if axis is None:
+        return (piece,)
+    cuts = piece.cuts(axis)
+    count = min(STRANDS, len(cuts) - 1)
+    ends = cuts[np.linspace(0, len(cuts) - 1, count + 1).round().astype(int)]
+    return tuple(piece.half(axis, float(a), float(b)) for a, b in itertools.pairwise(ends))
+
+
 def reference_axes(region: Region) -> int:
     """Number of coordinates of the reference boxes: a count of points is given for each."""
     return len(pieces(region)[0].corners[0])

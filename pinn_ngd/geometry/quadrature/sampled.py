@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -87,6 +87,8 @@ class MonteCarlo(_SampledRule):
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
         """Uniform points drawn from `key` (resampled) or from `seed`."""
         key = _required(key) if self.resampled else jax.random.key(self.seed)
+        if any(piece.rejects for piece in pieces(self.region)):
+            return _on_the_host(self.region, self.n, _host_entropy(key), _uniform)
         shape = (self.n, reference_axes(self.region))
         unit = jax.random.uniform(key, shape, dtype=jnp.result_type(float))
         return _stretched(self.region, self.n, unit)
@@ -105,16 +107,7 @@ class _HostRule(_SampledRule):
     def quadrature(self, key: PRNGKeyArray | None = None) -> Quadrature:
         """Points from `key` (resampled) or from `seed`."""
         entropy = _host_entropy(_required(key)) if self.resampled else [self.seed]
-        parts = zip(pieces(self.region), _shares(self.region, self.n), strict=True)
-        units = [self._unit(piece, n, [*entropy, i]) for i, (piece, n) in enumerate(parts)]
-        return _stretched(self.region, self.n, np.concatenate(units))
-
-    def _unit(self, piece: Piece, n: int, entropy: Sequence[int]) -> np.ndarray:
-        """Points (n, k) of the unit cube; zero on the fixed axis of a face."""
-        unit, free = np.zeros((n, len(piece.corners[0]))), list(piece.free_axes)
-        if free:
-            unit[:, free] = self._sample(len(free), n, np.random.default_rng(entropy))
-        return unit
+        return _on_the_host(self.region, self.n, entropy, self._sample)
 
 
 class Sobol(_HostRule):
@@ -174,6 +167,35 @@ class LatinHypercube(_HostRule):
         from scipy.stats import qmc
 
         return qmc.LatinHypercube(free, rng=rng).random(n)
+
+
+def _uniform(free: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.random((n, free))
+
+
+def _on_the_host(
+    region: Region, n: int, entropy: Sequence[int], sample: Callable[..., np.ndarray]
+) -> Quadrature:
+    """A sample of the unit cube for every piece, made with NumPy."""
+    parts = zip(pieces(region), _shares(region, n), strict=True)
+    units = [_unit(piece, m, [*entropy, i], sample) for i, (piece, m) in enumerate(parts)]
+    return _stretched(region, n, np.concatenate(units))
+
+
+def _unit(
+    piece: Piece, n: int, entropy: Sequence[int], sample: Callable[..., np.ndarray]
+) -> np.ndarray:
+    """Points (n, k) of the unit cube, zero on the fixed axis of a face: those that it accepts."""
+    free, (lower, upper) = list(piece.free_axes), np.asarray(piece.corners)
+    drawn = n if not piece.rejects else math.ceil(1.1 * n / piece.acceptance) + 8
+    while True:
+        unit = np.zeros((drawn, len(lower)))
+        if free:
+            unit[:, free] = sample(len(free), drawn, np.random.default_rng(entropy))
+        kept = unit[piece.accepts(lower + (upper - lower) * unit)] if piece.rejects else unit
+        if len(kept) >= n:
+            return kept[:n]
+        drawn *= 2
 
 
 _OTHER_SEED = 7919  # far from the small seeds that people choose

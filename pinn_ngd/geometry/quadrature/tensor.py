@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from ..domains import Region
 from ..faces import Boundary, Face
 from .base import AbstractRule, Quadrature, as_counts
-from .regions import Piece, halves, is_one_piece, pieces, placed, reference_axes
+from .regions import Piece, halves, is_one_piece, pieces, placed, reference_axes, strands_of
 
 _Nodes: TypeAlias = tuple[np.ndarray, np.ndarray]
 
@@ -39,7 +39,10 @@ class _TensorRule(AbstractRule):
     @property
     def size(self) -> int:
         counts = self._counts()
-        return sum(math.prod(counts[i] for i in piece.free_axes) for piece in pieces(self.region))
+        return sum(
+            piece.smooth_parts * math.prod(counts[i] for i in piece.free_axes)
+            for piece in pieces(self.region)
+        )
 
     def held_out(self, factor: float = 1.6) -> AbstractRule | None:
         """Gauss-Legendre points of a higher, even order."""
@@ -47,14 +50,18 @@ class _TensorRule(AbstractRule):
         return GaussLegendre(self.region, tuple(counts))
 
     def per_piece(self) -> tuple[AbstractRule, ...]:
-        return tuple(self._on(piece, self.n) for piece in pieces(self.region))
+        strands = (part for piece in pieces(self.region) for part in strands_of(piece))
+        return tuple(self._on(part, self.n) for part in strands)
 
     def halved(self, axis: int, growth: float) -> tuple[AbstractRule, ...] | None:
         if not is_one_piece(self.region) or axis not in pieces(self.region)[0].free_axes:
             return None
-        counts = list(self._counts())
-        counts[axis] = math.ceil(growth * counts[axis] / 2)
-        return tuple(self._on(half, tuple(counts)) for half in halves(pieces(self.region)[0], axis))
+        piece, counts = pieces(self.region)[0], list(self._counts())
+        if axis == piece.string_axis and piece.smooth_parts > 1:
+            counts = _raised(counts, piece.free_axes, growth)
+        else:
+            counts[axis] = math.ceil(growth * counts[axis] / 2)
+        return tuple(self._on(half, tuple(counts)) for half in halves(piece, axis))
 
     def grown(self, growth: float) -> AbstractRule | None:
         """`growth` is shared by the axes."""
@@ -77,8 +84,9 @@ class GaussLegendre(_TensorRule):
 
     `n` is an int, or a tuple with one entry for every axis of the space (for a face, the entry of
     its fixed axis is ignored, so that one tuple serves a domain and its boundary). On a curved
-    domain these are the axes of the reference box of every patch, and weights are multiplied by
-    |det J| of its map: smooth integrands are integrated with spectral accuracy there too.
+    domain these are the axes of the reference box of every patch, on a mesh those of every cell,
+    and weights are multiplied by |det J| of its map: smooth integrands are integrated with spectral
+    accuracy there too.
     """
 
     region: Region = eqx.field(static=True)
@@ -171,6 +179,11 @@ def _finer(n: int, factor: float) -> int:
 
 def _counts(region: Region, n: int | tuple[int, ...], *, least: int = 1) -> tuple[int, ...]:
     """`n` as one count for every axis of the space, or of the reference boxes of patches."""
+    if any(piece.rejects for piece in pieces(region)):
+        raise ValueError(
+            "a set that is known by its signed distance has no patches to put a tensor rule on: "
+            "take Sobol, Halton, LatinHypercube or MonteCarlo points."
+        )
     axes = reference_axes(region)
     counts = (n,) * axes if isinstance(n, int) else tuple(n)
     if len(counts) != axes:
@@ -228,8 +241,26 @@ def _axis_rule(
     a, b = (corner[axis] for corner in piece.corners)
     if axis not in piece.free_axes:
         return np.full(1, a), np.ones(1)
+    if axis == piece.string_axis:
+        return _on_cells(piece.cuts(axis), *nodes(0.0, 1.0, n))
     x, w = nodes(a, b, n)
     return (a + b - x if turned else x), w
+
+
+def _on_cells(cuts: np.ndarray, x: np.ndarray, w: np.ndarray) -> _Nodes:
+    """A rule of the unit interval between all cuts; the end of a cell is not that of the next."""
+    starts, sizes = cuts[:-1, None], np.diff(cuts)[:, None]
+    gap = 1e-13 * sizes + np.spacing(cuts[-1])
+    inside = np.clip(starts + sizes * x, starts + gap, starts + sizes - gap)
+    return inside.ravel(), (sizes * w).ravel()
+
+
+def _raised(counts: list[int], axes: tuple[int, ...], growth: float) -> list[int]:
+    """Counts with a product that is `growth` times as large at least, the smallest raised first."""
+    counts, wanted = list(counts), growth * math.prod(counts[i] for i in axes)
+    while math.prod(counts[i] for i in axes) < wanted:
+        counts[min(axes, key=lambda i: counts[i])] += 1
+    return counts
 
 
 def _tensor(rules: list[_Nodes]) -> _Nodes:

@@ -1,0 +1,3 @@
+"""Sets by their signed distance: unions, intersections and differences, with random points."""
+
+from .shape import Shape as Shape
