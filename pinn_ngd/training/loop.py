@@ -239,7 +239,8 @@ class _Loop:
         if not self.watch.pending or not (ending is None or has_stalled(ending)):
             return False
         self.watch.pending = False
-        if (has_stalled(ending) and self._is_accurate()) or not self.watch.refine():
+        solved = has_stalled(ending) and self.accuracy.reached(self.watch.estimate)
+        if solved or not self.watch.refine():
             return False
         self._take_new_points()
         self._compile()
@@ -260,9 +261,6 @@ class _Loop:
         numbers = self.estimation.measure(self._answer(), self.step, self.seconds)
         if self.history:
             self.history[-1].update(numbers)
-        return self._is_accurate()
-
-    def _is_accurate(self) -> bool:
         return self.accuracy.reached(self.watch.estimate)
 
     def _advance(self) -> tuple[Any, Any]:
