@@ -28,7 +28,7 @@ from .held_out import FACTOR, HeldOut
 from .remainder import PointsOfTest
 from .rounding import is_energy
 from .rows import held_out_system
-from .spaces import Tangent
+from .spaces import Tangent, TangentSum
 
 TEST_FACTOR = 2.3  # points along every axis at which the step is tested, a training point
 DAMPINGS = (1e-12, 1e-16, 1e-20, 1e-24, 1e-28)  # relative to s_max^2; the test chooses among them
@@ -80,10 +80,12 @@ class ErrorEstimate:
 
         That of the model, times the part of the residual that is `left`. Where this was not
         evaluated, as for energies, times the larger of `unexplained` and the error itself, by which
-        Newton's method falls short for a nonlinear equation. Not less than rounding.
+        Newton's method falls short for a nonlinear equation. Not less than rounding, which for an
+        energy, quadratic in the error, is the root of that of residuals.
         """
         left = max(self.unexplained, self.relative_l2) if self.left is None else self.left
-        rounding = LAST_DIGITS * float(jnp.finfo(jnp.result_type(float)).eps)
+        eps = float(jnp.finfo(jnp.result_type(float)).eps)
+        rounding = eps**0.5 if isinstance(self.error, TangentSum) else LAST_DIGITS * eps
         return max(self.relative_l2 * left, rounding)
 
     def is_below(self, tolerance: float, *, corrected: bool = False) -> bool:

@@ -15,7 +15,7 @@ from pinn_ngd import (
     relative_l2,
 )
 from pinn_ngd.models import MLP
-from pinn_ngd.validation import ErrorEstimate, Estimator, HeldOut, Tangent
+from pinn_ngd.validation import ErrorEstimate, Estimator, HeldOut, Tangent, TangentSum
 from pinn_ngd.validation import estimate as estimate_module
 from pinn_ngd.validation.estimate import domain_points, is_pointwise
 from tests.validation.conftest import LINE, Sines, poisson
@@ -57,6 +57,8 @@ def test_what_a_correction_leaves_is_estimated_too():
         return ErrorEstimate(error, error, unexplained, tangent, None, left).corrected_l2
 
     assert left(1e-4, 1e-2, 1e-3) == pytest.approx(1e-7)
+    of_energy = ErrorEstimate(1e-7, 1e-7, 0.0, TangentSum((), ()), None)
+    assert of_energy.corrected_l2 == pytest.approx(1.5e-8, rel=0.01)  # the root of rounding
     assert left(1e-4, 1e-2) == pytest.approx(1e-6)
     assert left(1e-2, 1e-6) == pytest.approx(1e-4)
     assert left(1e-12, 1e-6) == pytest.approx(50 * np.finfo(float).eps)
