@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import _tree
 from ..geometry.quadrature import AbstractRule, Quadrature
@@ -43,6 +43,26 @@ class AbstractQuadratureObjective(AbstractObjective):
         for term, rule in zip(self.terms, batch, strict=True):
             term.check(model, rule)
 
+    def subset(
+        self, batch: Sequence[Quadrature], key: PRNGKeyArray, count: int
+    ) -> tuple[Quadrature, ...]:
+        """About `count` points of a batch, drawn at random, an equal share of every term.
+
+        Weights grow as points become fewer: sums over a subset have the mean of the whole. Raises
+        ValueError for terms that are tested as one, such as weak forms.
+        """
+        for term, rule in zip(self.terms, batch, strict=True):
+            if getattr(rule, "tests", None) is not None:
+                msg = (
+                    f"the term '{term.name}' is tested with functions on all of its points, so "
+                    "that no part of them stands alone: take an optimizer of all rows, such as "
+                    "'engd-tr'."
+                )
+                raise ValueError(msg)
+        share = count / sum(rule.weights.size for rule in batch)
+        keys = jax.random.split(key, len(batch))
+        return tuple(_drawn(rule, k, share) for rule, k in zip(batch, keys, strict=True))
+
     @property
     def resampled(self) -> bool:
         return any(rule.resampled for rule in self.rules)
@@ -52,6 +72,17 @@ class AbstractQuadratureObjective(AbstractObjective):
             return tuple(rule.quadrature(None) for rule in self.rules)
         keys = jax.random.split(key, len(self.terms))
         return tuple(rule.quadrature(k) for rule, k in zip(self.rules, keys, strict=True))
+
+
+def _drawn(rule: Quadrature, key: PRNGKeyArray, share: float) -> Quadrature:
+    """A share of the points, drawn without replacement, with the weight of all of them."""
+    size = rule.weights.size
+    count = min(size, max(1, round(share * size)))
+    if count == size:
+        return rule
+    kept = jax.random.choice(key, size, (count,), replace=False)
+    part = jax.tree.map(lambda array: array[kept], rule)
+    return dataclasses.replace(part, weights=part.weights * (size / count))
 
 
 def stacked_rows(blocks: Sequence[Array], model: PyTree, output: PyTree = None) -> JacobianRows:

@@ -33,6 +33,7 @@ from .minibatch import FixedDamping as FixedDamping
 from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise
+from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic
 from .minibatch import clipped as clipped
 from .minibatch import schedule as schedule

@@ -34,8 +34,8 @@ TEST_FACTOR = 2.3  # points along every axis at which the step is tested, a trai
 DAMPINGS = (1e-12, 1e-16, 1e-20, 1e-24, 1e-28)  # relative to s_max^2; the test chooses among them
 RELIABLE = 0.1  # of the residual unexplained
 UNKNOWN = 0.5  # above, the estimate says nothing
-LARGEST_COST = 2e12  # floating-point operations of one factorization
-REDUCED_COST = 2e11  # of a part of the rows, where all of them would cost more
+LARGEST_COST = 1e11  # rows x parameters x the smaller of both: a minute of one core
+REDUCED_COST = 2e10  # of a part of the rows, where all of them would cost more
 LARGEST_MATRIX = 1.5e8  # numbers in this part: 1.2 GB
 LAST_DIGITS = 50.0  # units of rounding: no corrected solution is claimed to be better
 

@@ -75,6 +75,8 @@ def _refusal(name, metric, kind):
     """What is said of a pair that does not fit; None where it fits."""
     if name == "scipy-lm":
         return None if kind in ("residual", "misfit") else "minimizes sums of squared residuals"
+    if name == "engd-sub":
+        return None if kind == "residual" else "takes a part of the rows of a ResidualObjective"
     settings = optimizers.settings(name)
     gradient = name in ("adam", "sgd", "signsgd", "lbfgs", "bfgs", "gd")
     metric = metric or settings.get("metric", "euclidean" if gradient else "energy")

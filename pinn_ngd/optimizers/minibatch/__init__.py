@@ -11,5 +11,6 @@ from .directions import Filtered as Filtered
 from .directions import clipped as clipped
 from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .schedules import schedule as schedule
+from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion
 from .thermodynamic import RelativeNoise as RelativeNoise
 from .thermodynamic import Thermodynamic as Thermodynamic

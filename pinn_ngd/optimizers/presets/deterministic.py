@@ -19,6 +19,7 @@ from ..deterministic.line_search import AbstractLineSearch, Armijo, FixedStep, G
 from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
 from ..deterministic.trust_region import TrustRegion
+from ..minibatch.subsampled import SubsampledTrustRegion
 from .citations import cited
 from .preset import AbstractPreset, AbstractScheduled, Solver, solver_of
 
@@ -161,6 +162,23 @@ class Spring(AbstractDual):
 
     def build(self) -> AbstractOptimizer:
         return self._with(self.momentum)
+
+
+class EngdSub(AbstractPreset):
+    """Energy natural gradient of a random part of the rows, judged by another: large networks.
+
+    `rows` points make a step and as many others judge it; `momentum` keeps what earlier steps saw.
+    """
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("engd", "spring", "radius", "lineax")
+    rows: Count = 512
+    momentum: Fraction = 0.98
+    acceptance: Fraction = 0.1
+
+    def build(self) -> AbstractOptimizer:
+        return SubsampledTrustRegion(
+            rows=self.rows, momentum=self.momentum, acceptance=self.acceptance
+        )
 
 
 class GradientDescent(AbstractPreset):

@@ -61,6 +61,7 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "wngd": deterministic.Wngd,
     "engd-w": deterministic.EngdW,
     "spring": deterministic.Spring,
+    "engd-sub": deterministic.EngdSub,
     "gd": deterministic.GradientDescent,
     "adam": deterministic.Adam,
     "lbfgs": deterministic.LBFGS,
