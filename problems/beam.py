@@ -3,9 +3,9 @@
 u = sin(x) cos(4 pi t) for 0 < t < 1 and 0 < x < pi: u and u_xx are zero at both ends, u and u_t are
 given at the start, and f = (1 - 16 pi^2) u.
 
-The equation is linear, so the corrected solution comes long before the network: after 29 steps from
-`--seed 0` the network is wrong by 5.2e-1 and its corrected solution by 8.5e-7. This took 20 s of a
-core of which other programs used the larger part, and is one seed.
+`python benchmarks/accuracy.py beam --seconds 120 --early 20 --seeds 1` (seed 100, one core
+of a two-core machine that others used too): relative L2 error 3.9e-7 after 20 s of training,
+2.4e-8 after 120 s (the corrected solution 2.1e-11).
 """
 
 import jax.numpy as jnp

@@ -1,6 +1,11 @@
 """Linear convection of a wave through 30 lengths, u_t + 30 u_x = 0, periodic in space.
 
-u = sin(x - 30 t) for 0 < t < 1 and 0 < x < 2 pi.
+u = sin(x - 30 t) for 0 < t < 1 and 0 < x < 2 pi. For about fifty steps nothing seems to happen,
+while the solution spreads from the start through time; then the error falls fast.
+
+`python benchmarks/accuracy.py convection --seconds 120 --early 20 --seeds 1` (seed 100, one core
+of a two-core machine that others used too): relative L2 error 1.1e-1 after 20 s of training,
+2.3e-7 after 120 s (the corrected solution 2.2e-9).
 """
 
 import jax.numpy as jnp

@@ -155,13 +155,14 @@ def test_a_form_that_needs_products_refuses_a_solver_that_needs_the_matrix():
         _traced(optimizer, OBJECTIVES["residual"])
 
 
+OF_RESIDUALS = ("wngd", "scipy-lm", "engd-sub")
 SINGLE = MLP((1, 3, 1), key=jax.random.key(0), dtype=jnp.float32)
 SINGLES = ClassificationObjective(
     Shuffled(POINTS.astype(np.float32), np.asarray([0, 1, 0, 1, 1, 0]), 4), loss="binary"
 )
 
 
-@pytest.mark.parametrize("name", [n for n in optimizers.names() if n not in ("wngd", "scipy-lm")])
+@pytest.mark.parametrize("name", [n for n in optimizers.names() if n not in OF_RESIDUALS])
 def test_single_precision_beside_double(name):
     """Data and model of classification problems are float32 while JAX's default is float64."""
     _traced(optimizers.get(name), SINGLES, SINGLE)
