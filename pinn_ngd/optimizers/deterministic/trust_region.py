@@ -1,5 +1,6 @@
 """`engd-tr`: natural gradient with ratio-controlled damping and accelerated candidates."""
 
+import warnings
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +13,7 @@ from ... import _tree
 from ..._settings import Fraction
 from ...linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
 from ...metrics import AbstractMetric, EnergyMetric
-from ...objectives import AbstractObjective
+from ...objectives import AbstractObjective, ResidualObjective
 from ..base import (
     GO_ON,
     NO_DAMPING_HELPS,
@@ -32,6 +33,7 @@ REJECTED_GROWTH = 1e4  # the grid spans five decades, so that the next one overl
 LARGEST_DAMPING = 1e3  # relative to |A|_F^2: with it a step is a tiny gradient step
 STALL_REDUCTION = 1e-4  # a step that lowers the loss by a smaller fraction counts as stalled
 STALL_STEPS = 50
+HEAVY = 5e10  # rows x parameters x the smaller of both, from which on a step takes many seconds
 ENERGY_STALL_STEPS = 300  # a gradient norm, unlike a loss, does not fall monotonically
 
 
@@ -80,6 +82,8 @@ class TrustRegion(AbstractOptimizer):
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> TrustRegionState:
         del batch
         self.check(model, objective)
+        if self.form != "matrix-free":
+            _warn_of_heavy_steps(objective, _tree.size(model))
         dtype = scalar_type(model)
         infinite = jnp.asarray(jnp.inf, dtype)
         return TrustRegionState(jnp.zeros((), dtype), infinite, jnp.asarray(0, jnp.int32))
@@ -189,6 +193,18 @@ class TrustRegion(AbstractOptimizer):
     def _factors(self, dtype) -> Float[Array, " k"]:
         low, high, count = self.grid
         return jnp.logspace(jnp.log10(low), jnp.log10(high), count, dtype=dtype)
+
+
+def _warn_of_heavy_steps(objective: AbstractObjective, params: int) -> None:
+    """Of residuals whose rows take long to factor: there is a step that needs only a part."""
+    rows = sum(getattr(rule, "size", 0) for rule in objective.rules)
+    if isinstance(objective, ResidualObjective) and rows * params * min(rows, params) > HEAVY:
+        warnings.warn(
+            f"every step factors {rows:,} rows x {params:,} parameters, which takes many seconds: "
+            "'engd-sub' makes a step of a part of the rows and is far ahead at such sizes.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _solve(
