@@ -28,12 +28,15 @@ EQUATIONS = """\
 # * The network, and the keyword arguments of `problem`, which are the settings of the command line.
 """
 
+TOLERANCE = " --tolerance 1e-6 train until the estimated error is below"
+
 OTHERS = """\
 # * The data, or what stands for them, and the model with its parameters at the start.
 # * The objective: what is minimized, and of which state or network.
 # * `scores` and `picture`, where there are any: what a run reports and draws of its result.
 # * The keyword arguments of `problem`, which are the settings of the command line.
 """
+
 
 def write_new(path: Path, like: str) -> None:
     """Write a copy of the shipped problem `like` to a path that ends in .py and is free.
@@ -59,10 +62,6 @@ def _guided(text: str, like: str, name: str, file: str) -> str:
     lines = renamed.splitlines(keepends=True)
     head, rest = lines[: docstring.end_lineno], lines[docstring.end_lineno :]
     is_equation = any(name in text for name in ("ResidualObjective", "EnergyObjective"))
-    comments = COMMENTS.format(
-        like=like,
-        file=file,
-        changes=(EQUATIONS if is_equation else OTHERS).rstrip(),
-        tolerance=" --tolerance 1e-6 train until the estimated error is below" if is_equation else "",
-    )
+    changes, tolerance = (EQUATIONS, TOLERANCE) if is_equation else (OTHERS, "")
+    comments = COMMENTS.format(like=like, file=file, changes=changes.rstrip(), tolerance=tolerance)
     return "".join([*head, comments, *rest])
