@@ -31,8 +31,8 @@ equation = Residual(lambda u, x: laplacian(u)(x) + 1.0, GaussLegendre(square, 10
 # %% [markdown]
 # ## Training
 #
-# Each step is a linear least-squares problem. Change `steps`, the width of the network or the number
-# of points, and run the cell again.
+# Each step is a linear least-squares problem. Change `steps`, the width of the network or the
+# number of points, and run the cell again.
 
 # %%
 result = pinn_ngd.train(ResidualObjective([equation]), model, "engd-tr", steps=20, key=0)

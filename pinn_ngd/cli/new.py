@@ -61,7 +61,7 @@ def _guided(text: str, like: str, name: str, file: str) -> str:
     docstring = ast.parse(renamed).body[0]
     lines = renamed.splitlines(keepends=True)
     head, rest = lines[: docstring.end_lineno], lines[docstring.end_lineno :]
-    is_equation = any(name in text for name in ("ResidualObjective", "EnergyObjective"))
+    is_equation = any(word in text for word in ("ResidualObjective", "EnergyObjective"))
     changes, tolerance = (EQUATIONS, TOLERANCE) if is_equation else (OTHERS, "")
     comments = COMMENTS.format(like=like, file=file, changes=changes.rstrip(), tolerance=tolerance)
     return "".join([*head, comments, *rest])
