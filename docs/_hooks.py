@@ -18,11 +18,12 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, **_):
-    """What is ../figures/ for a reader of the repository is figures/ on the site; on the API page
-    every package lists what its `__init__.py` exports."""
+    """What is ../figures/ for a reader of the repository is figures/ on the site, whatever the
+    folder of the page; on the API page every package lists what its `__init__.py` exports."""
     if page.file.src_uri == "api.md":
         markdown = re.sub(r"^::: (pinn_ngd[\w.]*)$", _with_members, markdown, flags=re.MULTILINE)
-    return markdown.replace("](../figures/", "](figures/")
+    up = "../" * page.file.src_uri.count("/")
+    return markdown.replace(f"]({up}../figures/", f"]({up}figures/")
 
 
 def exported(package: str) -> list[str]:

@@ -103,18 +103,21 @@ PROBLEMS = {
     "ClassificationObjective": "classification",
     "sentiment_problem": "fine-tuning of an encoder",
     "span_problem": "fine-tuning of an encoder",
-    "EnergyObjective": "energies",
-    "StateMisfit": "states",
-    "StateObjective": "states",
-    "SampleObjective": "states",
-    "WithUnknowns": "inverse and eigenvalue problems",
-    "ResidualObjective": "residuals of a PDE",
+    "StateMisfit": "densities, waves and other states",
+    "StateObjective": "densities, waves and other states",
+    "SampleObjective": "densities, waves and other states",
+    "EnergyObjective": "least energies",
+    "orthonormal": "eigenvalues",
+    "WithUnknowns": "unknown coefficients from data",
+    "plot_sweep": "equations for all values of a parameter",
+    "SpaceTime": "equations in space and time",
+    "ResidualObjective": "stationary equations",
 }
 OTHERS = "others"
 
 
 def by_kind(problems: Lines, texts: Lines) -> dict[str, Lines]:
-    """Problems in groups of one kind, in the order of `PROBLEMS` backwards: PDEs first."""
+    """Problems in groups of one kind, in the order of `PROBLEMS` backwards: equations first."""
     kinds = {name: kind_of(text) for name, text in texts.items()}
     order = [*dict.fromkeys(reversed(PROBLEMS.values())), OTHERS]
     groups = {kind: {n: d for n, d in problems.items() if kinds[n] == kind} for kind in order}
@@ -122,5 +125,5 @@ def by_kind(problems: Lines, texts: Lines) -> dict[str, Lines]:
 
 
 def kind_of(text: str) -> str:
-    """What a problem file is about, by the objective that it names."""
+    """What a problem file is about, by what it names."""
     return next((kind for name, kind in PROBLEMS.items() if name in text), OTHERS)

@@ -13,6 +13,23 @@ KINDS = {
     "classification, in minibatches": ("classification",),
     "anything, by its gradient": tuple(OBJECTIVES),
 }
+EXAMPLES = {
+    "poisson-2d": "stationary equations",
+    "l-shape": "stationary equations",
+    "multiscale-weak": "stationary equations",
+    "heat-1d": "equations in space and time",
+    "beam": "equations in space and time",
+    "kdv": "equations in space and time",
+    "poisson-parametric": "equations for all values of a parameter",
+    "heat-inverse": "unknown coefficients from data",
+    "darcy-field-inverse": "unknown coefficients from data",
+    "schrodinger-eigen": "eigenvalues",
+    "l-shape-eigen": "eigenvalues",
+    "ritz-1d": "least energies",
+    "fwi-layered": "densities, waves and other states",
+    "finetune-span": "fine-tuning of an encoder",
+    "classify-digits": "classification",
+}
 
 
 def test_names_and_descriptions_are_those_of_the_registries():
@@ -37,8 +54,9 @@ def test_problems_are_grouped_by_what_they_name():
     groups = _catalog.by_kind(list_problems(), texts)
     assert sum(map(len, groups.values())) == len(list_problems())
     assert _catalog.OTHERS not in groups
-    for name, kind in {"ritz-1d": "energies", "poisson-2d": "residuals of a PDE"}.items():
-        assert name in groups[kind]
+    kinds = {name: kind for kind, lines in groups.items() for name in lines}
+    assert {name: kinds[name] for name in EXAMPLES} == EXAMPLES
+    for name in ("ritz-1d", "poisson-2d"):
         assert type(load_problem(name).objective).__name__ in texts[name]
 
 

@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+NOTEBOOKS = sorted(EXAMPLES.glob("notebooks/*.py"))
 
 
 def _main(name):
@@ -17,6 +18,19 @@ def _main(name):
 
 def test_examples_are_short():
     assert all(len(f.read_text().splitlines()) < 80 for f in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_run_from_top_to_bottom(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# %% [markdown]")
+    scope: dict = {}
+    for cell in text.split("\n# %%\n")[1:]:  # what follows a line of text is text
+        exec(compile(cell, str(path), "exec"), scope)
+    assert float(scope["result"].loss) < 1e-2
+    assert abs(scope["middle"] - 0.0736713) < 1e-3 * 0.0736713
+    assert scope["figure"].axes
 
 
 @pytest.mark.slow

@@ -212,11 +212,14 @@ def new(
     typer.echo(f"wrote {file}: edit it, then  pinn-ngd solve {file}")
 
 
-@app.command("list", cls=Command, epilog="Example:  pinn-ngd list optimizers")
+@app.command("list", cls=Command, epilog="Example:  pinn-ngd list problems")
 def list_(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PART]...", help="Such as problems or optimizers."),
+        typer.Argument(
+            metavar="[PART]...",
+            help="problems, optimizers, metrics, solvers or figures; all but the figures if none.",
+        ),
     ] = None,
 ) -> None:
     """Show what there is, a line each: problems by kind, optimizers by what they train."""
@@ -227,6 +230,10 @@ def list_(
         screen = console()
         for title, lines in tables.items():
             screen.print(two_columns(lines, title), highlight=False)
+    if any(title.startswith(("problems", "optimizers", "metrics")) for title in tables):
+        typer.echo("More on a problem, an optimizer or a metric:  pinn-ngd show NAME")
+    if any(title.startswith("problems") for title in tables):
+        typer.echo("A file of yours that starts from a problem:   pinn-ngd new mine.py --like NAME")
 
 
 @app.command(cls=Command, epilog="Example:  pinn-ngd show poisson-2d")

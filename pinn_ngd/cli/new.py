@@ -8,8 +8,17 @@ from .._names import choose
 from ..storage.files import in_words
 
 COMMENTS = """
-# This file began as the shipped problem {like!r}. What you change, from the top:
+# This file began as the shipped problem {like!r}, and its docstring tells of that one.
+# What you change, from the top:
 #
+{changes}
+#
+#     pinn-ngd check {file}                  are derivatives and adjoints right?
+#     pinn-ngd solve {file}{tolerance}
+#     pinn-ngd show {file}                   settings and their defaults
+"""
+
+EQUATIONS = """\
 # * `exact`, the solution, if you know it. If not, write conditions without it, and delete it here
 #   and in `Problem(...)`: the run estimates its error all the same.
 # * The domain: Interval, Box, SpaceTime, disk, polygon, ... (docs/geometry.md).
@@ -17,10 +26,15 @@ COMMENTS = """
 #   zero where the equation or the condition holds. In space-time the time is x[0]. A rule says at
 #   which points it is taken; their number is a start, the run adds points where they are missing.
 # * The network, and the keyword arguments of `problem`, which are the settings of the command line.
-#
-#     pinn-ngd check {file}                  are derivatives and adjoints right?
-#     pinn-ngd solve {file} --tolerance 1e-6 train until the estimated error is below
-#     pinn-ngd show {file}                   settings and their defaults
+"""
+
+TOLERANCE = " --tolerance 1e-6 train until the estimated error is below"
+
+OTHERS = """\
+# * The data, or what stands for them, and the model with its parameters at the start.
+# * The objective: what is minimized, and of which state or network.
+# * `scores` and `picture`, where there are any: what a run reports and draws of its result.
+# * The keyword arguments of `problem`, which are the settings of the command line.
 """
 
 
@@ -47,4 +61,7 @@ def _guided(text: str, like: str, name: str, file: str) -> str:
     docstring = ast.parse(renamed).body[0]
     lines = renamed.splitlines(keepends=True)
     head, rest = lines[: docstring.end_lineno], lines[docstring.end_lineno :]
-    return "".join([*head, COMMENTS.format(like=like, file=file), *rest])
+    is_equation = any(word in text for word in ("ResidualObjective", "EnergyObjective"))
+    changes, tolerance = (EQUATIONS, TOLERANCE) if is_equation else (OTHERS, "")
+    comments = COMMENTS.format(like=like, file=file, changes=changes.rstrip(), tolerance=tolerance)
+    return "".join([*head, comments, *rest])

@@ -25,7 +25,10 @@ def test_every_shipped_problem_can_be_started_from(tmp_path):
         path = tmp_path / f"{like.replace('-', '_')}_copy.py"
         assert run_cli("new", path, "--like", like).exit_code == 0
         compile(path.read_text(), path, "exec")
-        assert "* The terms." in path.read_text()
+        text = path.read_text()
+        has_terms = any(name in text for name in ("Residual(", "Energy("))
+        assert ("* The terms." in text) == has_terms, like
+        assert ("* The objective" in text) != has_terms, like
 
 
 @pytest.mark.parametrize(
