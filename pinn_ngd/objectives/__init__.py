@@ -10,6 +10,8 @@ from .batches import Batch as Batch
 from .batches import Generated as Generated
 from .batches import Shuffled as Shuffled
 from .classification import ClassificationObjective as ClassificationObjective
+from .coverage import Coverage as Coverage
+from .coverage import coverage as coverage
 from .energy import Energy as Energy
 from .energy import EnergyObjective as EnergyObjective
 from .losses import AbstractLoss as AbstractLoss
