@@ -91,10 +91,10 @@ class KroneckerNaturalGradient(AbstractOptimizer):
     Kullback-Leibler divergence of the predictions before and after, in nats. The damping's ratio
     compares the reduction of the batch's loss with that of the quadratic model.
 
-    A step that is not finite is refused and its factors are forgotten. `check` and `init` raise
-    ValueError for an objective without layers, a batch of one example, and a model of which no
-    layer can be captured; parameters without a Kronecker block get a diagonal one, and `init` warns
-    with their names (see `ClassificationObjective.coverage`).
+    A step that is not finite is refused; factors that are not finite are forgotten. `check` and
+    `init` raise ValueError for an objective without layers, a batch of one example, and a model of
+    which no layer can be captured. Parameters without a Kronecker block get a diagonal one, and
+    `init` warns with their names (see `ClassificationObjective.coverage`).
     """
 
     solver: KroneckerFactored = KroneckerFactored()

@@ -79,10 +79,24 @@ def test_clocks():
     np.testing.assert_allclose(keep, [0, 1 / 2, 2 / 3, 0.9])
 
 
-def test_a_clipped_step_changes_predictions_by_no_more():
+def test_a_step_is_clipped_and_one_that_is_not_finite_refused():
     _, _, curvature = dense()
-    short = move("kfac", clip=1e-4, fisher="exact", adaption="fixed", damping=DAMPING)
-    np.testing.assert_allclose(0.5 * short @ curvature @ short, 1e-4, rtol=1e-9)
+    objective, model = blobs(), network()
+    batch = objective.batch(jax.random.key(3))
+    kfac = optimizers.get("kfac", clip=1e-4, fisher="exact", damping=DAMPING)
+    step, state = eqx.filter_jit(kfac.step), kfac.init(model, objective, batch)
+    new, state, info = step(model, state, objective, batch, key=jax.random.key(0))
+    change = flat(new) - flat(model)
+    np.testing.assert_allclose(0.5 * change @ curvature @ change, 1e-4, rtol=1e-9)
+    assert 0 < float(info.actual) < 1.2 * float(info.predicted)
+    broken = eqx.tree_at(lambda b: b.inputs, batch, batch.inputs.at[0].set(jnp.inf))
+    same, after, info = step(new, state, objective, broken, key=jax.random.key(1))
+    assert not bool(info.accepted)
+    assert eqx.tree_equal(same, new)
+    assert eqx.tree_equal(after.factors, state.factors)
+    assert float(after.damping) > float(state.damping)  # a ratio that is no number is a failure
+    _, _, info = step(same, after, objective, batch, key=jax.random.key(2))
+    assert bool(info.accepted)
 
 
 def test_bad_input_is_told_in_one_sentence():
