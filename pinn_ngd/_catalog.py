@@ -38,6 +38,10 @@ OPTIMIZERS: dict[str, Lines] = {
         "ngd-cg": (
             "Natural gradient of a minibatch by a few warm-started conjugate-gradient iterations."
         ),
+        "kfac": (
+            "K-FAC: Kronecker factors of layer inputs and output gradients, kept for several steps."
+        ),
+        "ekfac": "EKFAC: the eigenbasis of K-FAC with the second moments of gradients in it.",
         "tngd": (
             "Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD."
         ),

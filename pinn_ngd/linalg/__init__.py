@@ -1,5 +1,7 @@
 """Damped linear least squares on PyTrees: operators, solvers, and systems. Knows no PDEs."""
 
+from .block_diagonal import BlockDiagonal as BlockDiagonal
+from .blockwise import Blockwise as Blockwise
 from .capabilities import takes_key as takes_key
 from .chunked import ChunkedJacobian as ChunkedJacobian
 from .damped import damped_dual as damped_dual
@@ -10,6 +12,10 @@ from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering
 from .kernel_matrix import kernel_matrix as kernel_matrix
+from .kronecker import EigenKronecker as EigenKronecker
+from .kronecker import Kronecker as Kronecker
+from .kronecker_factors import kronecker_blocks as kronecker_blocks
+from .kronecker_solver import KroneckerFactored as KroneckerFactored
 from .layerwise import LayerRows as LayerRows
 from .layerwise import LayerwiseJacobian as LayerwiseJacobian
 from .least_squares import LeastSquaresSystem as LeastSquaresSystem

@@ -12,6 +12,8 @@ from .batches import Shuffled as Shuffled
 from .causal import causal as causal
 from .causal import causal_factors as causal_factors
 from .classification import ClassificationObjective as ClassificationObjective
+from .coverage import Coverage as Coverage
+from .coverage import coverage as coverage
 from .eigenvalues import orthonormal as orthonormal
 from .eigenvalues import rayleigh_ritz as rayleigh_ritz
 from .energy import Energy as Energy

@@ -31,12 +31,14 @@ class AbstractObjective(eqx.Module):
     `steps_per_batch` says how many steps the training loop makes with one batch; None leaves it to
     the optimizer. Optimizers and metrics ask three more attributes: `is_least_squares`, whether the
     loss is 1/2 |right-hand side|^2; `has_energy_metric`, whether `system` can be had; and
-    `has_products`, whether it can with `matrix_free`.
+    `has_products`, whether it can with `matrix_free`. `curvatures` are the names that
+    `with_curvature` takes, where `system` can be had with several matrices A^T A, by layers.
     """
 
     is_least_squares: ClassVar[bool] = False
     has_energy_metric: ClassVar[bool] = True
     has_products: ClassVar[bool] = True
+    curvatures: ClassVar[tuple[str, ...]] = ()
     steps_per_batch: ClassVar[int | None] = None
 
     @abc.abstractmethod
@@ -70,6 +72,10 @@ class AbstractObjective(eqx.Module):
         """The same objective on other points, a rule for every term."""
         del rules
         raise NotImplementedError(f"{type(self).__name__} has no points to exchange.")
+
+    def with_curvature(self, name: str) -> "AbstractObjective":
+        """The same objective with another matrix A^T A, one of `curvatures`."""
+        raise NotImplementedError(f"{type(self).__name__} has no curvature '{name}'.")
 
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:
         """What every point adds to the loss, one array for every term."""

@@ -19,6 +19,7 @@ from ..linalg import (
 from . import layers
 from .base import AbstractObjective, Evaluation
 from .batches import AbstractBatches, Batch
+from .coverage import Coverage, coverage
 from .losses import LOSSES, AbstractLoss
 from .returned import real
 
@@ -47,6 +48,7 @@ class ClassificationObjective(AbstractObjective):
     curvature: Curvature = eqx.field(static=True)
 
     steps_per_batch: ClassVar[int | None] = 1
+    curvatures: ClassVar[tuple[str, ...]] = get_args(Curvature)
 
     def __init__(
         self,
@@ -63,6 +65,14 @@ class ClassificationObjective(AbstractObjective):
     @property
     def resampled(self) -> bool:
         return not getattr(self.batches, "whole", False) or self.curvature == "mc-fisher"
+
+    def with_curvature(self, name: str) -> "ClassificationObjective":
+        """The same objective with another curvature; ValueError for an unknown name."""
+        return ClassificationObjective(self.batches, loss=self.loss_function, curvature=name)
+
+    def coverage(self, model: PyTree, batch: Batch) -> Coverage:
+        """Which parameters are kept as layer inputs and cotangents, and which as rows, and why."""
+        return coverage(model, jax.tree.map(lambda x: x[0], batch.inputs))
 
     def batch(self, key: Any = None) -> Batch:
         return self.draw(jax.random.key(0) if key is None else key, 0)
@@ -200,7 +210,7 @@ class ClassificationObjective(AbstractObjective):
 class _Surgery:
     """A model taken apart: probed layers, the other parameters, and where all of them lie."""
 
-    def __init__(self, model: PyTree, shapes: dict[int, layers.Probe]):
+    def __init__(self, model: PyTree, shapes: dict[int, layers.Probes]):
         self.model, self.shapes = model, shapes
         self.params, self.static = _tree.trainable(model)
         self.nodes = layers.layers_of(model)
@@ -209,19 +219,20 @@ class _Surgery:
         probed = {i for p in shapes for i in range(self.first[p], self.first[p] + counts[p])}
         self.rest = tuple(i for i in range(sum(counts)) if i not in probed)
 
-    def start(self) -> tuple[list[Array], dict[int, Array], dict[int, Array]]:
+    def start(self) -> tuple[list[Array], dict[int, list[Array]], dict[int, list[Array]]]:
         """The parameters without layers, and zeros for outputs and inputs of the layers."""
         leaves = jax.tree.leaves(self.params)
-        zeros = {p: [jnp.zeros(s.shape, s.dtype) for s in v] for p, v in self.shapes.items()}
-        deltas = {place: delta for place, (delta, _) in zeros.items()}
-        return [leaves[i] for i in self.rest], deltas, {p: slot for p, (_, slot) in zeros.items()}
+        deltas = {p: [_zeros(c.delta) for c in calls] for p, calls in self.shapes.items()}
+        slots = {p: [_zeros(c.slot) for c in calls] for p, calls in self.shapes.items()}
+        return [leaves[i] for i in self.rest], deltas, slots
 
     def outputs(self, x: PyTree, rest: list[Array], deltas: dict, slots: dict) -> Array:
         leaves, treedef = jax.tree.flatten(self.params)
         for i, leaf in zip(self.rest, rest, strict=True):
             leaves[i] = leaf
         model = eqx.combine(jax.tree.unflatten(treedef, leaves), self.static)
-        probes = {place: layers.Probe(deltas[place], slots[place]) for place in self.shapes}
+        pairs = {p: zip(deltas[p], slots[p], strict=True) for p in self.shapes}
+        probes = {p: tuple(layers.Probe(*pair) for pair in pairs[p]) for p in self.shapes}
         return _outputs(layers.probed(model, probes), x)
 
     def operator(self, rows: list[Array], cotangents: dict, inputs: dict) -> LayerwiseJacobian:
@@ -231,11 +242,16 @@ class _Surgery:
         structure = jax.eval_shape(lambda: self.params)
         return LayerwiseJacobian(stored_layers, stored, self.rest, (n, r), structure)
 
-    def _rows(self, place: int, cotangents: Array, inputs: Array) -> LayerRows:
+    def _rows(self, place: int, cotangents: list[Array], inputs: list[Array]) -> LayerRows:
         layer, weight = self.nodes[place], self.first[place]
-        flat = cotangents.reshape(*cotangents.shape[:3], -1).swapaxes(2, 3)
+        flat = [d.reshape(*d.shape[:3], -1).swapaxes(2, 3) for d in cotangents]
+        unfolded = [layers.patches(layer, a) for a in inputs]
         bias = None if layer.bias is None else weight + 1
-        return LayerRows(layers.patches(layer, inputs), flat, weight, bias)
+        return LayerRows(jnp.concatenate(unfolded, 1), jnp.concatenate(flat, 2), weight, bias)
+
+
+def _zeros(shape: Any) -> Array:
+    return jnp.zeros(shape.shape, shape.dtype)
 
 
 def _outputs(model: PyTree, x: PyTree) -> Array:

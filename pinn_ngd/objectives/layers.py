@@ -2,11 +2,13 @@
 
 Every dense and convolution layer gets a probe added to its output: a zero whose reverse rule
 returns the cotangent of the output and, through a second argument, the layer's input. One reverse
-sweep then yields both, without side effects. A layer called twice, or inside a vmap, scan or jit
-of its own, shows in the traced program (its probe is not there, exactly once and with the expected
-shape, at the top) and falls back to stored rows, as every other kind of leaf does.
+sweep then yields both, without side effects. A layer that is called several times gets a probe a
+call, and its calls are further positions of the same weight. A layer called inside a vmap, scan or
+jit of its own shows in the traced program (its probes are not there, each exactly once and with the
+expected shape, at the top) and falls back to stored rows, as every other kind of leaf does.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -40,19 +42,22 @@ _probe.defvjp(_probe_forward, _probe_backward)
 
 
 class Probe(NamedTuple):
-    """The two zeros of one layer: shaped like its output, and like its input."""
+    """The two zeros of one call of a layer: shaped like its output, and like its input."""
 
     delta: Any
     slot: Any
 
 
+Probes = tuple[Probe, ...]  # one a call
+
+
 class _Probed(eqx.Module):
     layer: Any
-    probe: Probe
+    left: list[Probe]  # the probes of the calls to come
 
     def __call__(self, x: Array, *, key: Any = None) -> Array:
         del key
-        return self.layer(x) + _probe(x, *self.probe)
+        return self.layer(x) + _probe(x, *self.left.pop(0))
 
 
 class _Measured(eqx.Module):
@@ -67,39 +72,43 @@ class _Measured(eqx.Module):
         return y
 
 
-def _is_layer(node: Any) -> bool:
+def is_layer(node: Any) -> bool:
+    """Whether a node is a dense or convolution layer."""
     return type(node) in _KINDS
 
 
 def layers_of(model: PyTree) -> list[Any]:
     """The nodes of a model with its layers whole: every other leaf is one node."""
-    return jax.tree.leaves(model, is_leaf=_is_layer)
+    return jax.tree.leaves(model, is_leaf=is_layer)
 
 
-def probed(model: PyTree, probes: dict[int, Probe]) -> PyTree:
-    """The model with a probe in the layers at these places of `layers_of`."""
-    return _replaced(model, {place: lambda n, p=p: _Probed(n, p) for place, p in probes.items()})
+def probed(model: PyTree, probes: dict[int, Probes]) -> PyTree:
+    """The model with probes in the layers at these places of `layers_of`, to be called once."""
+    return _replaced(
+        model, {place: lambda n, p=p: _Probed(n, list(p)) for place, p in probes.items()}
+    )
 
 
-def probe_shapes(model: PyTree, x: Any) -> dict[int, Probe]:
+def probe_shapes(model: PyTree, x: Any) -> dict[int, Probes]:
     """Which layers can be probed for an input like x, by their place, and the probes' shapes."""
     nodes = layers_of(model)
     shapes = {}
-    for place in [place for place, node in enumerate(nodes) if _is_plain(node)]:
-        shape = _measure(model, place, x)
-        if shape is not None and _is_real(shape) and _seen_at_top(model, place, shape, x):
-            shapes[place] = shape
+    for place in [place for place, node in enumerate(nodes) if is_plain(node)]:
+        calls = _measure(model, place, x)
+        if calls and _is_real(calls) and _seen_at_top(model, place, calls, x):
+            shapes[place] = calls
     return shapes
 
 
-def _is_real(shape: Probe) -> bool:
+def _is_real(calls: Probes) -> bool:
     """Complex outputs of real weights are stored rows: products of the parts are not those of z."""
-    return not any(jnp.issubdtype(part.dtype, jnp.complexfloating) for part in shape)
+    parts = [part for probe in calls for part in probe]
+    return not any(jnp.issubdtype(part.dtype, jnp.complexfloating) for part in parts)
 
 
-def _is_plain(node: Any) -> bool:
+def is_plain(node: Any) -> bool:
     """A trainable layer whose products are those of `LayerRows`."""
-    if not _is_layer(node) or not eqx.is_inexact_array(node.weight):
+    if not is_layer(node) or not eqx.is_inexact_array(node.weight):
         return False
     if node.bias is not None and not eqx.is_inexact_array(node.bias):
         return False
@@ -109,35 +118,42 @@ def _is_plain(node: Any) -> bool:
 
 
 def _replaced(model: PyTree, changes: dict[int, Callable]) -> PyTree:
-    nodes, treedef = jax.tree.flatten(model, is_leaf=_is_layer)
+    nodes, treedef = jax.tree.flatten(model, is_leaf=is_layer)
     new = [changes[i](node) if i in changes else node for i, node in enumerate(nodes)]
     return jax.tree.unflatten(treedef, new)
 
 
-def _measure(model: PyTree, place: int, x: Any) -> Probe | None:
-    """The shapes of a layer's output and input; None where it is not called exactly once."""
+def _measure(model: PyTree, place: int, x: Any) -> Probes:
+    """The shapes of a layer's output and input in each call; empty where it is more than called."""
     seen: list[Probe] = []
     measured = _replaced(model, {place: lambda node: _Measured(node, seen.append)})
     try:
         eqx.filter_eval_shape(lambda m, point: m(point), measured, x)
     except AttributeError:  # somebody reads its weights: it is more than a layer
-        return None
-    return seen[0] if len(seen) == 1 else None
+        return ()
+    return tuple(seen)
 
 
-def _seen_at_top(model: PyTree, place: int, shape: Probe, x: Any) -> bool:
+def _seen_at_top(model: PyTree, place: int, calls: Probes, x: Any) -> bool:
     arrays, static = eqx.partition(model, eqx.is_array)
 
-    def run(probe: Probe, arrays: PyTree, point: Any) -> Any:
-        return probed(eqx.combine(arrays, static), {place: probe})(point)
+    def run(probes: Probes, arrays: PyTree, point: Any) -> Any:
+        return probed(eqx.combine(arrays, static), {place: probes})(point)
 
-    jaxpr = jax.make_jaxpr(run)(shape, arrays, x).jaxpr
-    delta, slot = jaxpr.invars[:2]
+    try:
+        jaxpr = jax.make_jaxpr(run)(calls, arrays, x).jaxpr
+    except IndexError:  # called more often than it was measured, as in a loop that is traced anew
+        return False
+    deltas, slots = jaxpr.invars[: 2 * len(calls) : 2], jaxpr.invars[1 : 2 * len(calls) : 2]
+    return all(map(functools.partial(_is_used_once, jaxpr), deltas, slots, calls))
+
+
+def _is_used_once(jaxpr: Any, delta: Any, slot: Any, probe: Probe) -> bool:
     users = [eqn for eqn in jaxpr.eqns if delta in eqn.invars or slot in eqn.invars]
     if len(users) != 1 or not users[0].primitive.name.startswith("custom_vjp_call"):
         return False
     avals = [variable.aval for variable in users[0].invars]
-    return [a.shape for a in avals] == [shape.slot.shape, shape.delta.shape, shape.slot.shape]
+    return [a.shape for a in avals] == [probe.slot.shape, probe.delta.shape, probe.slot.shape]
 
 
 def patches(layer: Any, inputs: Array) -> Array:

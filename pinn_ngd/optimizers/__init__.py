@@ -26,10 +26,12 @@ from .links import as_optax as as_optax
 from .links import scale_by_natural_gradient as scale_by_natural_gradient
 from .minibatch import AbstractDirection as AbstractDirection
 from .minibatch import Averaged as Averaged
+from .minibatch import Clocks as Clocks
 from .minibatch import ConjugateGradients as ConjugateGradients
 from .minibatch import Exact as Exact
 from .minibatch import Filtered as Filtered
 from .minibatch import FixedDamping as FixedDamping
+from .minibatch import KroneckerNaturalGradient as KroneckerNaturalGradient
 from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise

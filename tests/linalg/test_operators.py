@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+import pinn_ngd.linalg
 from pinn_ngd.linalg import (
+    BlockDiagonal,
     ChunkedJacobian,
+    EigenKronecker,
     JacobianRows,
+    Kronecker,
     StackedOperator,
     damped_dual,
     damped_primal,
@@ -60,7 +64,25 @@ def _all(rows, params):
         damped_dual(rows, 0.3),
         gram(rows, 0.3),
         dual_gram(chunked, 0.3),
+        *_products_of_kronecker(),
     ]
+
+
+def _products_of_kronecker():
+    rng = np.random.default_rng(8)
+    left, right = (np.linalg.qr(rng.normal(size=(n, n)))[0] for n in (2, 3))
+    kronecker = Kronecker(jnp.asarray(left), jnp.asarray(right), frozenset())  # not symmetric
+    values = jnp.asarray(rng.uniform(size=(2, 3)))
+    eigen = EigenKronecker(jnp.asarray(left), jnp.asarray(right), values)
+    diagonal = lx.DiagonalLinearOperator(jnp.arange(1.0, 5.0))
+    leaves = {
+        "b": jnp.zeros(2),
+        "scale": jnp.zeros(4),
+        "v": jnp.zeros((2, 3)),
+        "w": jnp.zeros((2, 1, 2)),
+    }
+    blocks = BlockDiagonal([kronecker, diagonal, eigen], [(3, 0), (1,), (2,)], leaves)
+    return [kronecker, eigen, blocks]
 
 
 def _random(structure, seed):
@@ -126,6 +148,23 @@ def test_register_operator_covers_every_predicate_of_lineax():
     public = {name for name in lx.__all__} if hasattr(lx, "__all__") else set(dir(lx))
     names = {name for name in public if name.startswith(("is_", "has_"))}
     assert names == {predicate.__name__ for predicate in PREDICATES}
+
+
+def _classes(module):
+    values = [getattr(module, name) for name in dir(module)]
+    return [v for v in values if isinstance(v, type) and issubclass(v, lx.AbstractLinearOperator)]
+
+
+def test_no_operator_of_the_package_lacks_a_dispatch_function():
+    functions = [f for name in dir(lx) if hasattr(f := getattr(lx, name), "registry")]
+    assert (
+        len(functions) >= len(PREDICATES) + 5
+    )  # linearise, materialise, diagonal, tridiagonal, conj
+    classes = _classes(pinn_ngd.linalg)
+    assert {Kronecker, EigenKronecker, BlockDiagonal, JacobianRows} <= set(classes)
+    for function in functions:
+        missing = [cls.__name__ for cls in classes if cls not in function.registry]
+        assert not missing, (function.__name__, missing)
 
 
 def test_a_registered_class_needs_its_five_methods_only():

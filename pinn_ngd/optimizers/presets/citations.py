@@ -83,6 +83,27 @@ ENTRIES = {
   pages   = {1--76},
   year    = {2020}
 }""",
+    "kfac": """@inproceedings{martens2015kfac,
+  title     = {Optimizing Neural Networks with {K}ronecker-factored Approximate Curvature},
+  author    = {Martens, James and Grosse, Roger},
+  booktitle = {Proceedings of the 32nd International Conference on Machine Learning},
+  year      = {2015},
+  note      = {arXiv:1503.05671}
+}""",
+    "kfc": """@inproceedings{grosse2016kfc,
+  title     = {A {K}ronecker-factored Approximate {F}isher Matrix for Convolution Layers},
+  author    = {Grosse, Roger and Martens, James},
+  booktitle = {Proceedings of the 33rd International Conference on Machine Learning},
+  year      = {2016},
+  note      = {arXiv:1602.01407}
+}""",
+    "ekfac": """@inproceedings{george2018ekfac,
+  title     = {Fast Approximate Natural Gradient Descent in a {K}ronecker-factored Eigenbasis},
+  author    = {George, Thomas and Laurent, C{\\'e}sar and Bouthillier, Xavier and Ballas, Nicolas and Vincent, Pascal},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2018},
+  note      = {arXiv:1806.03884}
+}""",
     "momentum": """@article{polyak1964some,
   title   = {Some methods of speeding up the convergence of iteration methods},
   author  = {Polyak, Boris T.},

@@ -6,7 +6,7 @@ from typing import ClassVar
 import optax
 
 from ..._settings import Count, Fraction, NonNegative, Positive
-from ...linalg import Cholesky, Normal
+from ...linalg import Cholesky, KroneckerFactored, Normal
 from ...spu import SPU, Device, named_simulation
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -18,6 +18,7 @@ from ..minibatch.directions import (
     Filtered,
     clipped,
 )
+from ..minibatch.kronecker import Clocks, Fisher, KroneckerNaturalGradient
 from ..minibatch.natural_gradient import MinibatchNaturalGradient
 from ..minibatch.thermodynamic import RelativeNoise, Thermodynamic
 from .citations import cited
@@ -67,6 +68,64 @@ class NGDCG(AbstractDescent, AbstractNatural):
 
     def direction(self) -> AbstractDirection:
         return ConjugateGradients(self.iterations)
+
+
+class AbstractKronecker(AbstractScheduled, AbstractDamped):
+    """Kronecker factors of the Fisher matrix `fisher` ("exact", "mc", "empirical" or "ggn").
+
+    The factors are measured every `measure_every` steps, averaged with `decay`, and decomposed
+    every `refresh_every` steps; `sharing` is "expand" or "reduce", for convolutions. With `rescale`
+    the quadratic model of the batch's loss chooses step length and momentum (no momentum where
+    that is 0), times `rate`. `clip` bounds 1/2 |A u|^2. See `KroneckerNaturalGradient`.
+    """
+
+    rate: Positive = 1.0
+    damping: Positive = 1.0
+    adaption: str = "levenberg-marquardt"
+    fisher: Fisher = "mc"
+    momentum: Fraction = 0.9
+    rescale: bool = True
+    decay: Fraction = 0.95
+    measure_every: Count = 1
+    refresh_every: Count = 10
+    clip: NonNegative | None = None
+    sharing: str = "expand"
+
+    @abc.abstractmethod
+    def solver(self) -> KroneckerFactored:
+        """How the factors are made and damped."""
+
+    def build(self) -> AbstractOptimizer:
+        clocks = Clocks(self.decay, self.measure_every, self.refresh_every)
+        return KroneckerNaturalGradient(
+            self.solver(),
+            self.damping_rule(),
+            fisher=self.fisher,
+            clocks=clocks,
+            rate=self.learning_rate(),
+            momentum=self.momentum,
+            rescale=self.rescale,
+            clip=self.clip,
+        )
+
+
+class KFAC(AbstractKronecker):
+    """K-FAC: Kronecker factors of layer inputs and output gradients, kept for several steps."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("kfac", "kfc", "natural", "lineax")
+    factored: bool = True  # damping of the two factors, not of their product
+
+    def solver(self) -> KroneckerFactored:
+        return KroneckerFactored("factored" if self.factored else "exact", self.sharing)
+
+
+class EKFAC(AbstractKronecker):
+    """EKFAC: the eigenbasis of K-FAC with the second moments of gradients in it."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("ekfac", "kfac", "natural", "lineax")
+
+    def solver(self) -> KroneckerFactored:
+        return KroneckerFactored(sharing=self.sharing, corrected=True)
 
 
 class AbstractThermodynamic(AbstractNatural):

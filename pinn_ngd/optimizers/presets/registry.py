@@ -70,6 +70,8 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "ngd": minibatch.NGD,
     "ngd-woodbury": minibatch.NGDWoodbury,
     "ngd-cg": minibatch.NGDCG,
+    "kfac": minibatch.KFAC,
+    "ekfac": minibatch.EKFAC,
     "tngd": minibatch.TNGD,
     "tngd-adam": minibatch.TNGDAdam,
     "spectral-clipping": minibatch.SpectralClipping,

@@ -1,0 +1,129 @@
+"""Kronecker factors of a Gauss-Newton or Fisher matrix, from the inputs and cotangents of layers.
+
+A row of a layer's block is D = sum_s d_s a_s^T (o, i), over the positions s at which the layer's
+weight acts: one for a dense layer. The block F of A^T A is the sum of vec(D) vec(D)^T over rows.
+"""
+
+from typing import Literal, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float
+
+from .._names import choose
+from .block_diagonal import BlockDiagonal
+from .blockwise import BlockwiseState, DiagonalFactor, EigenFactor
+from .kronecker import Kronecker
+from .layerwise import LayerRows, LayerwiseJacobian
+from .operators import HIGHEST
+from .weighted import WeightedJacobian
+
+Sharing = Literal["expand", "reduce"]
+_PSD = lx.positive_semidefinite_tag
+
+
+def check_sharing(sharing: str) -> None:
+    """Raises ValueError for a name that is none of `Sharing`."""
+    choose(sharing, get_args(Sharing), "`sharing`")
+
+
+def layerwise_of(operator: lx.AbstractLinearOperator) -> LayerwiseJacobian:
+    """The rows of an operator by layers. Raises TypeError for one that has no layers."""
+    inner = operator.operator if isinstance(operator, WeightedJacobian) else operator
+    if isinstance(inner, LayerwiseJacobian):
+        return inner.weighted(operator.factor) if isinstance(operator, WeightedJacobian) else inner
+    msg = (
+        f"`operator` is a {type(operator).__name__}, which knows no inputs and cotangents of"
+        " layers: take the system of a ClassificationObjective, without matrix_free."
+    )
+    raise TypeError(msg)
+
+
+def kronecker_blocks(operator: lx.AbstractLinearOperator, sharing: str = "expand") -> BlockDiagonal:
+    """The block-diagonal Kronecker approximation F ~ A^T A of K-FAC, for the rows of an operator.
+
+    With n examples and T positions, and a bias as one more input that is 1,
+
+    - "expand": A = 1/n sum a_s a_s^T and G = 1/T sum d_s d_s^T, the KFC of convolutions (Grosse
+      and Martens, ICML 2016); exact for deep linear networks whose loss sees every position;
+    - "reduce": A = 1/n sum (mean_s a_s)(mean_s a_s)^T and G = sum (sum_s d_s)(sum_s d_s)^T; exact
+      for those whose positions are averaged before the loss (Eschenhagen et al., NeurIPS 2023).
+
+    Both are the K-FAC of Martens and Grosse (ICML 2015) for T = 1. The factor 1/T is put in G;
+    where it stands matters for factored damping alone, which does not see it either, since
+    pi balances the factors. Leaves outside of captured layers get the diagonal of their block.
+    Raises TypeError for an operator without layers.
+    """
+    check_sharing(sharing)
+    rows = layerwise_of(operator)
+    blocks: list[lx.AbstractLinearOperator] = [_kronecker(layer, sharing) for layer in rows.layers]
+    blocks += [_diagonal(part) for part in rows.rows]
+    leaves = [*(layer.leaves for layer in rows.layers), *((place,) for place in rows.rest)]
+    return BlockDiagonal(blocks, leaves, rows.in_structure())
+
+
+def corrected(
+    operator: lx.AbstractLinearOperator, state: BlockwiseState, keep: Float[Array, ""]
+) -> BlockwiseState:
+    """Factors with eigenvalues keep S + (1 - keep) S*, S* the second moments of rows in the basis.
+
+    S*_ij = sum over rows of (U^T D V)_ij^2 is the diagonal of the block in the orthonormal basis,
+    hence the best of all diagonals in the Frobenius norm (George et al., NeurIPS 2018).
+    """
+    rows = layerwise_of(operator)
+    layers = list(rows.layers)
+
+    def change(factor: DiagonalFactor | EigenFactor) -> DiagonalFactor | EigenFactor:
+        if isinstance(factor, DiagonalFactor):
+            return factor
+        measured = _squares(layers.pop(0), factor)
+        values = keep * factor.values + (1 - keep) * measured
+        return eqx.tree_at(lambda f: f.values, factor, values)
+
+    return BlockwiseState(tuple(map(change, state.factors)), state.layout)
+
+
+def _inputs(layer: LayerRows) -> Float[Array, "n s i"]:
+    """The inputs, with a last one that is 1 where there is a bias."""
+    if layer.bias is None:
+        return layer.inputs
+    ones = jnp.ones((*layer.inputs.shape[:-1], 1), layer.inputs.dtype)
+    return jnp.concatenate([layer.inputs, ones], axis=-1)
+
+
+def _kronecker(layer: LayerRows, sharing: str) -> Kronecker:
+    inputs, cotangents = _inputs(layer), layer.cotangents
+    n, positions, _ = inputs.shape
+    if sharing == "reduce":
+        inputs = jnp.mean(inputs, axis=1, keepdims=True)
+        cotangents = jnp.sum(cotangents, axis=2, keepdims=True)
+        positions = 1
+    return Kronecker(_moments(cotangents) / positions, _moments(inputs) / n)
+
+
+def _moments(vectors: Float[Array, "*rows k"]) -> Float[Array, "k k"]:
+    flat = vectors.reshape(-1, vectors.shape[-1])
+    return jnp.matmul(flat.T, flat, precision=HIGHEST)
+
+
+def _diagonal(rows: Float[Array, "m p"]) -> lx.AbstractLinearOperator:
+    diagonal = lx.DiagonalLinearOperator(jnp.sum(rows**2, axis=0))
+    return lx.TaggedLinearOperator(diagonal, _PSD)
+
+
+def _squares(layer: LayerRows, factor: EigenFactor) -> Float[Array, "o i"]:
+    inputs = jnp.matmul(_inputs(layer), factor.right, precision=HIGHEST)
+    cotangents = jnp.matmul(layer.cotangents, factor.left, precision=HIGHEST)
+    if inputs.shape[1] == 1:
+        outputs = jnp.sum(cotangents[:, :, 0] ** 2, axis=1)
+        return jnp.matmul(outputs.T, inputs[:, 0] ** 2, precision=HIGHEST)
+
+    def add(total: Array, example: tuple[Array, Array]) -> tuple[Array, None]:
+        a, d = example  # one example at a time: its rows take k o i numbers
+        rows = jnp.einsum("kso,si->koi", d, a, precision=HIGHEST)
+        return total + jnp.sum(rows**2, axis=0), None
+
+    start = jnp.zeros((cotangents.shape[-1], inputs.shape[-1]), inputs.dtype)
+    return jax.lax.scan(add, start, (inputs, cotangents))[0]

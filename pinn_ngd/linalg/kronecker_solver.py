@@ -1,0 +1,133 @@
+"""K-FAC and EKFAC as a solver of whole systems: A^T A is replaced by Kronecker products."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, ArrayLike, Bool, PyTree, Real
+
+from ._ravel import dtype_of
+from .block_diagonal import BlockDiagonal
+from .blockwise import Blockwise, BlockwiseState
+from .kronecker_factors import check_sharing, corrected, kronecker_blocks, layerwise_of
+from .least_squares import LeastSquaresSystem, Solution
+from .system_solver import AbstractSystemSolver
+
+_REFUSAL = (
+    "A solution of KroneckerFactored is an approximation that cannot be differentiated in its"
+    " operator: solve with QR()."
+)
+
+
+class KroneckerState(eqx.Module):
+    """The Kronecker factors, averaged over systems, and their eigendecompositions."""
+
+    curvature: BlockDiagonal
+    factors: BlockwiseState
+
+
+class KroneckerFactored(AbstractSystemSolver[Any]):
+    """x = (F + damping)^-1 g, with F the Kronecker-factored approximation of A^T A, g = A^T b.
+
+    It is not the solution of the system but K-FAC's approximation of it, or with `corrected` that
+    of EKFAC; `linalg.kronecker_blocks` says what F is and `Blockwise` how it is damped (EKFAC's
+    always exactly). `prepare(system, KroneckerFactored())` keeps the factors, which answer other
+    dampings and right-hand sides; `refreshed` mixes those of another system into them. The system
+    must know its layers, as that of a `ClassificationObjective` does (TypeError otherwise).
+    `stats["clipped"]` counts eigenvalues that were negative beyond rounding. Lineax cannot
+    differentiate x in the operator (NotImplementedError).
+    """
+
+    damping: str = eqx.field(static=True, default="factored")
+    sharing: str = eqx.field(static=True, default="expand")
+    corrected: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self):
+        check_sharing(self.sharing)
+        Blockwise(self.damping)
+
+    @property
+    def blockwise(self) -> Blockwise:
+        """The solver of the blocks."""
+        return Blockwise("exact" if self.corrected else self.damping)
+
+    def refreshed(
+        self,
+        state: KroneckerState | None,
+        operator: lx.AbstractLinearOperator,
+        *,
+        keep: Real[ArrayLike, ""] = 0.0,
+        renew: Bool[ArrayLike, ""] = True,
+    ) -> KroneckerState:
+        """The factors keep * old + (1 - keep) * those of `operator`.
+
+        Their eigendecomposition, which costs the most, is made anew where `renew` says so. The
+        eigenvalues of EKFAC are averaged in the basis that they belong to; after it has changed the
+        average goes on from s_G s_A^T.
+        """
+        rows = layerwise_of(operator)
+        measured = kronecker_blocks(rows, self.sharing)
+        if state is None:
+            factors, curvature = self.blockwise.init(measured, {}), measured
+            keep = 0.0
+        else:
+            curvature = _mixed(keep, state.curvature, measured)
+            factors = jax.lax.cond(
+                renew, lambda: self.blockwise.init(curvature, {}), lambda: state.factors
+            )
+        if self.corrected:
+            weight = jnp.asarray(keep, dtype_of(rows.in_structure()))
+            factors = corrected(rows, factors, weight)
+        return KroneckerState(curvature, factors)
+
+    def prepare_system(
+        self, system: LeastSquaresSystem, smallest_damping: Real[ArrayLike, ""] | None = None
+    ) -> KroneckerState:
+        """The factors of this system alone."""
+        del smallest_damping
+        return self.refreshed(None, system.operator)
+
+    def solve_system(
+        self, system: LeastSquaresSystem, options: dict[str, Any], state: PyTree = None
+    ) -> Solution:
+        """The damped solution for the system's gradient, with kept factors where they are given."""
+        state = self.prepare_system(system) if state is None else state
+        gradient = system.gradient
+        if gradient is None:
+            gradient = system.operator.transpose().mv(system.target)
+        damping = options.get("damping", system.damping)
+        return Solution(*self.blockwise.compute(state.factors, gradient, {"damping": damping}))
+
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
+        del options
+        return self.refreshed(None, operator), operator
+
+    def compute(
+        self, state: Any, vector: PyTree[Array], options: dict[str, Any]
+    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
+        kept, operator = state
+        gradient = operator.transpose().mv(vector)
+        return self.blockwise.compute(kept.factors, gradient, options)
+
+    def empty_stats(self) -> dict[str, Array]:
+        return {"clipped": jnp.asarray(0, jnp.int32)}
+
+    def transpose(self, state: Any, options: dict[str, Any]) -> Any:
+        # Lineax asks for it only to differentiate in the operator, as if x solved the system.
+        raise NotImplementedError(_REFUSAL)
+
+    def conj(self, state: Any, options: dict[str, Any]) -> Any:
+        raise NotImplementedError(_REFUSAL)
+
+    def assume_full_rank(self) -> bool:
+        return False
+
+
+def _mixed(keep: Any, old: BlockDiagonal, new: BlockDiagonal) -> BlockDiagonal:
+    def mix(before: Array, now: Array) -> Array:
+        weight = jnp.asarray(keep, now.dtype)
+        return weight * before + (1 - weight) * now
+
+    return jax.tree.map(mix, old, new)

@@ -1,0 +1,239 @@
+"""K-FAC and EKFAC: natural gradients of minibatches with Kronecker factors that are kept."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+
+from ... import _tree
+from ..._settings import Count, Fraction, NonNegative, Positive, check_fields
+from ...linalg import KroneckerFactored
+from ...objectives import AbstractObjective
+from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
+from ..forms import gradient_of
+from .damping import AbstractDamping, LevenbergMarquardt
+from .quadratic_model import QuadraticModel, combined, quadratic_model
+
+Fisher = Literal["exact", "mc", "empirical", "ggn"]
+CURVATURES: Mapping[str, str] = {
+    "exact": "ggn",
+    "ggn": "ggn",
+    "mc": "mc-fisher",
+    "empirical": "empirical-fisher",
+}
+BURN_IN = 3  # the first factors come from one batch each, and are renewed every time
+
+
+class Clocks(eqx.Module):
+    """When the factors are measured and renewed, and how long they are remembered.
+
+    Every `measure_every` steps the factors of a batch enter a moving average with weight
+    1 - min(1 - 1/k, decay) in the k-th measurement. Every `refresh_every` steps, and in the first
+    three measurements, the average is decomposed anew. Raises ValueError where these are not whole
+    numbers above zero, or the second is no multiple of the first.
+    """
+
+    decay: Fraction = eqx.field(static=True, default=0.95)
+    measure_every: Count = eqx.field(static=True, default=1)
+    refresh_every: Count = eqx.field(static=True, default=10)
+
+    def __check_init__(self):
+        check_fields(self)
+        if self.refresh_every % self.measure_every:
+            msg = (
+                f"`refresh_every` is {self.refresh_every}; it must be a multiple of"
+                f" `measure_every` = {self.measure_every}, since only measured factors are new."
+            )
+            raise ValueError(msg)
+
+    def measures(self, count: Int[Array, ""]) -> Bool[Array, ""]:
+        """Whether factors are measured in step `count`, from 0."""
+        return count % self.measure_every == 0
+
+    def renews(self, count: Int[Array, ""]) -> Bool[Array, ""]:
+        """Whether they are decomposed anew."""
+        return (count % self.refresh_every == 0) | (count < BURN_IN * self.measure_every)
+
+    def keep(self, count: Int[Array, ""], dtype: Any) -> Float[Array, ""]:
+        """The weight of the average before."""
+        k = (count // self.measure_every + 1).astype(dtype)
+        return jnp.minimum(1 - 1 / k, jnp.asarray(self.decay, dtype))
+
+
+class KroneckerMemory(eqx.Module):
+    """The kept factors, the last update, the damping of the next step, and the number of steps."""
+
+    factors: PyTree
+    previous: PyTree
+    damping: Float[Array, ""]
+    count: Int[Array, ""]
+
+
+class KroneckerNaturalGradient(AbstractOptimizer):
+    """theta <- theta + u with u from d = (F + damping)^-1 g, F Kronecker-factored and averaged.
+
+    `solver` says how F is made and damped: K-FAC (Martens and Grosse, ICML 2015) or EKFAC (George
+    et al., NeurIPS 2018). `fisher` names the matrix that it approximates:
+
+    - "exact": the Fisher matrix, by one backward sweep for every output; for the losses of this
+      package it is the generalized Gauss-Newton matrix, which "ggn" names;
+    - "mc": the same in expectation, by one sweep with a label drawn from the model;
+    - "empirical": with the labels of the data, a different matrix.
+
+    With `rescale` u = rate (-c_0 d + c_1 p), p being the update before. The c minimize the
+    quadratic model of the batch's loss with the exact Gauss-Newton matrix and the same damping,
+    c_1 being 0 where `momentum` is. Otherwise u = -rate d + momentum p. `rate` is a number or a
+    function of the step. u is shortened until 1/2 |A u|^2 is at most `clip`: to second order the
+    Kullback-Leibler divergence of the predictions before and after, in nats. The damping's ratio
+    compares the reduction of the batch's loss with that of the quadratic model.
+
+    A step that is not finite is refused; factors that are not finite are forgotten. `check` and
+    `init` raise ValueError for an objective without layers, a batch of one example, and a model of
+    which no layer can be captured. Parameters without a Kronecker block get a diagonal one, and
+    `init` warns with their names (see `ClassificationObjective.coverage`).
+    """
+
+    solver: KroneckerFactored = KroneckerFactored()
+    damping: AbstractDamping = LevenbergMarquardt(1.0)
+    fisher: Fisher = eqx.field(static=True, default="mc")
+    clocks: Clocks = Clocks()
+    rate: Positive | Callable[[Any], Any] = eqx.field(static=True, default=1.0)
+    momentum: Fraction = eqx.field(static=True, default=0.9)
+    rescale: bool = eqx.field(static=True, default=True)
+    clip: NonNegative | None = eqx.field(static=True, default=None)
+    wants_float64: ClassVar[bool] = False
+
+    def check(self, model: PyTree, objective: AbstractObjective) -> None:
+        super().check(model, objective)
+        if CURVATURES[self.fisher] not in objective.curvatures:
+            msg = (
+                f"the objective {type(objective).__name__} knows no inputs and cotangents of"
+                " layers, which Kronecker factors are made of: 'kfac' and 'ekfac' train a"
+                " ClassificationObjective (with loss='squared' a regression)."
+            )
+            raise ValueError(msg)
+
+    def init(self, model: PyTree, objective: AbstractObjective, batch: Any) -> KroneckerMemory:
+        self.check(model, objective)
+        _check_batch(batch)
+        _check_coverage(model, objective, batch)
+        params, _ = _tree.trainable(model)
+        shapes = eqx.filter_eval_shape(self._measured, None, model, objective, batch, None, None)
+        factors = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        damping = jnp.asarray(self.damping.initial, scalar_type(model))
+        zero = jnp.asarray(0, jnp.int32)
+        return KroneckerMemory(factors, _tree.zeros_like(params), damping, zero)
+
+    def step(
+        self,
+        model: PyTree,
+        state: KroneckerMemory,
+        objective: AbstractObjective,
+        batch: Any,
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[PyTree, KroneckerMemory, StepInfo]:
+        factors = self._factors(model, state, objective, batch, key)
+        system = objective.with_curvature("ggn").system(model, batch, matrix_free=True)
+        gradient = gradient_of(system)
+        direction = self.solver.blockwise.solve_factors(factors.factors, gradient, state.damping)
+        plane = quadratic_model(system.operator, gradient, direction, state.previous, state.damping)
+        c = self._coefficients(plane, state.count)
+        updates = combined(c, direction, state.previous)
+        accepted = _tree.all_finite(updates)
+        updates = _tree.where(accepted, updates, _tree.zeros_like(updates))
+        new = eqx.apply_updates(model, updates)
+        before, predicted = objective.loss(model, batch), plane.reduction(c)
+        actual, damping = jnp.zeros_like(before), state.damping
+        if self.damping.watches:
+            actual = before - objective.loss(new, batch)
+            damping = self.damping.update(damping, actual / predicted)
+        info = StepInfo(
+            loss=before,
+            gradient_norm=_tree.norm(gradient),
+            step_length=_tree.norm(updates),
+            damping=state.damping,
+            predicted=predicted,
+            actual=actual,
+            accepted=accepted,
+            stop=jnp.asarray(GO_ON, jnp.int32),
+        )
+        factors = _tree.where(_tree.all_finite(factors), factors, state.factors)
+        return new, KroneckerMemory(factors, updates, damping, state.count + 1), info
+
+    def _coefficients(self, plane: QuadraticModel, count: Int[Array, ""]) -> Float[Array, "2"]:
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats.
+            rate: Any = self.rate(count) if callable(self.rate) else self.rate
+        rate = jnp.asarray(rate, plane.slope.dtype)
+        if self.rescale:
+            c = rate * plane.minimizer(momentum=self.momentum > 0)
+        else:
+            c = jnp.stack([rate, jnp.asarray(self.momentum, rate.dtype)])
+        if self.clip is None:
+            return c
+        found = plane.half_curvature(c)
+        return c * jnp.sqrt(jnp.minimum(1, self.clip / jnp.where(found > 0, found, 1)))
+
+    def _factors(
+        self,
+        model: PyTree,
+        state: KroneckerMemory,
+        objective: AbstractObjective,
+        batch: Any,
+        key: PRNGKeyArray,
+    ) -> PyTree:
+        """The factors after this step's batch; rows are only formed where they are measured."""
+
+        def measured() -> PyTree:
+            return self._measured(state.factors, model, objective, batch, key, state.count)
+
+        return jax.lax.cond(self.clocks.measures(state.count), measured, lambda: state.factors)
+
+    def _measured(
+        self,
+        factors: PyTree,
+        model: PyTree,
+        objective: AbstractObjective,
+        batch: Any,
+        key: PRNGKeyArray | None,
+        count: Int[Array, ""] | None,
+    ) -> PyTree:
+        own = eqx.tree_at(
+            lambda b: b.key, batch, jax.random.key(0) if key is None else key,
+            is_leaf=lambda x: x is None,
+        )  # fmt: skip
+        rows = objective.with_curvature(CURVATURES[self.fisher]).system(model, own).operator
+        if count is None:
+            return self.solver.refreshed(None, rows)
+        keep, renew = self.clocks.keep(count, scalar_type(model)), self.clocks.renews(count)
+        return self.solver.refreshed(factors, rows, keep=keep, renew=renew)
+
+
+def _check_batch(batch: Any) -> None:
+    if batch.size < 2:
+        msg = (
+            "the batch has one example, of which all Kronecker factors have rank one: give batches"
+            " of two examples or more."
+        )
+        raise ValueError(msg)
+
+
+def _check_coverage(model: PyTree, objective: Any, batch: Any) -> None:
+    found = objective.coverage(model, batch)
+    if len(found.diagonal) == len(found.parameters):
+        msg = (
+            "no layer of the model can be captured, so that no parameter gets a Kronecker block:"
+            " build it of eqx.nn.Linear and Conv layers that are called outside of vmap and scan,"
+            " or take 'ngd-cg'."
+        )
+        raise ValueError(msg)
+    if found.diagonal:
+        msg = (
+            f"these parameters get a diagonal block and no Kronecker factors:"
+            f" {', '.join(found.diagonal)}; `objective.coverage(model, batch)` says why."
+        )
+        warnings.warn(msg, stacklevel=3)
