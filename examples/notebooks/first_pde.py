@@ -46,7 +46,8 @@ print(result.message)
 # %%
 middle = float(result.solution(jnp.array([0.5, 0.5])))
 print(f"height {middle:.7f}, error {abs(middle - 0.0736713):.1e}")
-print("loss at the points", result.loss, "and between them", result.held_out.loss)
+if result.held_out is not None:
+    print("loss at the points", result.loss, "and between them", result.held_out.loss)
 
 # %%
 error = None if result.estimate is None else result.estimate.error
