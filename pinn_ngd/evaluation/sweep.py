@@ -35,7 +35,7 @@ def sweep(
     `values` are numbers (k,), or rows (k, m) of several parameters, and `rule` integrates over
     space without them. Not a number where the exact solution is zero.
     """
-    rows = np.asarray(values, float)
+    rows = np.atleast_1d(np.asarray(values, float))
     rows = rows[:, None] if rows.ndim == 1 else rows
     points = rule.quadrature()
     return np.asarray(_errors(solution, exact, jnp.asarray(rows), points.points, points.weights))

@@ -15,8 +15,6 @@ from ..geometry.meshes import Mesh
 from ..geometry.meshes.files import meshio
 from ..geometry.meshes.kinds import cube
 from ..geometry.patches import Patch
-from ..validation import estimate_error
-from ..validation.held_out import can_hold_out
 from .loading import load_run
 from .plotting.curved import is_box
 
@@ -70,10 +68,8 @@ def export_run(
     problem, estimate = run.problem, None
     if problem.domain is None:
         raise ValueError(f"the problem '{problem.name}' has no domain to write values on.")
-    objective = problem.objective_at(run.model)
-    if can_hold_out(objective):
-        found = estimate_error(objective, run.model)
-        estimate = found.error if found.known else None
+    if run.estimate is not None and run.estimate.known:
+        estimate = run.estimate.error
     export(
         path, run.model, problem.domain, exact=problem.exact, estimated_error=estimate,
         resolution=resolution,

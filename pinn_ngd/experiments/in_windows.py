@@ -1,5 +1,6 @@
 """Runs of problems that ask for windows of time."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,17 +14,19 @@ from ..training import TrainResult, train_windows
 from .problem import Problem
 
 
-def trained_like(problem: Problem, model: PyTree) -> PyTree:
-    """The structure of what a run of a problem makes of its network: one for every window."""
+def trained_like(problem: Problem, model: PyTree, watch: Mapping[str, Any]) -> PyTree:
+    """The structure of what a run of a problem made of its network: one for every window that it
+    came to, as its checkpoint says."""
     if problem.windows is None:
         return model
     edges = edges_of(problem.objective, problem.windows)
-    return by_window([model] * (len(edges) - 1), edges, time_of(problem.objective))
+    count = int(watch.get("windows", len(edges) - 1))
+    return by_window([model] * count, edges, time_of(problem.objective))
 
 
-def check_no_resume(problem: Problem, resume: bool) -> None:
+def check_no_resume(problem: Problem, goes_on: bool) -> None:
     """Raises FolderError where a run in windows, which has no checkpoint, should go on."""
-    if resume and problem.windows is not None:
+    if goes_on and problem.windows is not None:
         raise FolderError(
             "a run in windows of time keeps no checkpoint from which it could go on: start it "
             "without `resume`."
@@ -44,10 +47,10 @@ def trained_in_windows(
     assert problem.windows is not None
     result = train_windows(objective, model, optimizer, windows=problem.windows, key=key, **options)
     identity = {**checkpoint.identity, **identity_of(objective, model, optimizer)}
-    if len(result.windows) == len(result.edges) - 1:
-        snapshot = Snapshot(
-            result.model, result.state, step=result.steps, seconds=result.seconds,
-            key=jax.random.key(0), loss=result.loss, identity=identity,
-        )  # fmt: skip
-        save_checkpoint(checkpoint.path, snapshot)
+    snapshot = Snapshot(
+        result.model, result.state, step=result.steps, seconds=result.seconds,
+        key=jax.random.key(0), loss=result.loss, identity=identity,
+        watch={"windows": len(result.windows)},
+    )  # fmt: skip
+    save_checkpoint(checkpoint.path, snapshot)
     return result

@@ -90,11 +90,11 @@ def load_run(folder: str | os.PathLike, *, problem: Problem | None = None) -> Lo
     if not isinstance(seed, int):
         raise FolderError(f"`{shown(paths.config_path)}` has no seed: give another folder.")
     start = problem.model(jax.random.key(seed))
-    model = load_model(paths.checkpoint_path, like=trained_like(problem, start))
+    watch = read_watch(paths.checkpoint_path)
+    model = load_model(paths.checkpoint_path, like=trained_like(problem, start, watch))
     _warn_of_another(problem, start, paths)
     history = read_history(folder) if paths.history_path.is_file() else []
     result = read_result(folder) if paths.result_path.is_file() else None
-    watch = read_watch(paths.checkpoint_path)
     return LoadedRun(model, problem, history, result, config, watch)
 
 

@@ -86,7 +86,7 @@ def run_problem(
         goes_on = check_folder(folder, plan, resume=resume)
         if resume and (found := ended(folder, plan)) is not None:
             return found | {"folder": str(folder.path)}
-        check_no_resume(problem, resume)
+        check_no_resume(problem, goes_on)
         opening = _Opening(plan, folder)
         with heard() as signals:
             result = _trained(plan, opening, (folder.writer(), *bars, *callbacks), resume=goes_on)

@@ -42,7 +42,10 @@ class Equivalence:
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
         values = [part(x) for part in self.parts]
         others = [math.prod(values[:i] + values[i + 1 :], start=1.0) for i in range(len(values))]
-        return math.prod(values[1:], start=values[0]) / sum(others[1:], others[0]) / self.scale
+        total = sum(others[1:], others[0])
+        # At a corner two functions are zero, and the quotient is 0 / 0.
+        safe = jnp.where(total > 0, total, jnp.ones_like(total))
+        return math.prod(values[1:], start=values[0]) / safe / self.scale
 
 
 @jax.tree_util.register_static

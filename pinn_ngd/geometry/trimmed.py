@@ -26,8 +26,14 @@ class Trimmed:
 
     def __call__(self, x: Float[Array, " 2"]) -> Float[Array, ""]:
         f, t = self.carrier(x), self.trim(x)
-        beyond = (jnp.sqrt(t**2 + f**4) - t) / 2
-        return jnp.sqrt(f**2 + beyond**2)
+        beyond = (_root(t**2 + f**4, jnp.abs(t)) - t) / 2
+        return _root(f**2 + beyond**2, f)  # on the piece itself, f, which has a slope there
+
+
+def _root(square: Array, there: Array) -> Array:
+    """The square root, and `there` where it is zero and has no derivative."""
+    safe = jnp.where(square > 0, square, jnp.ones_like(square))
+    return jnp.where(square > 0, jnp.sqrt(safe), there)
 
 
 def trimmed(piece: AbstractPiece, carrier: Carrier) -> Trimmed:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .residual import Residual, ResidualObjective
-from .weights import is_number
+from .weights import REST, is_number
 from .windows import is_initial, time_of
 
 
@@ -53,8 +53,9 @@ def causal(
         if is_initial(term, time):
             return term
         if isinstance(term.weight, dict):
+            every = {REST: jnp.asarray(1.0, float), **term.weight}
             weight: Any = {
-                name: InSlices(one, start, width, factors) for name, one in term.weight.items()
+                name: InSlices(one, start, width, factors) for name, one in every.items()
             }
         else:
             plain = term.weight

@@ -26,7 +26,7 @@ class Misfit(eqx.Module):
     of: Observable
 
     def __call__(self, u: Any, x: Array, value: Array) -> Array:
-        return (jnp.asarray(self.of(u, x)) - value[0]) * value[1]
+        return _standardized_at(self.of(u, x), value)
 
 
 class NormalMisfit(eqx.Module):
@@ -35,7 +35,18 @@ class NormalMisfit(eqx.Module):
     of: Observable
 
     def __call__(self, u: Any, x: Array, normal: Array, value: Array) -> Array:
-        return (jnp.asarray(self.of(u, x, normal=normal)) - value[0]) * value[1]
+        return _standardized_at(self.of(u, x, normal=normal), value)
+
+
+def _standardized_at(seen: Any, value: Array) -> Array:
+    """(seen - measured) / sigma; ValueError where as many numbers are not seen as measured."""
+    seen, measured = jnp.asarray(seen), value[0]
+    if seen.size != measured.size:
+        raise ValueError(
+            f"`of` of a `Data` term returns {seen.size} numbers at a point where {measured.size} "
+            "were measured: let it return those, such as `lambda u, x: u(x)[0]`."
+        )
+    return (seen.reshape(measured.shape) - measured) * value[1]
 
 
 def value_of(u: Any, x: Array) -> Any:
@@ -71,6 +82,8 @@ def Data(
     measured = np.asarray(values)
     if points is None:
         points, measured = np.zeros((1, 1)), measured[None]
+    if measured.dtype.kind in "iu":  # 1 / sigma, which is kept beside them, is no whole number
+        measured = measured.astype(float)
     kind = Misfit if "normal" not in extras_of(of) else NormalMisfit
     check_arguments(
         of, "of(u, x)", f"`of` of the term '{name}'", ("normal",) if kind is NormalMisfit else ()

@@ -49,8 +49,15 @@ class AbstractQuadratureObjective(AbstractObjective):
         """About `count` points of a batch, drawn at random, an equal share of every term.
 
         Weights grow as points become fewer: sums over a subset have the mean of the whole. Raises
-        ValueError for terms that are tested as one, such as weak forms.
+        ValueError as `check_separable` does.
         """
+        self.check_separable(batch)
+        share = count / sum(rule.weights.size for rule in batch)
+        keys = jax.random.split(key, len(batch))
+        return tuple(_drawn(rule, k, share) for rule, k in zip(batch, keys, strict=True))
+
+    def check_separable(self, batch: Sequence[Quadrature]) -> None:
+        """Raises ValueError for terms that are tested as one, such as weak forms."""
         for term, rule in zip(self.terms, batch, strict=True):
             if getattr(rule, "tests", None) is not None:
                 msg = (
@@ -59,9 +66,6 @@ class AbstractQuadratureObjective(AbstractObjective):
                     "'engd-tr'."
                 )
                 raise ValueError(msg)
-        share = count / sum(rule.weights.size for rule in batch)
-        keys = jax.random.split(key, len(batch))
-        return tuple(_drawn(rule, k, share) for rule, k in zip(batch, keys, strict=True))
 
     @property
     def resampled(self) -> bool:

@@ -12,6 +12,9 @@ from jaxtyping import Array, Float
 Weight: TypeAlias = float | Array | Callable[[Array], Any] | Mapping[str, Any]
 
 
+REST = ""  # the name under which a dict of weights holds that of all equations it does not name
+
+
 def as_weight(weight: Any) -> Any:
     """A list, tuple or NumPy array as a JAX array of floats; everything else as it is."""
     if isinstance(weight, Mapping):
@@ -74,21 +77,23 @@ def weight_of_system(
 ) -> Float[Array, " k"]:
     """The weights at one point of a system of named equations, in one row.
 
-    `weights` is of any kind, or a dict with weights of some equations; the others have weight 1.
+    `weights` is of any kind, or a dict with weights of some equations; the others have weight 1,
+    or that of the name `REST`.
     Raises ValueError for a weight of an equation that there is not.
     """
     row = jnp.concatenate([jnp.atleast_1d(part) for part in parts.values()])
     if not isinstance(weights, Mapping):
         return jnp.broadcast_to(weight_at(weights, x, row, owner), row.shape)
-    unknown = [name for name in weights if name not in parts]
+    unknown = [name for name in weights if name not in parts and name != REST]
     if unknown:
         msg = (
             f"{owner} has a `weight` for {unknown[0]!r}, but its equations are "
             f"{', '.join(parts)}: name one of these."
         )
         raise ValueError(msg)
+    rest = weights.get(REST, 1.0)
     found = [
-        jnp.broadcast_to(weight_at(weights.get(name, 1.0), x, part, owner), part.shape)
+        jnp.broadcast_to(weight_at(weights.get(name, rest), x, part, owner), part.shape)
         for name, part in parts.items()
     ]
     return jnp.concatenate([jnp.atleast_1d(one) for one in found])
@@ -120,7 +125,7 @@ def scaled(weight: Any, factor: float) -> Any:
     """A weight of any kind, times a factor."""
     factor = float(factor)
     if isinstance(weight, Mapping):
-        return {name: scaled(one, factor) for name, one in weight.items()}
+        return {name: scaled(one, factor) for name, one in {REST: 1.0, **weight}.items()}
 
     def at(x: Array) -> Any:
         return factor * weight(x)

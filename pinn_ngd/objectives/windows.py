@@ -7,7 +7,7 @@ window has the points, the rules and the network of the problem itself, and thei
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -78,13 +78,13 @@ def by_window(functions: Sequence[Callable], edges: Sequence[float], time: Inter
     return ByWindow(tuple(parts), tuple(edges[: len(parts)]))
 
 
-def edges_of(objective: Any, windows: int | Sequence[float]) -> tuple[float, ...]:
-    """The times at which windows begin and end, of their number or of themselves.
+def edges_of(objective: Any, windows: Any) -> tuple[float, ...]:
+    """The times at which windows begin and end, of their number (int) or of themselves.
 
     Raises ValueError as `check_windows` does.
     """
-    if isinstance(windows, int):
-        if windows < 1:
+    if np.ndim(windows) == 0:
+        if int(windows) != windows or windows < 1:
             raise ValueError(
                 f"`windows` is {windows}: give one or more, or the times of their ends."
             )
@@ -139,10 +139,17 @@ def in_window(
 
     def moved(term: Any) -> Residual:
         handed_on = before if is_initial(term, time) else None
-        weight = _WeightInTime(term.weight, window) if callable(term.weight) else term.weight
+        weight = _weight_in(window, term.weight)
         return dataclasses.replace(term, fn=_InTime(term.fn, window, handed_on), weight=weight)
 
     return dataclasses.replace(objective, terms=tuple(moved(term) for term in objective.terms))
+
+
+def _weight_in(window: Window, weight: Any) -> Any:
+    """A weight of any kind, on a window."""
+    if isinstance(weight, Mapping):
+        return {name: _weight_in(window, one) for name, one in weight.items()}
+    return _WeightInTime(weight, window) if callable(weight) else weight
 
 
 def window_of(objective: ResidualObjective) -> Window:

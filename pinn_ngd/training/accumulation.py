@@ -23,10 +23,11 @@ from jaxtyping import Array, Float, Inexact, PyTree
 
 from ..evaluation.errors import norms
 from ..objectives.windows import InWindow, is_initial, time_of, window_of, with_before
-from ..validation.estimate import domain_points
+from ..validation.estimate import Corrected, domain_points
 from ..validation.propagation import propagated
 from .result import TrainResult
 
+TINY = 1e-300  # instead of zero, below a fraction
 NUDGE = 1e-3  # of the solution: large against rounding, small against nonlinearity
 
 
@@ -76,12 +77,14 @@ def accumulated(posed: Sequence[Any], results: Sequence[TrainResult]) -> tuple[A
     for k, (objective, result) in enumerate(zip(posed, results, strict=True)):
         estimate = result.estimate
         assert estimate is not None
-        own = estimate.relative_l2 if result.solution is result.model else estimate.corrected_l2
+        is_corrected = isinstance(result.solution, Corrected)
+        own = estimate.corrected_l2 if is_corrected else estimate.relative_l2
         growth = handed_on = 0.0
         if k > 0:
             error = results[k - 1].estimate.error  # pyright: ignore[reportOptionalMemberAccess]
             growth = _growth(posed[k - 1], objective, result.model, error, norm, sizes[k])
-            handed_on = growth * found[-1].solution * sizes[k - 1] / sizes[k]
+            late = max(1.0, _at_end(posed[k - 1], error) / max(norm(error), TINY))
+            handed_on = growth * late * found[-1].solution * sizes[k - 1] / sizes[k]
         size = sizes[k] * math.sqrt(float(window_of(objective).rate))
         found.append(Accumulated(own, handed_on, estimate.relative_l2 + handed_on, growth, size))
     return tuple(found)
@@ -108,7 +111,7 @@ def _growth(
 ) -> float:
     """|P e| / |e(a)|, of an error e of the window before."""
     start = _at_end(earlier, error)
-    if not start > 0:
+    if start == 0:
         return 0.0
     change = InWindow(error, window_of(earlier))
     factor = NUDGE * size / start

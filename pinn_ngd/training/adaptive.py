@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ..geometry.elements import FiniteElements
 from ..geometry.quadrature import AbstractRule, Quadrature, Sobol
 from ..geometry.quadrature.base import as_quadrature
 from ..objectives import distinct_names
@@ -15,6 +16,8 @@ from ..validation.held_out import masses_of
 from .advance import Carry, as_arrays
 from .callbacks import AbstractCallback
 from .result import Record, Run
+
+LEAST_CHANCE = 1e-12  # so that there are as many points to draw as wanted
 
 
 class RAD(AbstractCallback):
@@ -27,7 +30,8 @@ class RAD(AbstractCallback):
     weigh one over their probability, and the loss remains an estimate of the integral.
 
     Moved are the terms that live on a whole domain, or those of the names `terms`, on regions of
-    any kind. A checkpoint holds the points, and a resumed run repeats the uncut one.
+    any kind. A checkpoint holds the points, and a resumed run repeats the uncut one. Points do not
+    grow beside it.
 
     Raises ValueError for numbers below their range, and at the start of a run for an objective that
     draws its points anew itself, an unknown term, and a term without a region.
@@ -64,6 +68,8 @@ class RAD(AbstractCallback):
 
     def _is_moved(self, name: str, rule: AbstractRule) -> bool:
         region = getattr(rule, "region", None)
+        if isinstance(rule, FiniteElements):
+            region = None  # its test functions and its points belong together
         if self.terms is None:
             return region is not None and region.fills_space
         if name in self.terms and region is None:
@@ -99,7 +105,7 @@ class RAD(AbstractCallback):
         n, weights = given.weights.size, np.asarray(many.weights)
         sizes = (masses / weights) ** (self.k / 2)
         density = sizes / (sizes.mean() or 1.0) + self.c
-        chances = weights * density
+        chances = weights * np.maximum(density, LEAST_CHANCE)
         chances = chances / chances.sum()
         rows = rng.choice(len(weights), size=n, replace=False, p=chances)
         measure = float(weights.sum())
@@ -110,6 +116,12 @@ class RAD(AbstractCallback):
         made = as_quadrature(np.asarray(many.points)[rows], new)
         normals = None if many.normals is None else many.normals[rows]
         return Quadrature(made.points, made.weights, normals)
+
+
+def moves_points(callbacks: Iterable[Any]) -> bool:
+    """Whether one of some callbacks puts points of its own in place of those of a run."""
+    plain = AbstractCallback.points
+    return any(getattr(type(one), "points", plain) is not plain for one in callbacks)
 
 
 def moved_by(callbacks: Iterable[Any], *run: Any) -> Any:

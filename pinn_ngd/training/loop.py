@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
 from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_of
-from .adaptive import moved_again, moved_by, numbers_of, on_new_points
+from .adaptive import moved_again, moved_by, moves_points, numbers_of, on_new_points
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
@@ -82,15 +82,16 @@ def train(
 
     Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
     (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
-    FileNotFoundError and ValueError where the checkpoint cannot be read or belongs to another
-    objective, network or optimizer; TypeError where a step changes the shapes of its state.
+    FileNotFoundError and ValueError for a checkpoint that cannot be read or is of another run;
+    TypeError where a step changes the shapes of its state.
     """
     budget, optimizer, key = budget_of(steps, seconds), optimizer_of(optimizer), key_of(key)
     checkpoint = checkpoint_of(checkpoint, resume)
     warn_about_precision(model, optimizer)
-    stride = stride_of(optimizer, objective, stride)
+    stride, told = stride_of(optimizer, objective, stride), callbacks_of(callbacks)
+    grow &= not moves_points(told)
     parts = Parts(
-        optimizer, budget, stride, callbacks_of(callbacks),
+        optimizer, budget, stride, told,
         Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=stride),
         EvaluationClock(evaluate, evaluate_every), Watch(objective, grow=grow),
         Accuracy(tolerance, corrected),
@@ -218,7 +219,7 @@ class _Loop:
             self.ready = False
             if not progress.failed and self._grown(told or ending):
                 ending = self.budget.ending(self.step, self.seconds)
-            elif not (progress.failed or told or ending):
+            elif not (progress.failed or told):
                 self._move_points()
         self.ready = True
         if ending is None and self.saver is not None and self.saver.due():

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
+from ..models import WithUnknowns
 from ..objectives.windows import (
     ByWindow,
     InWindow,
@@ -22,6 +23,7 @@ from ..objectives.windows import (
 from ..validation import ErrorEstimate, Look
 from .accepted import budget_of, callbacks_of, key_of
 from .accumulation import Accumulated, accumulated
+from .adaptive import moves_points
 from .callbacks import AbstractCallback
 from .clock import Evaluate
 from .loop import train
@@ -91,8 +93,9 @@ def train_windows(
     """
     budget, key = budget_of(steps, seconds), key_of(key)
     edges = edges_of(objective, windows)
-    _check(options, evaluate, model)
-    relay, time = _Relay(callbacks_of(callbacks), budget), time_of(objective)
+    given = callbacks_of(callbacks)
+    _check(options, evaluate, model, given)
+    relay, time = _Relay(given, budget), time_of(objective)
     least = None if tolerance is None else tolerance / (len(edges) - 1)
     results: list[TrainResult] = []
     posed: list[Any] = []
@@ -115,8 +118,17 @@ def train_windows(
     return whole
 
 
-def _check(options: dict[str, Any], evaluate: Any, model: PyTree) -> None:
-    """ValueError for checkpoints, and for what `evaluate` refuses of the model."""
+def _check(options: dict[str, Any], evaluate: Any, model: PyTree, callbacks: Iterable[Any]) -> None:
+    """ValueError for what windows cannot take, and for what `evaluate` refuses of the model."""
+    if moves_points(callbacks):
+        raise ValueError(
+            "callbacks that move points, such as RAD, know one run and no windows: leave them out."
+        )
+    if isinstance(model, WithUnknowns):
+        raise ValueError(
+            "the unknowns of a `WithUnknowns` belong to the whole time, and every window would "
+            "find its own: solve the problem at once, without windows."
+        )
     if "checkpoint" in options or "resume" in options:
         raise ValueError(
             "`train_windows` keeps no checkpoint of a run in the middle: leave out `checkpoint` "
@@ -142,9 +154,10 @@ class _Relay(AbstractCallback):
         self.number, self.window = number, window
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             if self.last is not None:
-                self.closes(dataclasses.replace(self.last, history=self.history))
+                why = {"status": "failed", "message": f"{type(error).__name__}: {error}"}
+                self.closes(dataclasses.replace(self.last, history=self.history, **why))
             raise
 
     def on_start(self, run: Run) -> None:
@@ -232,7 +245,7 @@ def _estimate(
         math.hypot(*(getattr(e, name) * e.size for e in errors)) / size
         for name in ("network", "solution")
     )
-    h1 = math.hypot(*(f.relative_h1 for f in found if f is not None)) / math.sqrt(len(found))
+    h1 = math.nan  # derivatives in time and what windows hand on to them are not known
     unexplained = max(f.unexplained for f in found if f is not None)
     parts = zip(found, model.parts, strict=True)
     error = ByWindow(

@@ -93,6 +93,8 @@ class HeldOut:
 
 def _drawn(rule: Quadrature, share: float, random: np.random.Generator) -> Quadrature:
     size = rule.weights.size
+    if rule.tests is not None:
+        return rule  # test functions take all of their points
     kept = np.sort(random.choice(size, max(1, round(share * size)), replace=False))
     part = jax.tree.map(lambda array: array[kept], rule)
     return dataclasses.replace(part, weights=part.weights * (size / kept.size))

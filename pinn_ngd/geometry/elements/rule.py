@@ -18,6 +18,7 @@ from .lobatto import gauss, tensor_points
 from .mesh import Mesh, as_device, mesh_of
 from .tested import Surface, Tested
 
+SEEN = 1e-9  # of test functions, whose values are of order one: below, they vanish
 MORE_POINTS = 3  # than the degree, an axis of a cell, where nothing else is asked for
 BOUNDARY = "boundary"
 
@@ -145,6 +146,13 @@ class FiniteElements(AbstractRule):
     def _surfaces(self, mesh: Mesh, key: PRNGKeyArray | None) -> tuple[Surface, ...]:
         made = [rule.quadrature(key) for rule in self.surfaces]
         found = [mesh.at(np.asarray(quadrature.points, float)) for quadrature in made]
+        for dofs, values in found:
+            if not np.any(np.abs(values[dofs < mesh.count]) > SEEN):
+                raise ValueError(
+                    "all test functions vanish on one of the `surfaces`, so that nothing which is "
+                    "integrated there counts: give `zero_on` the part of the boundary where values "
+                    "are prescribed, or None."
+                )
         return tuple(
             Surface(quadrature, jnp.asarray(dofs), as_device(values))
             for quadrature, (dofs, values) in zip(made, found, strict=True)

@@ -108,7 +108,7 @@ def as_cells(points: Any, cells: Any) -> CellBlocks:
     Raises ValueError for what makes no mesh.
     """
     where = _points(points)
-    given = dict(cells) if isinstance(cells, Mapping | list) and _is_named(cells) else None
+    given = _by_kind(cells) if isinstance(cells, Mapping | list) and _is_named(cells) else None
     if given is None:
         array = np.asarray(cells)
         given = {_kind_of(array, where.shape[1]): array}
@@ -120,6 +120,15 @@ def as_cells(points: Any, cells: Any) -> CellBlocks:
             "name parts of the boundary by `boundaries`."
         )
     return CellBlocks(where, blocks)
+
+
+def _by_kind(cells: Any) -> dict[str, Any]:
+    """Blocks of cells by their kind, those of one kind behind one another."""
+    found: dict[str, Any] = {}
+    for name, block in cells.items() if isinstance(cells, Mapping) else cells:
+        rows = np.asarray(block)
+        found[name] = np.concatenate([found[name], rows]) if name in found else rows
+    return found
 
 
 def _is_named(cells: Any) -> bool:

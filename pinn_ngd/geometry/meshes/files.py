@@ -61,8 +61,13 @@ def _groups(file: Any) -> dict[int, dict[str, list[np.ndarray]]]:
     dimensions = [_dimension(block) for block in file.cells]
     sets = {name: _as_rows(of) for name, of in file.cell_sets.items() if ":" not in name}
     tags = file.cell_data.get("gmsh:physical")
-    for name, (tag, _) in file.field_data.items():
-        sets[name] = [np.flatnonzero(np.asarray(of) == tag) for of in tags or ()]
+    for name, of in file.field_data.items():
+        if tags is None or np.size(of) != 2:  # only Gmsh's are a tag and a dimension
+            continue
+        tag, dimension = np.asarray(of).ravel().tolist()
+        rows = [np.flatnonzero(np.asarray(block) == tag) for block in tags]
+        pairs = zip(rows, dimensions, strict=True)
+        found[int(dimension)][name] = [r if d == dimension else r[:0] for r, d in pairs]
     for name, rows in sets.items():
         for d in range(4):
             of = [r if dimensions[i] == d else r[:0] for i, r in enumerate(rows)]

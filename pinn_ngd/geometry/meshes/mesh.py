@@ -124,7 +124,8 @@ class Mesh(Patches):
                 "of the mesh: name facets that one cell alone has."
             )
         pairs = zip(self._outer, chosen, strict=True)
-        return _surface(self.points, tuple((k, f[mask]) for (k, f), (_, mask) in pairs))
+        named = tuple((k, f[mask]) for (k, f), (_, mask) in pairs)
+        return _surface(self.points, named, self._outer)
 
     @property
     def _outer(self) -> Blocks:
@@ -134,7 +135,7 @@ class Mesh(Patches):
 
     @cached_property
     def _boundary(self) -> Any:
-        found = _surface(self.points, self._outer)
+        found = _surface(self.points, self._outer, self._outer)
         self._check_fit(found)
         return found
 
@@ -181,21 +182,21 @@ def _string(points: np.ndarray, name: str, cells: np.ndarray) -> Patch:
     return unchecked(strung, box)
 
 
-def _surface(points: np.ndarray, blocks: Blocks) -> Any:
-    """Facets as a mesh of one dimension less; the ends of a line as points."""
+def _surface(points: np.ndarray, blocks: Blocks, outer: Blocks) -> Any:
+    """Facets as a mesh of one dimension less; the ends of a line, some of all, as points."""
     blocks = tuple((name, facets) for name, facets in blocks if len(facets))
     if blocks[0][0] != "vertex":
         return Mesh(None, CellBlocks(points, blocks))
-    ends = points[blocks[0][1][:, 0], 0]
+    ends, every = (points[of[0][1][:, 0], 0] for of in (blocks, outer))
     return Patches(
         unchecked(identity(1), Face(0, x, lower=(), upper=(), sign=sign))
-        for x, sign in zip(ends.tolist(), _signs(ends), strict=True)
+        for x, sign in zip(ends.tolist(), _signs(ends, every), strict=True)
     )
 
 
-def _signs(ends: np.ndarray) -> list[int]:
-    """The ends of intervals on a line are lower and upper ones in turn."""
-    places = np.argsort(np.argsort(ends))
+def _signs(ends: np.ndarray, every: np.ndarray) -> list[int]:
+    """Of all ends of intervals on a line lower and upper ones come in turn."""
+    places = np.searchsorted(np.sort(every), ends)
     return [1 if place % 2 else -1 for place in places.tolist()]
 
 

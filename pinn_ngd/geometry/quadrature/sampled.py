@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ..domains import Region
+from ..region import AbstractPiece
 from .base import AbstractRule, Quadrature, as_count
 from .regions import Piece, halves, is_one_piece, pieces, placed, reference_axes
 
@@ -50,8 +51,10 @@ class _SampledRule(AbstractRule):
         if not is_one_piece(self.region) or axis not in pieces(self.region)[0].free_axes:
             return None
         n, seeds = math.ceil(growth * self.n / 2), (2 * self.seed + 1, 2 * self.seed + 2)
-        parts = zip(halves(pieces(self.region)[0], axis), seeds, strict=True)
-        return tuple(self._alike(half, n, seed) for half, seed in parts)
+        parts = halves(pieces(self.region)[0], axis)
+        if any(_is_empty(half) for half in parts):
+            return None
+        return tuple(self._alike(half, n, seed) for half, seed in zip(parts, seeds, strict=True))
 
     def grown(self, growth: float) -> AbstractRule | None:
         """`growth` times as many points; for Sobol points the first of them are the old ones."""
@@ -64,6 +67,14 @@ class _SampledRule(AbstractRule):
 
     def _alike(self, region: Region, n: int, seed: int, *, fixed: bool = False) -> AbstractRule:
         return type(self)(region, n, seed=seed, resampled=self.resampled and not fixed)  # pyright: ignore
+
+
+def _is_empty(piece: AbstractPiece) -> bool:
+    """Whether nothing of a set, which fills a part of its box, lies in that box."""
+    try:
+        return piece.rejects and not piece.measure > 0
+    except ValueError:
+        return True
 
 
 class MonteCarlo(_SampledRule):

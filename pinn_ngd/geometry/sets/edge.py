@@ -17,6 +17,12 @@ from .estimated import Share, share_of_box
 SHELL = 5e-3  # of the size of the set: half the thickness of the shell of points
 STEPS = 30  # of Newton's method along the gradient
 ON_IT = 1e-10  # of the size of the set
+ASIDE = 1e-5  # of it: a step to either side of the boundary
+
+
+def _near() -> float:
+    """How far off a point of the boundary may lie, in units of the size of the set."""
+    return max(1e-9, 10 * float(jnp.finfo(jnp.result_type(float)).eps))
 
 
 @jax.tree_util.register_static
@@ -98,7 +104,17 @@ class Edge(AbstractPiece):
                 break
             length = np.maximum(np.sum(slopes**2, axis=1), 1e-300)
             found = found - (values / length)[:, None] * slopes
-        return found, np.abs(self.distance(found)) <= ON_IT * self.size
+        good = np.abs(self.distance(found)) <= ON_IT * self.size
+        return found, good & self._parts_sides(found)
+
+    def _parts_sides(self, points: np.ndarray) -> np.ndarray:
+        """Whether a small step inward leads into the set and one outward leaves it.
+
+        Where two sets share a face the distance of their union or difference is zero on it, too,
+        without being a boundary.
+        """
+        step = ASIDE * self.size * self._normals(points)
+        return (self.distance(points - step) < 0) & (self.distance(points + step) > 0)
 
     def half(self, axis: int, a: float, b: float) -> "Edge":
         lower, upper = list(self.lower), list(self.upper)
@@ -117,14 +133,18 @@ class Edge(AbstractPiece):
         return np.where(self._on(points)[:, None], points, np.nan)
 
     def contains(self, points: Float[Array | np.ndarray, "*batch d"]) -> Bool[Array, "*batch"]:
-        """Whether each point lies on the boundary, up to 1e-9 of the size of the set."""
+        """Whether each point lies on the boundary, up to rounding."""
         check_points(points, self.dimension)
         flat = np.asarray(points, float).reshape(-1, self.dimension)
         return jnp.asarray(self._on(flat).reshape(points.shape[:-1]))
 
     def _on(self, points: np.ndarray) -> np.ndarray:
         inside = np.all((points >= self.lower) & (points <= self.upper), axis=1)
-        return inside & (np.abs(self.distance(points)) <= 1e-9 * self.size)
+        near = inside & (np.abs(self.distance(points)) <= _near() * self.size)
+        near[near] = self._parts_sides(points[near])
+        for holds in self.conditions:
+            near[near] = [bool(holds(x)) for x in points[near]]
+        return near
 
     def normal_at(self, x: Float[Array | np.ndarray, " d"]) -> Float[Array, " d"]:
         """The outward unit normal at a point of the boundary; ValueError for another point."""

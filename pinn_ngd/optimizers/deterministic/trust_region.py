@@ -140,7 +140,8 @@ class TrustRegion(AbstractOptimizer):
         good = enough & (actual > 0) & jnp.isfinite(losses)
         # Dampings increase along the grid: the first good candidate is the longest good step.
         accepted, best = jnp.any(good), jnp.argmax(good)
-        step = jax.tree.map(lambda leaf: jnp.where(accepted, leaf[best], 0 * leaf[0]), steps)
+        no_step = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[0]), steps)
+        step = _tree.where(accepted, jax.tree.map(lambda leaf: leaf[best], steps), no_step)
         loss = jnp.where(accepted, losses[best], before.loss)
         info = StepInfo(
             loss=loss,

@@ -84,8 +84,9 @@ class SubsampledTrustRegion(AbstractOptimizer):
             raise ValueError(msg)
 
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> SubsampledState:
-        del batch
         self.check(model, objective)
+        assert isinstance(objective, ResidualObjective)
+        objective.check_separable(batch)
         params, _ = _tree.trainable(model)
         damping = jnp.asarray(FIRST, scalar_type(model))
         return SubsampledState(_tree.zeros_like(params), damping, jnp.asarray(0, jnp.int32))
@@ -118,7 +119,8 @@ class SubsampledTrustRegion(AbstractOptimizer):
 
         found = jax.lax.map(candidate, dampings)
         accepted, best = self._best(found)
-        kept = jax.tree.map(lambda leaf: jnp.where(accepted, leaf[best], 0 * leaf[0]), found)
+        chosen = jax.tree.map(lambda leaf: leaf[best], found)
+        kept = _tree.where(accepted, chosen, jax.tree.map(jnp.zeros_like, chosen))
         step = _tree.scale(kept.length, kept.direction)
         state = _next(state, kept.direction, dampings, best, accepted)
         gradient_norm = _tree.norm(gradient)
