@@ -25,7 +25,7 @@ class Trimmed:
     trim: Carrier
 
     def __call__(self, x: Float[Array, " 2"]) -> Float[Array, ""]:
-        f, t = self.carrier(x), self.trim(x)
+        f, t = jnp.asarray(self.carrier(x)), jnp.asarray(self.trim(x))
         beyond = (_root(t**2 + f**4, jnp.abs(t)) - t) / 2
         return _root(f**2 + beyond**2, f)  # on the piece itself, f, which has a slope there
 

@@ -83,8 +83,7 @@ def train(
     Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
     (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
     FileNotFoundError and ValueError for a checkpoint that cannot be read or is of another run;
-    TypeError where a step changes the shapes of its state.
-    """
+    TypeError where a step changes the shapes of its state."""
     budget, optimizer, key = budget_of(steps, seconds), optimizer_of(optimizer), key_of(key)
     checkpoint = checkpoint_of(checkpoint, resume)
     warn_about_precision(model, optimizer)
