@@ -48,6 +48,8 @@ def _are_leaves(value: Any) -> bool:
 def _is_watch(value: Any) -> bool:
     if not _is_table(value) or not value:
         return value == {}
+    if value.keys() == {"windows"}:  # of time, each of which had points of its own
+        return isinstance(value["windows"], int) and value["windows"] > 0
     numbers = all(_is_number(value.get(name)) for name in ("start", "before", "grown_at"))
     return numbers and isinstance(value.get("pending"), bool) and _is_mesh(value.get("mesh"))
 
