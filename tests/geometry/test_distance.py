@@ -125,3 +125,12 @@ def test_what_cannot_be_is_said():
         smooth_distance(corner)
     with pytest.raises(ValueError, match="no normals"):
         smooth_distance(disk(), disk())
+
+
+def test_at_corners_and_edges_of_an_l_shape_it_has_values_and_slopes():
+    distance = smooth_distance(JOINED["L"])
+    for corner in ((0.0, 0.0), (1.0, 1.0), (-1.0, -1.0)):
+        assert float(distance(jnp.asarray(corner))) == 0.0
+    slope = jax.grad(distance)(jnp.asarray([0.5, 0.0]))  # inward from the edge y = 0
+    assert float(slope[1]) > 0.1
+    assert abs(float(slope[0])) < 1e-12

@@ -118,3 +118,18 @@ TWO = np.zeros(2)
 def test_bad_data_are_refused(make, match):
     with pytest.raises(ValueError, match=match):
         make()
+
+
+def test_whole_numbers_keep_the_noise_that_is_no_whole_number():
+    for sigma in (0.3, 2.0):
+        whole, floats = (losses(Data(PLACES, v, sigma, lambda u, x: u(x)[0]))[0]
+                         for v in ([0, 1, 2, 3, 4], [0.0, 1.0, 2.0, 3.0, 4.0]))  # fmt: skip
+        np.testing.assert_array_equal(whole, floats)
+        assert float(whole.sum()) > 0
+
+
+def test_as_many_numbers_are_seen_as_measured():
+    with pytest.raises(ValueError, match="returns 2 numbers at a point where 1 were measured"):
+        losses(Data(PLACES, np.ones(5), 0.1))
+    with pytest.raises(ValueError, match="returns 1 numbers at a point where 2 were measured"):
+        losses(Data(PLACES, np.ones((5, 2)), 0.1, lambda u, x: u(x)[0]))

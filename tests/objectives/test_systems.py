@@ -9,6 +9,7 @@ import pytest
 from pinn_ngd import GaussLegendre, Interval, Residual, ResidualObjective, train
 from pinn_ngd.objectives import term_sizes
 from pinn_ngd.objectives.balance import balanced
+from pinn_ngd.objectives.weights import scaled
 
 RULE = GaussLegendre(Interval(0.0, 1.0), 3)
 
@@ -90,3 +91,8 @@ def test_the_history_has_a_line_for_every_equation():
 def test_what_is_no_system_is_refused(fn, weight, words):
     with pytest.raises(ValueError, match=words):
         loss(fn, weight)
+
+
+def test_a_factor_reaches_the_equations_that_weights_do_not_name():
+    whole = loss(system, {"pressure": 2.0, "momentum": 1.0})
+    assert loss(system, scaled({"pressure": 2.0}, 10.0)) == pytest.approx(10 * whole, rel=1e-14)

@@ -18,6 +18,7 @@ from pinn_ngd import (
 )
 from pinn_ngd.models import MLP
 from pinn_ngd.objectives import balanced, term_sizes
+from pinn_ngd.optimizers import SubsampledTrustRegion
 from pinn_ngd.validation import HeldOut
 from pinn_ngd.validation.held_out import masses_of
 from pinn_ngd.validation.mesh import enriched, refined, rules_of, starting_mesh
@@ -237,3 +238,20 @@ def test_bad_input_is_explained(term, message):
 
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_surface_that_no_test_function_sees_is_refused():
+    ends = GaussLegendre(LINE.boundary(), 1)
+    with pytest.raises(ValueError, match="all test functions vanish on one of the `surfaces`"):
+        FiniteElements(LINE, 4, 2, surfaces=[ends]).quadrature()
+    assert FiniteElements(LINE, 4, 2, zero_on=None, surfaces=[ends]).quadrature().tests.surfaces
+
+
+def test_terms_with_test_functions_stay_whole():
+    objective = ResidualObjective([WeakResidual(laplace, FiniteElements(LINE, 3, 2))])
+    held = HeldOut(objective)
+    part = held.thinned(2)
+    assert part.batch[0].weights.size == held.batch[0].weights.size
+    model = MLP((1, 4, 1), key=jax.random.key(0))
+    with pytest.raises(ValueError, match="is tested with functions on all of its points"):
+        SubsampledTrustRegion(rows=4).init(model, objective, objective.batch())

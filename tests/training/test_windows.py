@@ -17,8 +17,9 @@ from pinn_ngd import (
     train_windows,
 )
 from pinn_ngd.evaluation import relative_l2
+from pinn_ngd.models import WithUnknowns
 from pinn_ngd.objectives.windows import InWindow, Window, in_window
-from pinn_ngd.training import AbstractCallback
+from pinn_ngd.training import RAD, AbstractCallback
 from pinn_ngd.validation.propagation import propagated
 
 LENGTH = 2.0
@@ -201,3 +202,22 @@ def test_what_cannot_be_cut_is_refused(objective, windows, words):
 def test_checkpoints_are_refused(tmp_path):
     with pytest.raises(ValueError, match="keeps no checkpoint"):
         solved(2, checkpoint=tmp_path / "one")
+
+
+def test_named_weights_move_into_the_window():
+    """On a window twice as short the weight at a point is the one at its own time."""
+    weighed = Residual(lambda u, x: {"a": u(x)}, RULE, {"a": lambda x: 1 + 100 * x[0]}, "pde")
+    objective = ResidualObjective([weighed, TERMS[1]])
+    moved = in_window(objective, Window(1.0, 2.0, DOMAIN.time), None)
+    x = jnp.asarray([0.5, 0.3])  # stands for the time 1.25
+    assert float(moved.terms[0].weight["a"](x)) == pytest.approx(1 + 100 * 1.25)
+
+
+def test_what_windows_cannot_take_is_said_before_the_first():
+    with pytest.raises(ValueError, match="callbacks that move points, such as RAD"):
+        solved(2, callbacks=[RAD(every=3)])
+    with pytest.raises(ValueError, match="every window would find its own"):
+        train_windows(OBJECTIVE, WithUnknowns(MODEL, k=1.0), "engd-tr", windows=2, steps=2, key=0)
+    for windows in (2.5, 0):
+        with pytest.raises(ValueError, match="give one or more"):
+            solved(windows)

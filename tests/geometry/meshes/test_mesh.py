@@ -267,3 +267,17 @@ HANGING = [(0, 0), (1, 0), (1, 1), (0, 1), (0.5, 0), (0.5, -1)]
 def test_errors_name_the_cause_and_the_cure(make, match):
     with pytest.raises(ValueError, match=match):
         make()
+
+
+def test_one_end_of_a_line_has_its_own_normal():
+    points, cells = np.linspace(0, 1, 5)[:, None], [[i, i + 1] for i in range(4)]
+    line = Mesh(points, cells, boundaries={"right": [[4]], "left": [[0]]})
+    for name, normal in (("right", 1.0), ("left", -1.0)):
+        rule = GaussLegendre(line.boundary(name), 1).quadrature()
+        np.testing.assert_array_equal(rule.normals, [[normal]])
+
+
+def test_blocks_of_one_kind_are_all_taken():
+    points = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    two = Mesh(points, [("triangle", [[0, 1, 2]]), ("triangle", [[0, 2, 3]])])
+    assert two.measure == pytest.approx(1.0)

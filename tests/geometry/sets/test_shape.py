@@ -154,3 +154,34 @@ def test_other_types_are_refused():
         BALL - disk()
     with pytest.raises(TypeError, match="`distance` must be a function"):
         Shape(3, (0, 0), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "length", "inner"),
+    [
+        (SQUARE - Shape.box((1, 1), (2, 2)), 8.0, (2.0, 1.5)),
+        (Shape.box((0, 0), (1, 1)) | Shape.box((1, 0), (2, 1)), 6.0, (1.0, 0.5)),
+    ],
+    ids=["L", "two boxes"],
+)
+def test_a_face_that_two_sets_share_is_no_boundary(shape, length, inner):
+    edge = shape.boundary()
+    assert abs(edge.measure - length) < 4 * edge.measure_error + 2e-2 * length
+    assert not bool(edge.contains(jnp.asarray(inner)))
+
+
+def test_a_part_of_a_boundary_contains_its_own_points_only():
+    right = BALL.boundary().where(lambda x: x[0] > 0)
+    found = right.contains(jnp.asarray([[1.0, 0.0], [-1.0, 0.0]]))
+    np.testing.assert_array_equal(found, [True, False])
+
+
+def test_a_boundary_is_not_cut_where_nothing_of_it_is_left():
+    rules = [Sobol(BALL.boundary(), 16)]
+    for _ in range(3):  # into the lower left corner of the box, where no point of the circle is
+        for axis in (0, 1):
+            halves = rules[-1].halved(axis, 1.5)
+            if halves is None:
+                return
+            rules.append(halves[0])
+    raise AssertionError("an empty half was kept")

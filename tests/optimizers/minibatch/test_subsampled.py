@@ -138,3 +138,14 @@ def test_what_has_no_rows_of_its_own_is_refused():
     energy = ritz_1d(4)
     with pytest.raises(ValueError, match=r"takes a part of the rows of a ResidualObjective"):
         SubsampledTrustRegion().init(network(width=3), energy, energy.batch(KEY))
+
+
+def test_candidates_that_are_not_finite_are_refused_and_the_run_goes_on():
+    """Every long step leaves the domain of the logarithm."""
+    objective = ResidualObjective(
+        [Residual(lambda u, x: u(x) - 100 + 0 * jnp.log(4 - u(x)), GaussLegendre(LINE, 20))]
+    )
+    moved, state, info = one_step(SubsampledTrustRegion(rows=100), objective, START)
+    assert np.isfinite(info.loss)
+    assert bool(info.accepted) or int(state.refused) == 1
+    assert np.isfinite(moved.c).all()
