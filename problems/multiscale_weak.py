@@ -5,10 +5,10 @@ u' swings 16 times between one and three times its size, and a' is of size 1 / e
 u0(x) + eps u1(x, cos 2 pi x / eps, sin 2 pi x / eps), the form of the asymptotic expansion, or with
 `network="plain"` an MLP of x alone. `weak=False` takes -(a u')' - 1 itself at the same points.
 
-`pinn-ngd solve multiscale-weak --seed 100 --steps 100` ends with a relative L2 error of 1.7e-9
-(the corrected solution 2.5e-11) and 4.5e-8 in H1 after 6 s of training, with
-`--set weak=False` at 1.0e-8 (1.1e-10). With `--set network=plain` it is 3.1e-7 in weak and 4.3e-2
-in strong form (`python benchmarks/weak_forms.py --seeds 1`). One seed, one core of a busy machine.
+100 steps from seed 100 end with a relative L2 error of 1.6e-9 (the corrected solution 2.4e-11) and
+4.3e-8 in H1 after 1 s of training, with `weak=False` at 1.0e-8 (1.2e-10). With `network="plain"` it
+is 3.1e-7 in weak and 4.3e-2 in strong form (`python benchmarks/weak_forms.py --seeds 1`). These are
+numbers of one seed.
 """
 
 import equinox as eqx
