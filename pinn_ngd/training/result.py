@@ -126,7 +126,8 @@ class TrainResult:
         """The most accurate function that the run knows, x -> u(x): the model minus its estimated
         error where that estimate is reliable and the correction is estimated to be better (see
         docs/trust.md), else the model itself."""
-        return self.model if self.estimate is None else self.estimate.solution
+        found = self.estimate
+        return self.model if found is None or not found.corrects else found.corrected
 
     @property
     def metrics(self) -> dict[str, float]:

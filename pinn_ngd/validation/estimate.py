@@ -70,9 +70,12 @@ class ErrorEstimate:
     @property
     def solution(self) -> Any:
         """`corrected` where that is reliably estimated to be better, else the model itself."""
-        return (
-            self.corrected if self.reliable and self.corrected_l2 < self.relative_l2 else self.model
-        )
+        return self.corrected if self.corrects else self.model
+
+    @property
+    def corrects(self) -> bool:
+        """Whether `corrected` is reliably estimated to be better than the model."""
+        return self.reliable and self.corrected_l2 < self.relative_l2
 
     @property
     def corrected_l2(self) -> float:

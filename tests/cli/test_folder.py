@@ -62,6 +62,7 @@ def test_a_balanced_run_is_loaded_as_the_one_it_was(file, tmp_path):
     assert run.problem.balance
 
 
+@pytest.mark.slow
 def test_a_shipped_problem_and_one_of_no_file_are_loaded(tmp_path):
     assert run_cli("solve", "ritz-1d", "--steps", 0, "--out", tmp_path / "ritz").exit_code == 0
     run = load_run(tmp_path / "ritz")
@@ -207,6 +208,7 @@ def test_sys_exit_in_a_problem_file_is_an_error(tmp_path, old, new):
 
 
 @pytest.mark.filterwarnings("default::UserWarning")
+@pytest.mark.slow
 def test_a_picture_that_fails_is_no_failure(file, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no picture")

@@ -38,6 +38,7 @@ PROBLEM = Problem(
 )
 
 
+@pytest.mark.slow
 def test_run_read_and_refused_to_resume(tmp_path):
     result = run_problem(PROBLEM, steps=8, out=tmp_path, pictures=False)
     assert result["steps"] <= 8

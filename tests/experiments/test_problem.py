@@ -33,11 +33,21 @@ DATA = ("autoencode-", "classify-", "finetune-")
 EQUATIONS = [name for name in list_problems() if not name.startswith(DATA)]
 
 
+# Whose exact solution is no model of theirs (unknown coefficients, two networks), is known to the
+# accuracy of a reference only, or is a spectrum: tests/problems/ tests them.
+ELSEWHERE = (
+    "allen-cahn", "kdv", "darcy-field-inverse", "heat-inverse", "telegraph-inverse",
+    "diffusion-jump", "l-shape-eigen", "schrodinger-eigen",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_exact_solution_satisfies_the_problem(name):
     """A residual objective vanishes at the exact solution; an energy is stationary there."""
     problem = load_problem(name, **SMALL.get(name, {}))
     assert problem.name == name
+    if name in ELSEWHERE:
+        return
     batch = problem.objective.batch(jax.random.key(0))
     if isinstance(problem.objective, pinn_ngd.StateObjective):
         exact, start = problem.exact, problem.model(jax.random.key(0))

@@ -218,6 +218,7 @@ def test_settings_of_the_training_are_shared_and_printed(problem):
     assert effective_settings(shared, "engd-tr") == optimizers.settings("engd-tr")
 
 
+@pytest.mark.slow
 def test_optimizers_may_be_objects(problem, tmp_path):
     given = optimizers.TrustRegion(acceptance=0.2)
     summary = compare_optimizers(

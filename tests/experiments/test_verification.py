@@ -21,6 +21,7 @@ def test_sound_objectives_pass(objective):
     assert 1.95 < checks[0].value < 2.1
 
 
+@pytest.mark.slow
 def test_a_state_metric_passes():
     metric = Sobolev(1.0, state=PointwiseState(Grid(Interval(0.0, 1.0), (16,))))
     checks = verify(poisson_1d(), network(), metric, key=jax.random.key(0))
@@ -82,6 +83,7 @@ def test_relu_in_an_equation_of_second_order_is_told():
         verify(objective, model, key=jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_float32_is_told_and_has_coarser_bounds():
     inputs = jax.random.normal(jax.random.key(0), (6, 2), jnp.float32)
     model = eqx.nn.Linear(2, 3, key=jax.random.key(1), dtype=jnp.float32)

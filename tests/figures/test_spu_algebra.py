@@ -1,8 +1,11 @@
 """What is read off the noise of a device comes closer with the square root of time."""
 
+import pytest
+
 from figures.spu_algebra import algebra_errors
 
 
+@pytest.mark.slow
 def test_errors_fall_with_the_square_root_of_the_samples():
     labels = ("solution", "exponential")
     found = algebra_errors((20, 320), 4, lambda _: None, size=6, condition=5.0, labels=labels)

@@ -60,6 +60,7 @@ def _run(operator, solver, form="auto", **right):
 
 @pytest.mark.parametrize("shape", [(6, 3), (3, 6)])
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_damped_least_squares(name, shape, dense):
     matrix, target = _random(*shape), _random(shape[0], seed=1)
     operator, expected = dense(jnp.asarray(matrix)), _damped(matrix, target)
@@ -86,6 +87,7 @@ def test_damped_least_squares(name, shape, dense):
     ],
     ids=lambda s: type(getattr(s, "inner_solver", s)).__name__,
 )
+@pytest.mark.slow
 def test_plain_lineax_and_derivatives(solver, shape, dense):
     matrix, target = _random(*shape), jnp.asarray(_random(shape[0], seed=1))
     change = jnp.asarray(_random(*shape, seed=2))

@@ -20,6 +20,7 @@ def system(boundary, shape, decades, central=False):
 
 @pytest.mark.parametrize("shape", [(9,), (5, 7), (3, 5, 4)])
 @pytest.mark.parametrize("boundary", ["neumann", "dirichlet", "periodic"])
+@pytest.mark.slow
 def test_potentials_solve_the_equation(boundary, shape):
     edges, weights, matrix = system(boundary, shape, decades=3)
     factor = factor_laplacian(ordering(edges.level, edges.left, edges.right), weights)
@@ -55,6 +56,7 @@ def test_a_path_of_conductances_has_the_closed_solution():
     np.testing.assert_allclose(flux, jnp.concatenate([before, after]), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_solve_is_its_own_transpose_and_differentiable_in_the_weights():
     edges, weights, _ = system("dirichlet", (3, 4), 1)
     order = ordering(edges.level, edges.left, edges.right)

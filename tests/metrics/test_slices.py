@@ -102,6 +102,7 @@ GRIDS = [("neumann", (1,)), ("neumann", ()), ("dirichlet", ()), ("periodic", ())
     [GRIDS[0], *(pytest.param(*grid, marks=pytest.mark.slow) for grid in GRIDS[1:])],
 )
 @pytest.mark.parametrize("elliptic", ["direct", "cg"])
+@pytest.mark.slow
 def test_every_option_stored_and_by_products(elliptic, boundary, decoupled):
     """Many in one program: compilation is what they cost."""
     grid = Grid(Box((0.0, 0.0), (1.0, 2.0)), (4, 3), boundary, decoupled=decoupled)

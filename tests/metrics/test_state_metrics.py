@@ -125,6 +125,7 @@ def test_normal_equations_are_those_of_the_loss(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_all_solvers_find_one_step_stored_or_matrix_free(name):
     objective = bumps(boundary="dirichlet" if "central" in name else "neumann")
     metric = metrics.get(name)

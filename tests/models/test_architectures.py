@@ -142,6 +142,7 @@ def test_layers_of_a_siren_see_nearly_one_distribution():
     np.testing.assert_allclose(spreads, np.sqrt(variances), rtol=0.03)
 
 
+@pytest.mark.slow
 def test_a_second_stage_takes_the_solution_to_more_digits():
     """-u'' = pi^2 sin(pi x): a frozen stage with an error of 1e-3 and one that makes up for it."""
     import pinn_ngd

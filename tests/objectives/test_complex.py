@@ -159,6 +159,7 @@ def test_a_complex_problem_trains_to_a_small_error_that_is_estimated():
     assert estimate.relative_l2 < 1e-4
 
 
+@pytest.mark.slow
 def test_the_checks_of_a_complex_problem_pass():
     checks = verify(helmholtz(), Pair(network()), key=jax.random.key(2))
     assert all(check.passed for check in checks), checks
@@ -182,6 +183,7 @@ def test_errors_of_complex_functions():
 SQUARE = (jnp.array([0.3, 0.7]), lambda x: turn(2 * x[0]) * plain(jnp.exp(x[0]) * x[1] ** 2))
 
 
+@pytest.mark.slow
 def test_derivatives_of_a_complex_function():
     x, u = SQUARE
     grown, c = u(x), 1 + 2j
@@ -268,6 +270,7 @@ class Turned(eqx.Module):
 
 
 @pytest.mark.parametrize("matrix_free", [False, True])
+@pytest.mark.slow
 def test_regression_of_complex_targets(matrix_free):
     model = Turned(eqx.nn.Linear(2, 3, key=jax.random.key(0)))
     x = jax.random.normal(jax.random.key(1), (5, 2))

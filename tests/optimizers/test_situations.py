@@ -72,6 +72,7 @@ def _train(name, objective, model, steps=3):
 
 
 @pytest.mark.parametrize("name", _all_but_fast_are_slow())
+@pytest.mark.slow
 def test_a_perfect_fit_at_the_start_stays_and_is_no_failure(name):
     for label, objective in OBJECTIVES.items():
         found = _train(name, objective, _line(1, 0))

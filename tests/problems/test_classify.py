@@ -41,6 +41,7 @@ def test_a_run_leaves_accuracy_in_result_history_and_pictures(tmp_path):
     assert {p.name for p in tmp_path.glob("*.png")} == {"history.png", "solution.png"}
 
 
+@pytest.mark.slow
 def test_a_resumed_run_repeats_the_uncut_one(tmp_path):
     run_problem(blobs(), steps=10, out=tmp_path / "cut", pictures=False)
     cut = run_problem(blobs(), steps=20, out=tmp_path / "cut", resume=True, pictures=False)

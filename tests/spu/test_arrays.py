@@ -159,6 +159,7 @@ def _single(matrix):
     return JacobianRows(matrix, into, out)
 
 
+@pytest.mark.slow
 def test_single_precision(relative_error):
     """The Jacobian's singular values fall by four decades: their squares would be lost."""
     first, second, third = jax.random.split(jax.random.key(7), 3)

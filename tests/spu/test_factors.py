@@ -70,6 +70,7 @@ def _same_matrix(matrix):
 
 @pytest.mark.parametrize("shape", [(4, 3), (3, 4)])
 @pytest.mark.parametrize("lacking", ["bits", "mismatch"])
+@pytest.mark.slow
 def test_the_class_of_an_operator_does_not_choose_the_arrays(shape, lacking):
     matrix = np.random.default_rng(0).normal(size=shape)
     erring, rounded = SPU(5.0, simulation=EulerMaruyama(mismatch=0.05)), Device(bits=4)

@@ -127,6 +127,7 @@ def test_a_perfect_start_has_converged():
     assert float(result.model.slope) == 1.0
 
 
+@pytest.mark.slow
 def test_points_that_are_drawn_anew_do_not_grow():
     drawn = ResidualObjective([Residual(equation, MonteCarlo(LINE, 5)), ENDS])
     result = solve(drawn, steps=10)

@@ -89,6 +89,7 @@ def test_the_exact_solution_has_no_residual_in_any_window():
         np.testing.assert_allclose(block, 0.0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_more_windows_of_one_degree_are_more_accurate(three):
     one = solved(1)
     assert error(three.solution) < 0.02 * error(one.solution)

@@ -54,6 +54,7 @@ def critical():
     return trained(2, steps=30)
 
 
+@pytest.mark.slow
 def test_a_critical_point_of_a_network_that_is_too_small_is_known_to_be_wrong(critical):
     assert critical.history[-1]["gradient_norm"] < 1e-8
     true = [f(critical.model, exact, POINTS) for f in (relative_l2, relative_h1)]
@@ -80,6 +81,7 @@ def test_a_model_whose_relatives_span_nothing_new_has_no_estimate():
     assert jnp.isnan(estimate.relative_l2)
 
 
+@pytest.mark.slow
 def test_too_few_points_let_an_energy_fall_without_end():
     fixed = trained(12, steps=40, points=4)
     assert fixed.held_out.loss > fixed.loss + 1.0

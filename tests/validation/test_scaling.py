@@ -87,6 +87,7 @@ def test_shipped_problems_have_no_remarks(name):
     assert remarks(problem.objective, problem.model(KEY)) == []
 
 
+@pytest.mark.slow
 def test_a_run_warns():
     model = MLP((2, 10, 10, 1), key=KEY, domain=ROD)
     with pytest.warns(UserWarning, match="the term 'heat' feels the parameters"):

@@ -246,6 +246,7 @@ def whole():
     return run()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cut_after_any_step_goes_on_as_if_it_had_not_been(whole, tmp_path):
     assert points_of(whole)[0] < points_of(whole)[-1]
     for cut in range(STEPS + 1):

@@ -66,7 +66,7 @@ def test_functions_at_points_of_a_surface_interpolate():
 
 def test_held_out_and_grown_functions_are_of_higher_degree_on_the_same_cells():
     rule = FiniteElements(
-        SQUARE, (2, 3), 2, surfaces=[GaussLegendre(SQUARE.boundary().faces[1], 4)]
+        SQUARE, (2, 3), 2, zero_on=None, surfaces=[GaussLegendre(SQUARE.boundary().faces[1], 4)]
     )
     finer = rule.held_out(1.6)
     assert (finer.cells, finer.degree, finer.surfaces[0].n) == ((2, 3), 4, (8, 8))

@@ -113,6 +113,7 @@ def test_a_step_that_does_not_hold_on_other_rows_is_refused_and_forgotten():
     assert int(optimizer.refreshed(refused).refused) == 0
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_by_a_third_of_the_rows_a_step():
     def exact(x):
         return jnp.sin(jnp.pi * x[0])

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from pinn_ngd.linalg import LeastSquaresSystem, get_solver
 from pinn_ngd.optimizers import Exact, RelativeNoise, Thermodynamic
@@ -46,6 +47,7 @@ def test_a_delay_runs_the_old_system_first():
         close(flat(found), settle(systems[1], 1.5, x)[0])
 
 
+@pytest.mark.slow
 def test_a_carried_state_continues_and_a_reset_one_does_not():
     system = damped_system(DAMPING)
     natural = dense()[1]
