@@ -35,7 +35,7 @@ equation = Residual(lambda u, x: laplacian(u)(x) + 1.0, GaussLegendre(square, 10
 # number of points, and run the cell again.
 
 # %%
-result = pinn_ngd.train(ResidualObjective([equation]), model, "engd-tr", steps=20, key=0)
+result = pinn_ngd.train(ResidualObjective([equation]), model, "engd-tr", steps=60, key=0)
 print(result.message)
 
 # %% [markdown]
