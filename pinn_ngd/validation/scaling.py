@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from ..geometry.quadrature import Quadrature
-from ..objectives import AbstractObjective, ResidualObjective, distinct_names, term_sizes
+from ..objectives import AbstractObjective, ResidualObjective, term_sizes
 from ..objectives.observations import is_data
 from .estimate import is_pointwise
 
@@ -30,7 +30,9 @@ def scaling_remarks(
     """
     remarks = []
     if isinstance(objective, ResidualObjective) and min(losses) < SUSPECT * max(losses):
-        remarks += _of_terms(_without_data(objective, term_sizes(objective, model)))
+        # Beside measurements the weights say what is known, and nothing is wrong with small ones.
+        if not any(is_data(term) for term in objective.terms):
+            remarks += _of_terms(term_sizes(objective, model))
     if batch and all(isinstance(part, Quadrature) for part in batch):
         largest = max(batch, key=lambda part: part.points.shape[0])
         if is_pointwise(model, largest):
@@ -38,16 +40,7 @@ def scaling_remarks(
     return remarks
 
 
-def _without_data(objective: ResidualObjective, sizes: dict[str, float]) -> dict[str, float]:
-    """Measurements weigh what their noise says: nothing is wrong where they weigh little."""
-    names = distinct_names(objective.term_names)
-    data = {name for name, term in zip(names, objective.terms, strict=True) if is_data(term)}
-    return {name: size for name, size in sizes.items() if name not in data}
-
-
 def _of_terms(sizes: dict[str, float]) -> list[str]:
-    if not sizes:
-        return []
     largest = max(sizes, key=lambda name: sizes[name])
     small = [name for name in sizes if 0 < sizes[name] < SMALLEST_TERM * sizes[largest]]
     return [
