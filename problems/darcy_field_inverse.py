@@ -83,7 +83,7 @@ def problem(
         return {
             "field_error": float(np.sqrt(np.sum(fine.weights * error**2)) / size),
             "field_deviation": float(np.sqrt(np.sum(fine.weights * bars**2)) / size),
-            "covered": float(np.sum(fine.weights * (np.abs(error) < 2 * bars))),
+            "covered": float(np.sum(fine.weights * (np.abs(error) < 2 * bars).astype(float))),
         }
 
     def picture(model):

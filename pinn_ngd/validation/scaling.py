@@ -29,15 +29,19 @@ def scaling_remarks(
     give reason to, and coordinates far from one that the model does not normalize.
     """
     remarks = []
-    if isinstance(objective, ResidualObjective) and min(losses) < SUSPECT * max(losses):
-        # Beside measurements the weights say what is known, and nothing is wrong with small ones.
-        if not any(is_data(term) for term in objective.terms):
-            remarks += _of_terms(term_sizes(objective, model))
+    if isinstance(objective, ResidualObjective):
+        suspect = min(losses) < SUSPECT * max(losses) and _is_weighed_freely(objective)
+        remarks += _of_terms(term_sizes(objective, model)) if suspect else []
     if batch and all(isinstance(part, Quadrature) for part in batch):
         largest = max(batch, key=lambda part: part.points.shape[0])
         if is_pointwise(model, largest):
             remarks += _of_inputs(model, largest.points)
     return remarks
+
+
+def _is_weighed_freely(objective: ResidualObjective) -> bool:
+    """Whether weights are a matter of choice: beside measurements they say what is known."""
+    return not any(is_data(term) for term in objective.terms)
 
 
 def _of_terms(sizes: dict[str, float]) -> list[str]:
