@@ -62,9 +62,13 @@ def _optimizer(name):
     return optimizers.get("wngd", metric=metrics.get("l2", state=PointwiseState(grid)))
 
 
+OF_EXAMPLES = ("kfac", "ekfac")  # they need layers that see examples, and no points of an equation
+
+
 def _all_but_fast_are_slow():
     marks = {True: (), False: (pytest.mark.slow,)}
-    return [pytest.param(name, marks=marks[name in FAST]) for name in optimizers.names()]
+    names = [name for name in optimizers.names() if name not in OF_EXAMPLES]
+    return [pytest.param(name, marks=marks[name in FAST]) for name in names]
 
 
 def _train(name, objective, model, steps=3):
