@@ -69,7 +69,7 @@ class TensorBoard(Log):
     """
 
     def __init__(self, folder: str | os.PathLike):
-        import tensorboardX
+        import tensorboardX  # pyright: ignore[reportMissingImports]
 
         self.folder, self._module = os.fspath(folder), tensorboardX
         self._writer: Any = None

@@ -38,7 +38,7 @@ def read_mesh(path: str | os.PathLike) -> Mesh:
 def meshio() -> Any:
     """The module; ImportError with the cure where it is not installed."""
     try:
-        import meshio as module
+        import meshio as module  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             "meshio is not installed: `pip install 'pinn-ngd[meshio]'` reads and writes meshes."
