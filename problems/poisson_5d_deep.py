@@ -2,7 +2,10 @@
 
 -Laplace u = f, u = sum of cos(pi x_i), Dirichlet values from the solution; network and numbers of
 points of Dangel, Mueller and Zeinhofer, NeurIPS 2024 (5-64-64-48-48-1, 3,000 + 500), here scrambled
-Sobol points. All rows at once take half a minute a step, a part of them (`engd-sub`) half a second.
+Sobol points. Few steps of all rows fit into the time: `engd-sub` takes a part of them.
+
+`pinn-ngd solve poisson-5d-deep`, 120 s of training on one core of a two-core machine, ends with
+relative L2 errors of 1.5e-3, 9.5e-4 and 1.2e-3 from the seeds 100 to 102 (305 to 330 steps).
 """
 
 import jax.numpy as jnp

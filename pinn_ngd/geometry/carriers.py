@@ -59,8 +59,8 @@ def carrier_of(piece: AbstractPiece) -> Carrier:
     middle = points.mean(axis=0)
     size = float(np.max(np.abs(points - middle))) or 1.0
     y = (points - middle) / size
-    for features, count in ((_linear(y), 1), (_quadratic(y), 1)):
-        solution = _null_vector(features, count)
+    for features in (_linear(y), _quadratic(y)):
+        solution = _null_vector(features)
         if solution is not None:
             return _oriented(solution, middle, size, points, np.asarray(normals, float))
     raise ValueError(
@@ -84,10 +84,10 @@ def _quadratic(y: np.ndarray) -> np.ndarray:
     return np.concatenate([y[:, rows] * y[:, columns], _linear(y)], axis=1)
 
 
-def _null_vector(features: np.ndarray, count: int) -> np.ndarray | None:
+def _null_vector(features: np.ndarray) -> np.ndarray | None:
     """Coefficients of unit length that make all rows zero, if there are any."""
     _, s, vt = np.linalg.svd(features, full_matrices=True)
-    smallest = s[-count] if len(s) == features.shape[1] else 0.0
+    smallest = s[-1] if len(s) == features.shape[1] else 0.0
     return vt[-1] if smallest <= negligible() * s[0] else None
 
 

@@ -1,7 +1,7 @@
 """Smooth functions that vanish on the boundary of a domain, for conditions met by construction."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import jax
@@ -128,5 +128,4 @@ def _are_same(first: Carrier, second: Carrier) -> bool:
 
 def _scaled(function: Any, inside: np.ndarray) -> Any:
     largest = float(np.max(jax.vmap(function)(jnp.asarray(inside))))
-    kind = type(function)
-    return kind(function.factors if kind is Product else function.parts, largest)
+    return replace(function, scale=largest)

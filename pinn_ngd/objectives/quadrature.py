@@ -11,6 +11,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import _tree
 from ..geometry.quadrature import AbstractRule, Quadrature
+from ..geometry.quadrature.base import drawn
 from ..linalg import JacobianRows
 from .base import AbstractObjective
 
@@ -54,7 +55,7 @@ class AbstractQuadratureObjective(AbstractObjective):
         self.check_separable(batch)
         share = count / sum(rule.weights.size for rule in batch)
         keys = jax.random.split(key, len(batch))
-        return tuple(_drawn(rule, k, share) for rule, k in zip(batch, keys, strict=True))
+        return tuple(drawn(rule, k, share) for rule, k in zip(batch, keys, strict=True))
 
     def check_separable(self, batch: Sequence[Quadrature]) -> None:
         """Raises ValueError for terms that are tested as one, such as weak forms."""
@@ -76,17 +77,6 @@ class AbstractQuadratureObjective(AbstractObjective):
             return tuple(rule.quadrature(None) for rule in self.rules)
         keys = jax.random.split(key, len(self.terms))
         return tuple(rule.quadrature(k) for rule, k in zip(self.rules, keys, strict=True))
-
-
-def _drawn(rule: Quadrature, key: PRNGKeyArray, share: float) -> Quadrature:
-    """A share of the points, drawn without replacement, with the weight of all of them."""
-    size = rule.weights.size
-    count = min(size, max(1, round(share * size)))
-    if count == size:
-        return rule
-    kept = jax.random.choice(key, size, (count,), replace=False)
-    part = jax.tree.map(lambda array: array[kept], rule)
-    return dataclasses.replace(part, weights=part.weights * (size / count))
 
 
 def stacked_rows(blocks: Sequence[Array], model: PyTree, output: PyTree = None) -> JacobianRows:

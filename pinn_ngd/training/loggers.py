@@ -35,7 +35,6 @@ class Log(AbstractCallback):
             raise TypeError(msg)
         self.write: Write = write
         self.sent: dict[str, float] = {}
-        self.step: int | None = None
 
     def on_step(self, record: Record, model: PyTree) -> None:
         del model
@@ -56,9 +55,9 @@ class Log(AbstractCallback):
             for name, value in record.items()
             if name != "step" and isinstance(value, int | float)
         }
-        self.sent, self.step = numbers, int(record["step"])
+        self.sent = numbers
         if numbers:
-            self.write(numbers, self.step)
+            self.write(numbers, int(record["step"]))
 
 
 class TensorBoard(Log):

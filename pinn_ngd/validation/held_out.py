@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from ..geometry.quadrature import Quadrature
+from ..geometry.quadrature.base import drawn
 from ..objectives import AbstractObjective, distinct_names
 from .chunks import chunks
 
@@ -67,9 +68,11 @@ class HeldOut:
 
         Their weights grow as the number of points falls, so that sums keep their expectation.
         """
-        random, fewer = np.random.default_rng(0), copy.copy(self)
-        share = min(1.0, count / self.size)
-        fewer.batch = tuple(_drawn(rule, share, random) for rule in self.batch)
+        fewer, share = copy.copy(self), min(1.0, count / self.size)
+        keys = jax.random.split(jax.random.key(0), len(self.batch))
+        fewer.batch = tuple(
+            drawn(rule, key, share) for rule, key in zip(self.batch, keys, strict=True)
+        )
         fewer.weights = [np.asarray(rule.weights) for rule in fewer.batch]
         return fewer
 
@@ -89,15 +92,6 @@ class HeldOut:
         term = int(np.argmax([size.max() for size in sizes]))
         point = self.batch[term].points[int(np.argmax(sizes[term]))]
         return term, tuple(float(x) for x in point)
-
-
-def _drawn(rule: Quadrature, share: float, random: np.random.Generator) -> Quadrature:
-    size = rule.weights.size
-    if rule.tests is not None:
-        return rule  # test functions take all of their points
-    kept = np.sort(random.choice(size, max(1, round(share * size)), replace=False))
-    part = jax.tree.map(lambda array: array[kept], rule)
-    return dataclasses.replace(part, weights=part.weights * (size / kept.size))
 
 
 class AsGiven:

@@ -3,6 +3,7 @@
 import abc
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -29,6 +30,21 @@ class Quadrature(eqx.Module):
     def integrate(self, fn: Callable[[Float[Array, " d"]], Any]) -> Float[Array, "..."]:
         """sum_i w_i fn(x_i), for fn: (d,) -> () or (k,)."""
         return jnp.tensordot(self.weights, jax.vmap(fn)(self.points), axes=1)
+
+
+def drawn(rule: Quadrature, key: PRNGKeyArray, share: float) -> Quadrature:
+    """A share of the points, at least one, drawn without replacement, with the weight of all.
+
+    Sums over them have the mean of sums over the whole rule. One with test functions, which need
+    all of their points, stays whole.
+    """
+    size = rule.weights.size
+    count = min(size, max(1, round(share * size)))
+    if count == size or rule.tests is not None:
+        return rule
+    kept = jax.random.choice(key, size, (count,), replace=False)
+    part = jax.tree.map(lambda array: array[kept], rule)
+    return replace(part, weights=part.weights * (size / count))
 
 
 class AbstractRule(eqx.Module):

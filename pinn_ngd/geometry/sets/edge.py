@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ..region import AbstractPiece, check_points
+from ..region import check_points
 from .distances import AbstractDistance, InTimeDistance
-from .estimated import Share, share_of_box
+from .estimated import AbstractInBox, Share, share_of_box
 
 SHELL = 5e-3  # of the size of the set: half the thickness of the shell of points
 STEPS = 30  # of Newton's method along the gradient
@@ -27,7 +27,7 @@ def _near() -> float:
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
-class Edge(AbstractPiece):
+class Edge(AbstractInBox):
     """The points of a box where a distance is zero, with outward unit normals.
 
     Uniform points of the shell |distance| < h |gradient| are moved along the gradient until the
@@ -42,39 +42,14 @@ class Edge(AbstractPiece):
     conditions: tuple[Callable[[np.ndarray], Any], ...] = ()
 
     @property
-    def dimension(self) -> int:
-        """Number of coordinates of a point."""
-        return len(self.lower)
-
-    @property
-    def free_axes(self) -> tuple[int, ...]:
-        return tuple(range(self.dimension))
-
-    @property
-    def corners(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        return self.lower, self.upper
-
-    @property
     def fills_space(self) -> bool:
         """No: it is a boundary, although its points are found in a box."""
         return False
-
-    @property
-    def reference_measure(self) -> float:
-        return float(np.prod(np.subtract(self.upper, self.lower)))
 
     @cached_property
     def share(self) -> Share:
         """The share of the shell in the box."""
         return share_of_box(self.accepts, np.asarray(self.lower), np.asarray(self.upper))
-
-    @property
-    def acceptance(self) -> float:
-        return self.share.value
-
-    @property
-    def rejects(self) -> bool:
-        return True
 
     @property
     def measure(self) -> float:

@@ -1,12 +1,53 @@
 """Measures of sets that are known by who lies in them, with their standard errors."""
 
+import abc
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from ..region import AbstractPiece
+
 SCRAMBLES = 16  # independent ones, whose spread tells the error
 POINTS = 12  # the power of two of points in each
+
+
+class AbstractInBox(AbstractPiece):
+    """A set in a box, known by who lies in it, as a piece: its reference is the box."""
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    @property
+    @abc.abstractmethod
+    def share(self) -> "Share":
+        """The share of the box that the set takes."""
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates of a point."""
+        return len(self.lower)
+
+    @property
+    def free_axes(self) -> tuple[int, ...]:
+        return tuple(range(self.dimension))
+
+    @property
+    def corners(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return self.lower, self.upper
+
+    @property
+    def reference_measure(self) -> float:
+        return math.prod(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @property
+    def acceptance(self) -> float:
+        return self.share.value
+
+    @property
+    def rejects(self) -> bool:
+        return True
 
 
 class Share(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ..domains import Box, Interval
-from ..region import AbstractDomain, AbstractPiece, check_points
+from ..region import AbstractDomain, check_points
 from .distances import (
     AbstractDistance,
     BallDistance,
@@ -26,12 +26,12 @@ from .distances import (
 )
 from .edge import SHELL, Edge
 from .end import End
-from .estimated import Share, share_of_box
+from .estimated import AbstractInBox, Share, share_of_box
 
 
 @jax.tree_util.register_static
 @dataclass(frozen=True, init=False)
-class Shape(AbstractDomain, AbstractPiece):
+class Shape(AbstractDomain, AbstractInBox):
     """The set {x : distance(x) <= 0} inside a box: a domain for random and quasi-random points.
 
     `distance` is a function of ONE point (d,), written with jax.numpy, negative inside: a signed
@@ -141,23 +141,6 @@ class Shape(AbstractDomain, AbstractPiece):
             )
         return found
 
-    @property
-    def dimension(self) -> int:
-        """Number of coordinates of a point."""
-        return len(self.lower)
-
-    @property
-    def free_axes(self) -> tuple[int, ...]:
-        return tuple(range(self.dimension))
-
-    @property
-    def corners(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        return self.lower, self.upper
-
-    @property
-    def reference_measure(self) -> float:
-        return math.prod(self.extents)
-
     @cached_property
     def share(self) -> Share:
         """The share of the box that the set takes; ValueError where the box has no end."""
@@ -166,14 +149,6 @@ class Shape(AbstractDomain, AbstractPiece):
                 "the set is not bounded: intersect it with a bounded one, such as `Shape.box`."
             )
         return share_of_box(self.accepts, np.asarray(self.lower), np.asarray(self.upper))
-
-    @property
-    def acceptance(self) -> float:
-        return self.share.value
-
-    @property
-    def rejects(self) -> bool:
-        return True
 
     @property
     def measure(self) -> float:
