@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -44,12 +45,19 @@ def pytest_runtest_makereport(item):
     return report
 
 
-@pytest.fixture(autouse=True, scope="module")
-def few_executables():
-    yield
-    from pinn_ngd.experiments.executables import forget_executables
+counted = time.monotonic()  # the memory maps of this process
 
-    forget_executables()
+
+@pytest.fixture(autouse=True)
+def few_executables():
+    """Executables hold memory maps, and XLA ends the process when the system grants no more."""
+    yield
+    global counted
+    if time.monotonic() > counted + 5:  # to count them takes some twenty milliseconds
+        from pinn_ngd.training.executables import forget_executables
+
+        forget_executables()
+        counted = time.monotonic()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from ..storage.lock import locked
 from ..storage.reading import read_history
 from ..training.accepted import optimizer_of
 from . import plotting
-from .executables import forget_executables
 from .pictures import drawn_or_warned
 from .problem import Problem
 from .single import run_problem
@@ -83,7 +82,6 @@ def _compared(
             out=out / f"{_folder_name(name)}-{seed}", **arguments,
         )  # fmt: skip
         results.append(result)
-        forget_executables()
         error = _number(_error(result, problem.measure))
         tell(f"  {error} after {result['steps']} steps: {result['message']}")
         summary = _write_comparison(problem, results, chosen, out, settings)

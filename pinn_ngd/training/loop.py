@@ -17,6 +17,7 @@ from .adaptive import moved_again, moved_by, moves_points, numbers_of, on_new_po
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
+from .executables import forget_executables
 from .failure import failed_step
 from .parts import Accuracy, Parts
 from .records import add_solves, record_of
@@ -187,6 +188,7 @@ class _Loop:
 
     def _compile(self) -> None:
         begun = time.perf_counter()
+        forget_executables()
         if self.optimizer.jittable:
             self.call = compiled_advance(self.stride, *self._arguments())
         else:
@@ -207,8 +209,7 @@ class _Loop:
         if refused:
             self.ready = True
             return refused[0]
-        ending = self._ending(progress, infos)
-        told = None
+        ending, told = self._ending(progress, infos), None
         if progress.count > 0:
             add_solves(self.solves, infos, int(progress.count))
             numbers = record_of(infos, int(progress.count) - 1) | self.solves
@@ -281,8 +282,7 @@ class _Loop:
             run = self.optimizer, self.objective, self.carry, self.batch, self.step_key
             self.carry, ending = failed_step(*run, self.step, float(infos.loss[progress.count]))
             return ending
-        code = int(infos.stop[progress.count - 1])
-        if code != 0:
+        if code := int(infos.stop[progress.count - 1]):
             default = f"the optimizer stopped with code {code}"
             return Ending("stalled", self.optimizer.stop_reasons.get(code, default))
         return self.budget.ending(self.step, self.seconds)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,6 @@ from pinn_ngd.experiments import (
     summarize,
     table_cells,
 )
-from pinn_ngd.experiments.executables import forget_executables
 from pinn_ngd.models import MLP
 from pinn_ngd.storage.reading import read_history
 from pinn_ngd.training import AbstractCallback
@@ -87,15 +85,6 @@ def test_files_of_a_run(finished):
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert settings["steps"] == 100
     assert settings["seconds"] is None  # the problem's 60 s do not cut a run counted in steps
-
-
-def test_many_runs_forget_what_they_compiled(monkeypatch):
-    cleared = []
-    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(1))
-    forget_executables(limit=10**9)
-    assert not cleared
-    forget_executables(limit=0)
-    assert bool(cleared) == Path("/proc/self/maps").is_file()
 
 
 def test_result_has_the_last_error_of_the_history(finished):

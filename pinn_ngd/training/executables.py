@@ -1,4 +1,4 @@
-"""Many runs in one process."""
+"""Many runs in one process: a loop over seeds, a comparison, windows in time."""
 
 from pathlib import Path
 
