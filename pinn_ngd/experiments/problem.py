@@ -101,6 +101,8 @@ class Problem:
         if not callable(self.model) or _tree.size(self.model):
             ready = self.model
             object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
+        if not self.normalize and isinstance(self.model, InUnits):  # that of a problem that did
+            object.__setattr__(self, "model", self.model.model)
         if self.normalize and not isinstance(self.model, InUnits):
             if self.domain is None:
                 msg = (

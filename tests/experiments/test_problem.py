@@ -214,6 +214,8 @@ def test_a_normalized_problem_lets_the_network_see_the_unit_box(key):
     again = dataclasses.replace(problem, balance=False)
     for model in (problem.model(key), again.model(key)):
         assert float(model(jnp.asarray([150.0]))) == 0.25
+    plain = dataclasses.replace(problem, normalize=False)
+    assert float(plain.model(key)(jnp.asarray([150.0]))) == 150.0
     net = pinn_ngd.models.MLP((1, 3, 1), key=key, domain=domain)
     assert small_problem(model=net, domain=domain, normalize=True).model(key) is net
     with pytest.raises(ValueError, match="`normalize` needs the `domain`"):
