@@ -12,7 +12,16 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
-from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_of
+from .accepted import (
+    budget_of,
+    callbacks_of,
+    checkpoint_of,
+    evaluate_of,
+    key_of,
+    objective_of,
+    optimizer_of,
+    tolerance_of,
+)
 from .adaptive import moved_again, moved_by, moves_points, numbers_of, on_new_points
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
@@ -85,7 +94,8 @@ def train(
     FileNotFoundError and ValueError for a checkpoint that cannot be read or is of another run;
     TypeError where a step changes the shapes of its state."""
     budget, optimizer, key = budget_of(steps, seconds), optimizer_of(optimizer), key_of(key)
-    checkpoint = checkpoint_of(checkpoint, resume)
+    checkpoint, objective = checkpoint_of(checkpoint, resume), objective_of(objective)
+    evaluate, tolerance = evaluate_of(evaluate), tolerance_of(tolerance)
     warn_about_precision(model, optimizer)
     stride, told = stride_of(optimizer, objective, stride), callbacks_of(callbacks)
     grow &= not moves_points(told)

@@ -95,8 +95,9 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_residual_is_refused_by_name(name):
     fn, message = REFUSED[name]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as found:
         checked(fn)
+    assert ("arguments swapped" in str(found.value)) == name.startswith("swapped")
 
 
 ACCEPTED = {
