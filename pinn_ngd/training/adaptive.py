@@ -148,7 +148,7 @@ def numbers_of(batch: Any, moved: bool) -> dict[str, Any]:
 
 def _parts(array: np.ndarray) -> np.ndarray:
     """Complex numbers as pairs of real ones, behind the other axes."""
-    return np.stack([array.real, array.imag], axis=-1) if np.iscomplexobj(array) else array
+    return np.stack([np.real(array), np.imag(array)], axis=-1) if np.iscomplexobj(array) else array
 
 
 def _joined(parts: Any, dtype: Any) -> np.ndarray:
