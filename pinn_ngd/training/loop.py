@@ -105,14 +105,10 @@ class _Loop:
 
     def __init__(self, parts: Parts, signals: Signals):
         self.optimizer, self.budget, self.stride = parts.optimizer, parts.budget, parts.stride
-        self.callbacks, self.saver, self.signals = parts.callbacks, parts.saver, signals
-        self.watch, self.objective, self.accuracy = (
-            parts.watch,
-            parts.watch.objective,
-            parts.accuracy,
-        )
+        self.callbacks, self.saver, self.watch = parts.callbacks, parts.saver, parts.watch
+        self.objective, self.accuracy = parts.watch.objective, parts.accuracy
         self.evaluation, self.estimation = parts.evaluation, parts.estimation()
-        self.started: list[AbstractCallback] = []
+        self.signals, self.started = signals, list[AbstractCallback]()
         self.evaluated: PyTree = None
         self.history: list[Record] = []
         self.step, self.lines, self.loss = 0, 0, float("nan")
