@@ -44,7 +44,6 @@ def problem(*, batch_size: int = 200, seed: int = 0, steps: int = 400) -> Proble
         optimizer="kfac",
         seconds=120.0,
         steps=steps,
-        settings=dict(batch_size=batch_size, seed=seed, steps=steps),
         scores=scores,
         compared="test_mse",
     )

@@ -71,8 +71,4 @@ def problem(
         evaluation=GaussLegendre(domain, 151).quadrature(),
         exact=exact,
         seconds=seconds,
-        settings=dict(
-            width=width, depth=depth, interior=interior, boundary=boundary,
-            boundary_weight=boundary_weight, ridge=ridge,
-        ),
     )  # fmt: skip

@@ -26,8 +26,4 @@ def problem(
         curvature=curvature,
         optimizer_settings={"schedule": "cosine", "decay_steps": steps},
         steps=steps,
-        settings=dict(
-            batch_size=batch_size, curvature=curvature, channels=channels, width=width, seed=seed,
-            steps=steps,
-        ),
     )  # fmt: skip

@@ -97,10 +97,6 @@ def problem(
         },
         seconds=seconds,
         steps=steps,
-        settings={
-            "cells": cells, "stride": stride, "noise": noise, "iterations": iterations,
-            "seed": seed, "seconds": seconds, "steps": steps,
-        },
         picture=lambda model: plot_state(
             grid, model.values, exact.values, titles=("log-permeability", "truth", "difference")
         ),

@@ -72,10 +72,6 @@ def problem(
         },
         seconds=seconds,
         steps=steps,
-        settings={
-            "cells": cells, "shots": shots, "duration": duration, "absorbing": absorbing,
-            "frequency": frequency, "iterations": iterations, "seconds": seconds, "steps": steps,
-        },
         picture=lambda model: plot_state(
             Grid(survey.domain, (cells, cells)), model.values, truth.values,
             titles=("velocity in km/s", "truth", "difference"),

@@ -98,11 +98,6 @@ def problem(
         },
         seconds=seconds,
         steps=steps,
-        settings={
-            "cells": cells, "shots": shots, "duration": duration, "absorbing": absorbing,
-            "frequencies": tuple(frequencies), "penalty": penalty, "weight": weight, "blur": blur,
-            "iterations": iterations, "seconds": seconds, "steps": steps,
-        },
         picture=lambda model: plot_state(
             grid, model.values, truth.values, depth=True,
             titles=("velocity in km/s", "truth", "difference"),

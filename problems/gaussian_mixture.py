@@ -80,5 +80,4 @@ def problem(
         optimizer_settings={"norm_limit": 0.1},
         seconds=seconds,
         steps=steps,
-        settings={"free": free, "start": start, "seconds": seconds, "steps": steps},
     )

@@ -51,5 +51,4 @@ def problem(
         optimizer="wngd",
         optimizer_settings={"norm_limit": 1.0},
         seconds=seconds,
-        settings={"components": components, "points": points, "distance": distance},
     )

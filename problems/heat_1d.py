@@ -54,7 +54,4 @@ def problem(
         evaluation=GaussLegendre(domain, 101).quadrature(),
         exact=exact,
         seconds=seconds,
-        settings=dict(
-            width=width, depth=depth, points=points, boundary_weight=boundary_weight, ridge=ridge
-        ),
     )

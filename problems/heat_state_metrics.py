@@ -75,5 +75,4 @@ def problem(
         optimizer_settings={"metric": "h1", "solver": "cholesky"},
         compared="loss",
         seconds=seconds,
-        settings=dict(widths=widths, points=points, seconds=seconds),
     )

@@ -138,6 +138,5 @@ def problem(*, authors: bool = False, seconds: float = 30.0, steps: int = 60) ->
         optimizer_settings={"metric": "l2"},
         seconds=seconds,
         steps=steps,
-        settings={"authors": authors, "seconds": seconds, "steps": steps},
         picture=lambda model: plot_state(grid, state(model), data),
     )

@@ -40,7 +40,4 @@ def problem(
         evaluation=GaussLegendre(domain, 101).quadrature(),
         exact=exact,
         seconds=seconds,
-        settings=dict(
-            width=width, depth=depth, points=points, boundary_weight=boundary_weight, ridge=ridge
-        ),
     )

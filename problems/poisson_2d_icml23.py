@@ -34,5 +34,4 @@ def problem(*, width: int = 32, scale: float = 0.1, seconds: float = 20.0) -> Pr
         exact=exact,
         seconds=seconds,
         fixed_points=True,
-        settings=dict(width=width, scale=scale),
     )

@@ -41,8 +41,4 @@ def problem(
         evaluation=Sobol(domain, 16384, seed=2).quadrature(),
         exact=exact,
         seconds=seconds,
-        settings=dict(
-            width=width, interior=interior, boundary=boundary, boundary_weight=boundary_weight,
-            ridge=ridge,
-        ),
     )  # fmt: skip

@@ -46,7 +46,4 @@ def problem(
         exact=exact,
         seconds=seconds,
         optimizer="engd-sub",
-        settings=dict(
-            interior=interior, boundary=boundary, boundary_weight=boundary_weight
-        ),
     )  # fmt: skip

@@ -41,5 +41,4 @@ def problem(
         exact=exact,
         seconds=seconds,
         fixed_points=True,
-        settings=dict(width=width, scale=scale, resampled=resampled),
     )

@@ -33,5 +33,4 @@ def problem(
         evaluation=GaussLegendre(domain, 1001).quadrature(),
         exact=exact,
         seconds=seconds,
-        settings=dict(width=width, points=points, ridge=ridge),
     )

@@ -41,10 +41,6 @@ def problem(
             "damping": SMALLEST_DAMPING,
         },
         steps=steps,
-        settings=dict(
-            size=size, condition=condition, time=time, bits=bits, temperature=temperature,
-            seed=seed, steps=steps,
-        ),
         scores=scores,
         compared="relative_l2",
     )  # fmt: skip

@@ -56,7 +56,4 @@ def problem(
         evaluation=GaussLegendre(domain, 151).quadrature(),
         exact=exact,
         seconds=seconds,
-        settings=dict(
-            width=width, depth=depth, points=points, boundary_weight=boundary_weight, ridge=ridge
-        ),
     )

@@ -13,7 +13,7 @@ from ..storage import FolderError
 from ..storage.files import clean, read_json, safe_name, shown, to_json, write_text
 from ..storage.lock import locked
 from ..storage.reading import read_history
-from ..training.accepted import optimizer_of
+from ..training.accepted import optimizer_of, seeds_of
 from . import plotting
 from .pictures import drawn_or_warned
 from .problem import Problem
@@ -28,9 +28,9 @@ def _silence(text: str) -> None:
 
 def compare_optimizers(
     problem: Problem,
-    names: Sequence[str | Any],
+    names: str | Sequence[str | Any],
     *,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | Any,
     out: str | os.PathLike,
     steps: int | None = None,
     seconds: float | None = None,
@@ -52,7 +52,7 @@ def compare_optimizers(
     that an optimizer refuses (ValueError, such as SciPy's Levenberg-Marquardt with fewer rows than
     parameters) counts as failed. `tell` gets a line before and after every run.
     """
-    chosen = _labelled(names)
+    chosen, seeds = _labelled([names] if isinstance(names, str) else names), seeds_of(seeds)
     with locked(Path(out)):
         _check_comparison(Path(out), problem)
         clean(Path(out))

@@ -126,9 +126,11 @@ def _warn_of_another(problem: Problem, start: PyTree, paths: RunFolder) -> None:
 
 def _file_of(record: Mapping[str, Any]) -> ProblemFile:
     """The problem file where it is as it was, else its recorded text."""
-    name, text = record["name"], record.get("text")
-    if isinstance(text, str) and not _is_unchanged(Path(name), text):
-        return ProblemFile.from_text(name, text)
+    name, text, beside = record["name"], record.get("text"), _beside(record)
+    folder = Path(name).parent
+    recorded = {Path(name): text, **{folder / other: beside[other] for other in beside}}
+    if isinstance(text, str) and not all(_is_unchanged(*file) for file in recorded.items()):
+        return ProblemFile.from_text(name, text, beside)
     file = ProblemFile(name)
     if file.sha256 != record.get("sha256"):
         warnings.warn(
@@ -138,6 +140,13 @@ def _file_of(record: Mapping[str, Any]) -> ProblemFile:
             stacklevel=4,
         )
     return file
+
+
+def _beside(record: Mapping[str, Any]) -> dict[str, str]:
+    """Names and texts of the files that the problem file imported from its folder."""
+    beside = record.get("beside")
+    files = beside if isinstance(beside, dict) else {}
+    return {str(name): str(text) for name, text in files.items()}
 
 
 def _is_unchanged(path: Path, text: str) -> bool:

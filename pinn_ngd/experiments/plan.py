@@ -129,6 +129,7 @@ def described(plan: Plan, model: PyTree) -> dict[str, Any]:
         arguments = plain(dict(source.arguments))
         file = {"name": source.name, "sha256": source.sha256, "arguments": arguments}
         file |= {} if source.is_shipped else {"text": source.text}
+        file |= {"beside": dict(source.beside)} if source.beside else {}
     return {"identity": plan.identity, "network": network, "points": points, "problem_file": file}
 
 

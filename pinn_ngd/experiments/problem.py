@@ -5,15 +5,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 from jaxtyping import Array
 
 from .. import _tree
 from ..evaluation.errors import Evaluator, evaluator
 from ..evaluation.host_function import HostFunction, traceable
 from ..geometry.domains import Domain
-from ..geometry.quadrature import GaussLegendre, Quadrature, Sobol
+from ..geometry.quadrature import GaussLegendre, Quadrature, Sobol, as_rule
+from ..geometry.region import AbstractRegion
 from ..models import Normalized, knows_its_domain
 from ..objectives import AbstractObjective, ResidualObjective, balanced, explained
+from ..training.accepted import objective_of
+from ..training.clock import numbers
 from .problem_file import ProblemFile, ProblemSource
 
 
@@ -26,7 +30,7 @@ class Measures:
 
     def __call__(self, model: Any) -> dict[str, float]:
         errors = {} if self.errors is None else self.errors(model)
-        return errors | ({} if self.scores is None else dict(self.scores(model)))
+        return errors | ({} if self.scores is None else numbers(self.scores(model), "`scores`"))
 
     def check(self, model: Any) -> None:
         """Raises ValueError for a model that cannot be compared with the exact solution."""
@@ -81,7 +85,7 @@ class Problem:
     objective: AbstractObjective
     model: Any  # a function of a key, or what one would return
     domain: Domain | None = None
-    evaluation: Quadrature | None = None
+    evaluation: Any = None  # a Quadrature; a rule and an array of points become one
     exact: Callable[[Array], Array] | None = None
     optimizer: str | Any = "engd-tr"
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -98,9 +102,12 @@ class Problem:
     source: ProblemSource | None = None
 
     def __post_init__(self):
+        self._check_kinds()
         if not callable(self.model) or _tree.size(self.model):
             ready = self.model
             object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
+        if not self.normalize and isinstance(self.model, InUnits):  # that of a problem that did
+            object.__setattr__(self, "model", self.model.model)
         if self.normalize and not isinstance(self.model, InUnits):
             if self.domain is None:
                 msg = (
@@ -115,6 +122,21 @@ class Problem:
             with explained(f"`exact` of the problem '{self.name}'", point.shape):
                 exact = traceable(self.exact, point)
             object.__setattr__(self, "exact", exact)
+
+    def _check_kinds(self) -> None:
+        """ValueError for an objective, a domain or points of evaluation that are none.
+
+        Points may be an array or a rule, too.
+        """
+        objective_of(self.objective)
+        if self.domain is not None and not isinstance(self.domain, AbstractRegion):
+            raise ValueError(
+                f"`domain` of the problem '{self.name}' is {self.domain!r}: give one such as "
+                "`Box((0, 0), (1, 1))`, or None."
+            )
+        if self.evaluation is not None and not isinstance(self.evaluation, Quadrature):
+            points = as_rule(self.evaluation, f"`evaluation` of the problem '{self.name}'")
+            object.__setattr__(self, "evaluation", points.quadrature(jax.random.key(0)))
 
     def objective_at(self, model: Any) -> AbstractObjective:
         """The objective that a run from `model` minimizes: with balanced terms where it says so.

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,18 +17,21 @@ from .._listing import file_of, list_problems, problems_folder
 from .._names import choose
 from .._settings import check_known
 from ..storage.fingerprint import digest, meaning_of
+from .beside import files_beside, forget, importable
 
 
 @dataclass(frozen=True)
 class ProblemSource:
     """The file that a problem came from, its text, and the arguments that it was called with.
 
-    `name` is that of a shipped problem or the path of a file, as the user gave it.
+    `name` is that of a shipped problem or the path of a file, as the user gave it; `beside` holds
+    names and texts of the files in its folder that it imports.
     """
 
     name: str
     text: str
     arguments: Mapping[str, Any]
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_shipped(self) -> bool:
@@ -42,8 +45,12 @@ class ProblemSource:
 
     @property
     def meaning(self) -> str:
-        """The hash of what Python makes of the text: comments and layout do not count."""
-        return digest(meaning_of(self.text))
+        """The hash of what Python makes of the text: comments and layout do not count.
+
+        The files that it imports from beside it are part of that.
+        """
+        others = [f"{name}\n{meaning_of(text)}" for name, text in self.beside.items()]
+        return digest("\n".join([meaning_of(self.text), *others]))
 
 
 def _sha256(text: str) -> str:
@@ -60,21 +67,27 @@ class ProblemFile:
     def __init__(self, source: str | Path):
         self.name = str(source)
         path = _find(source)
-        self.text = _text_of(path)
-        with no_exit(self.name):
+        self.text, self.folder = _text_of(path), str(path.parent)
+        self.beside = files_beside(path.parent, self.text)
+        forget()
+        with self._running():
             self._take(_module_of(path))
 
     @classmethod
-    def from_text(cls, name: str, text: str) -> "ProblemFile":
-        """A file that may be gone, from its text."""
+    def from_text(
+        cls, name: str, text: str, beside: Mapping[str, str] | None = None
+    ) -> "ProblemFile":
+        """A file that may be gone, from its text and from those `beside` it that it imports."""
         file = cls.__new__(cls)
-        file.name, file.text = name, text
+        file.name, file.text, file.beside = name, text, dict(beside or {})
+        file.folder = f"<recorded beside {name}>"
         module = ModuleType(f"_pinn_ngd_problem_{Path(name).stem}")
         module.__file__ = recorded = f"<recorded {name}>"
         lines = text.splitlines(keepends=True)  # for tracebacks, and for who asks for the source
         linecache.cache[recorded] = (len(text), None, lines, recorded)
         sys.modules[module.__name__] = module
-        with no_exit(name):
+        forget()
+        with file._running():
             exec(compile(text, recorded, "exec"), module.__dict__)
         file._take(module)
         return file
@@ -83,6 +96,12 @@ class ProblemFile:
     def sha256(self) -> str:
         """The hash of the text."""
         return _sha256(self.text)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Within it the file's own code runs."""
+        with no_exit(self.name), importable(self.beside, self.folder):
+            yield
 
     def _take(self, module: ModuleType) -> None:
         if not hasattr(module, "problem"):
@@ -107,8 +126,8 @@ class ProblemFile:
                 f"{self.name} defines a fixed `problem`; make it a function to take settings."
             )
         check_known(f"problem {self.name!r}", settings, known)
-        source = ProblemSource(self.name, self.text, {**known, **settings})
-        with no_exit(self.name):
+        source = ProblemSource(self.name, self.text, {**known, **settings}, self.beside)
+        with self._running():
             return (self.entry(**settings) if callable(self.entry) else self.entry), source
 
 

@@ -54,8 +54,9 @@ def verify(
       |A v|^2 > 0 for a random v;
     - A^T b is the gradient of the loss, where the system has a target b.
 
-    Warns of float32, and of derivatives that a term takes but the network does not have: those of
-    relu of second order are zero. Raises ValueError for what `train` refuses to start with.
+    Warns of float32, and of derivatives that a term takes but the network does not have, such as
+    those of relu of second order, be it wrapped or not. Raises ValueError for what `train` refuses
+    to start with.
     """
     keys = jax.random.split(key, 4)
     batch = objective.batch(keys[0])
@@ -98,9 +99,9 @@ def warn_of_doubts(objective: AbstractObjective, model: PyTree, batch: PyTree) -
         )
     for term, order in missing_derivatives(objective, model, batch):
         warnings.warn(
-            f"the term '{term}' takes {order} derivatives of the model, and they are zero "
-            "everywhere: the activation has none (relu is piecewise linear), so take a smooth one, "
-            "such as tanh, sin, gelu or softplus.",
+            f"the term '{term}' takes {order} derivatives of the model, which it does not have: "
+            "they are zero, or miss its kinks. An activation such as relu has none (it is "
+            "piecewise linear): take a smooth one, such as tanh, sin, gelu or softplus.",
             UserWarning,
             stacklevel=3,
         )

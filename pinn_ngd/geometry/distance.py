@@ -1,5 +1,6 @@
 """Smooth functions that vanish on the boundary of a domain, for conditions met by construction."""
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from .carriers import Carrier, carrier_of, negligible
 from .domains import Domain, SpaceTime
 from .quadrature import GaussLegendre
 from .region import AbstractPiece, AbstractRegion
-from .trimmed import Trimmed, trimmed
+from .trimmed import Trimmed, image, trimmed
 
 INSIDE = 7  # Gauss points an axis at which signs are looked at, and the largest value
 
@@ -105,11 +106,24 @@ def _can_multiply(
     domain: Domain,
     inside: np.ndarray,
 ) -> bool:
-    """Whether the carriers are positive inside and zero on no other part of the boundary."""
+    """Whether the carriers are positive inside and zero on no other part of the boundary.
+
+    The plane of an edge leaves a domain with a dent, be it small: it is seen at the corners.
+    """
     if any(np.any(carrier(inside.T) <= 0) for carrier in carriers):
+        return False
+    corners = np.concatenate([_corners(piece) for piece in domain.boundary().pieces])
+    beyond = -10 * negligible() * float(np.max(np.ptp(corners, axis=0)))
+    if any(np.any(carrier(corners.T) < beyond) for carrier in carriers):
         return False
     others = [piece for piece in domain.boundary().pieces if piece not in pieces]
     return not any(_are_same(carrier_of(other), c) for other in others for c in carriers)
+
+
+def _corners(piece: AbstractPiece) -> np.ndarray:
+    """The corners of a piece of a boundary, in space."""
+    corners = np.asarray(list(itertools.product(*zip(*piece.corners, strict=True))), float)
+    return image(piece, np.unique(corners, axis=0))
 
 
 def _distinct(carriers: list[Carrier]) -> tuple[Carrier, ...]:

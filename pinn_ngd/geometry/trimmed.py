@@ -57,15 +57,15 @@ def _beyond_chord(
 ) -> Carrier:
     along = (last - first) / length
     normal = np.asarray([-along[1], along[0]])
-    between = _image(piece, np.mean(np.asarray(piece.corners, float), axis=0)[None])[0]
+    between = image(piece, np.mean(np.asarray(piece.corners, float), axis=0)[None])[0]
     normal = normal if normal @ (between - first) > 0 else -normal
     return Carrier(((0.0, 0.0), (0.0, 0.0)), tuple(normal.tolist()), -float(normal @ first))
 
 
 def _ends(piece: AbstractPiece) -> np.ndarray:
-    return _image(piece, np.asarray(piece.corners, float))
+    return image(piece, np.asarray(piece.corners, float))
 
 
-def _image(piece: Any, points: np.ndarray) -> np.ndarray:
+def image(piece: Any, points: np.ndarray) -> np.ndarray:
     """Points of the reference in space: a face of a box is its own reference."""
     return piece.map(points) if hasattr(piece, "map") else points

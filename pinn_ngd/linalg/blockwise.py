@@ -8,7 +8,7 @@ import lineax as lx
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree, Real
 
 from .._names import choose
-from ._ravel import all_finite
+from ._ravel import all_finite, is_complex
 from .block_diagonal import BlockDiagonal, Layout
 from .kronecker import EigenKronecker, Kronecker
 
@@ -85,7 +85,8 @@ class Blockwise(lx.AbstractLinearSolver[BlockwiseState]):
 
     Negative eigenvalues are set to zero; `stats["clipped"]` counts those that rounding does not
     explain, so that a factor that is not positive semidefinite is reported. The result is
-    `nonfinite_input` for numbers that are not finite. Raises TypeError for other operators.
+    `nonfinite_input` for numbers that are not finite. Raises TypeError for other operators, and
+    ValueError for complex ones.
     """
 
     damping: str = eqx.field(static=True, default="factored")
@@ -139,7 +140,16 @@ def clipped(state: BlockwiseState) -> Int[Array, ""]:
 
 
 def factor_block(block: lx.AbstractLinearOperator) -> DiagonalFactor | EigenFactor:
-    """The factor of one block. Raises TypeError for an operator without such a form."""
+    """The factor of one block.
+
+    Raises TypeError for an operator without such a form, ValueError for a complex one.
+    """
+    if is_complex(block.in_structure()):
+        msg = (
+            "`operator` is complex, but the eigenvectors of Kronecker factors are real here: take"
+            " Cholesky() for a dense one."
+        )
+        raise ValueError(msg)
     if isinstance(block, Kronecker):
         (g, left, lost), (a, right, more) = _spectrum(block.left), _spectrum(block.right)
         return EigenFactor(left, right, g[:, None] * a[None, :], (g, a), lost + more)
@@ -163,12 +173,12 @@ def _spectrum(matrix: Array) -> tuple[Array, Array, Array]:
 
 def _nonnegative(values: Array) -> tuple[Array, Array]:
     """Eigenvalues without negative ones, and the number of those that rounding does not explain."""
-    rounding = jnp.finfo(values.dtype).eps * values.size * jnp.max(jnp.abs(values))
+    rounding = jnp.finfo(values.dtype).eps * values.size * jnp.max(jnp.abs(values), initial=0)
     return jnp.maximum(values, 0), jnp.sum((values < -rounding).astype(jnp.int32))
 
 
 def _inverse(values: Array, damping: Array) -> Array:
     """1 / values; without damping, zero for those that are zero to rounding."""
-    rounding = jnp.finfo(values.dtype).eps * max(values.shape) * jnp.max(values)
+    rounding = jnp.finfo(values.dtype).eps * max(values.shape) * jnp.max(values, initial=0)
     vanishing: Bool[Array, "..."] = (damping <= 0) & (values <= rounding)
     return jnp.where(vanishing, 0, 1 / jnp.where(vanishing, 1, values))

@@ -16,7 +16,7 @@ from .base import Evaluation, with_gradient
 from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import numbers, real_scalar
 from .rows import map_points, point_row
-from .terms import check_arguments, check_term
+from .terms import check_arguments, check_term, list_of_terms
 from .weights import Weight, as_weight, check_weight, weight_at
 
 
@@ -97,10 +97,7 @@ class EnergyObjective(AbstractQuadratureObjective):
     chunk_size: int | None = eqx.field(static=True)
 
     def __init__(self, terms: Sequence[Energy], *, chunk_size: int | None = 512):
-        if not terms:
-            msg = "`terms` is empty: an EnergyObjective needs at least one Energy."
-            raise ValueError(msg)
-        self.terms = tuple(terms)
+        self.terms = list_of_terms(terms, Energy, "an EnergyObjective")
         self.chunk_size = chunk_size
 
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:

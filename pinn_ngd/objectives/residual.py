@@ -19,7 +19,7 @@ from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import named, numbers, real
 from .rows import map_points, point_row
 from .sites import Site, extras_of, sites, split
-from .terms import check_arguments, check_term
+from .terms import check_arguments, check_term, list_of_terms
 from .weights import (
     Weight,
     as_weight,
@@ -224,10 +224,7 @@ class ResidualObjective(AbstractQuadratureObjective):
     chunk_size: int | None = eqx.field(static=True)
 
     def __init__(self, terms: Sequence[AbstractResidual], *, chunk_size: int | None = 512):
-        if not terms:
-            msg = "`terms` is empty: a ResidualObjective needs at least one Residual."
-            raise ValueError(msg)
-        self.terms = tuple(terms)
+        self.terms = list_of_terms(terms, AbstractResidual, "a ResidualObjective")
         self.chunk_size = chunk_size
 
     def point_losses(self, model: PyTree, batch: PyTree) -> tuple[Float[Array, " n"], ...]:

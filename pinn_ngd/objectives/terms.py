@@ -5,7 +5,7 @@ import inspect
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -24,6 +24,22 @@ BATCHED = re.compile(
 )
 MANY = 8  # components from which on an equal number of points is no chance
 ONE_POINT = "the function sees ONE point x of shape {shape}, so write x[0] where you mean x[:, 0]"
+
+
+def list_of_terms(terms: Any, kind: type, owner: str) -> tuple[Any, ...]:
+    """The terms of an objective; ValueError for a term alone, for none, and for other things."""
+    name = kind.__name__.removeprefix("Abstract")
+    if isinstance(terms, kind) or not isinstance(terms, Iterable):
+        what = f"one {name}" if isinstance(terms, kind) else f"a {type(terms).__name__}"
+        raise ValueError(f"`terms` is {what}: {owner} takes a list of terms, `[...]`.")
+    terms = tuple(terms)
+    if not terms:
+        raise ValueError(f"`terms` is empty: {owner} needs at least one {name}.")
+    wrong = [(number, term) for number, term in enumerate(terms) if not isinstance(term, kind)]
+    for number, term in wrong[:1]:
+        what = type(term).__name__
+        raise ValueError(f"`terms[{number}]` is a {what}: {owner} takes {name} terms.")
+    return terms
 
 
 def check_arguments(fn: Any, wanted: str, owner: str, extras: tuple[str, ...] = ()) -> None:
@@ -101,13 +117,19 @@ def _traced(value: Callable[[PyTree, Any], Any], model: PyTree, x: Any) -> Any:
 
 
 def _check_order(fn: Any, model: Any, x: Any, owner: str, error: Exception) -> None:
-    """ValueError where a term that failed as fn(model, x) can be traced as fn(x, model)."""
-    try:
-        _traced(lambda m, x: fn(x, m), model, x)
-    except Exception:
+    """ValueError where a term can be traced as fn(x, model), and not as fn(model, x)."""
+    if _can_be_traced(fn, model, x) or not _can_be_traced(lambda m, x: fn(x, m), model, x):
         return
     msg = f"{owner} has its arguments swapped ({_first_line(error)}): {MODEL_FIRST}."
     raise ValueError(msg) from error
+
+
+def _can_be_traced(fn: Any, model: Any, x: Any) -> bool:
+    try:
+        _traced(fn, model, x)
+    except Exception:  # whatever it is, the first error tells more
+        return False
+    return True
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from .owned import globals_of, is_the_users
+
 DIGITS = 9
 DEPTH = 12
 
@@ -33,12 +35,15 @@ def fingerprint(
     """Plain JSON that differs where two objects would train differently.
 
     Modules are taken apart; a function counts by its name, its source and what it closes over, an
-    array by shape, dtype and, with `values`, by `moments`. Objects of unknown kind count by type,
+    array by shape, dtype and, with `values`, by `moments`. What users wrote counts by more: classes
+    by their source, functions by the globals that they read. Objects of unknown kind count by type,
     and a function that was met before (in `seen`) by its name.
     """
     seen = set() if seen is None else seen
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, complex):
+        return str(value)
     if depth == 0:
         return type(value).__name__
     inner = functools.partial(fingerprint, values=values, depth=depth - 1, seen=seen)
@@ -54,7 +59,8 @@ def fingerprint(
         return {"partial": inner(value.func), "args": inner(value.args), **inner(value.keywords)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: inner(getattr(value, f.name, None)) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        code = {"source": _source(type(value))} if is_the_users(type(value)) else {}
+        return {"type": type(value).__name__, **code, **fields}
     if inspect.isfunction(value) and id(value) not in seen:
         seen.add(id(value))
         return _function(value, inner)
@@ -70,6 +76,9 @@ def _function(value: Any, inner: Any) -> Any:
         description["closure"] = [inner(cell.cell_contents) for cell in closed]
     if value.__defaults__ or value.__kwdefaults__:
         description["defaults"] = inner([value.__defaults__, value.__kwdefaults__])
+    read = globals_of(value) if is_the_users(value) else {}
+    if read:
+        description["globals"] = {name: inner(item) for name, item in read.items()}
     return description
 
 

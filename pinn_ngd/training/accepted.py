@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from .. import optimizers
-from .._settings import checked
+from .._settings import NonNegative, checked
 from ..optimizers import AbstractOptimizer, OptaxOptimizer
 from ..storage.checkpoint import Checkpoint
 from .callbacks import AbstractCallback
@@ -53,6 +53,31 @@ def optimizer_of(optimizer: Any) -> Any:
     )
 
 
+def objective_of(objective: Any) -> Any:
+    """The objective itself; ValueError for what is none, such as a term or a list of terms."""
+    if _has(objective, "batch", "loss", "resampled"):
+        return objective
+    raise ValueError(
+        f"`objective` is {_kind(objective)}; it must be an objective: make one of terms by "
+        "`ResidualObjective([...])`, or see `pinn_ngd.objectives`."
+    )
+
+
+def evaluate_of(evaluate: Any) -> Any:
+    """The function of the model that is evaluated, or None; ValueError for anything else."""
+    if evaluate is None or (callable(evaluate) and not inspect.isclass(evaluate)):
+        return evaluate
+    raise ValueError(
+        f"`evaluate` is {_kind(evaluate)}; it must be a function of the model that returns a dict "
+        "of numbers, or None."
+    )
+
+
+def tolerance_of(tolerance: Any) -> float | None:
+    """The tolerance; ValueError for what is no number, or below zero."""
+    return checked("tolerance", tolerance, NonNegative | None)
+
+
 def budget_of(steps: Any, seconds: Any) -> Budget:
     """The budgets of a run. `steps` is a whole number (also 1e4), `seconds` any number.
 
@@ -87,6 +112,13 @@ def seed_of(seed: Any) -> int:
         bits = "2^63 - 1" if largest == LARGEST_SEED else "2^32 - 1, the largest without float64"
         raise ValueError(f"the seed is {seed!r}; it must be a whole number from 0 to {bits}.")
     return int(seed)
+
+
+def seeds_of(seeds: Any) -> tuple[int, ...]:
+    """Several seeds; ValueError for one number, which might be a seed or how many there are."""
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
+        raise ValueError(f"`seeds` is {_kind(seeds)}; it must be several, such as `range(3)`.")
+    return tuple(seed_of(seed) for seed in seeds)
 
 
 def callbacks_of(callbacks: Any) -> tuple[AbstractCallback, ...]:

@@ -142,8 +142,21 @@ def numbers_of(batch: Any, moved: bool) -> dict[str, Any]:
 
     `moved_again` makes a batch of them.
     """
-    leaves = jax.tree.leaves(batch) if moved else []
-    return {"points": [np.asarray(leaf).tolist() for leaf in leaves]} if moved else {}
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(batch)] if moved else []
+    return {"points": [_parts(leaf).tolist() for leaf in leaves]} if moved else {}
+
+
+def _parts(array: np.ndarray) -> np.ndarray:
+    """Complex numbers as pairs of real ones, behind the other axes."""
+    return np.stack([np.real(array), np.imag(array)], axis=-1) if np.iscomplexobj(array) else array
+
+
+def _joined(parts: Any, dtype: Any) -> np.ndarray:
+    """What `_parts` took apart, or an array as it is."""
+    if not np.issubdtype(dtype, np.complexfloating):
+        return np.asarray(parts, dtype)
+    pairs = np.asarray(parts, np.finfo(dtype).dtype)
+    return pairs[..., 0] + np.asarray(1j, dtype) * pairs[..., 1]
 
 
 def moved_again(batch: Any, numbers: Any) -> tuple[Any, bool]:
@@ -152,7 +165,7 @@ def moved_again(batch: Any, numbers: Any) -> tuple[Any, bool]:
         return batch, False
     leaves, treedef = jax.tree.flatten(batch)
     pairs = zip(leaves, numbers["points"], strict=True)
-    arrays = [jnp.asarray(new, leaf.dtype) for leaf, new in pairs]
+    arrays = [jnp.asarray(_joined(new, leaf.dtype)) for leaf, new in pairs]
     return jax.tree.unflatten(treedef, arrays), True
 
 

@@ -1,8 +1,10 @@
 """When a run evaluates its model."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, SupportsFloat
 
+import numpy as np
 from jaxtyping import PyTree
 
 from .result import Record
@@ -46,7 +48,23 @@ class EvaluationClock:
         if self.evaluate is None:
             return {}
         begun = time.perf_counter()
-        self.latest = {name: float(value) for name, value in self.evaluate(model).items()}
+        self.latest = numbers(self.evaluate(model))
         self.cost = time.perf_counter() - begun
         self.count, self.at_step, self.at_seconds = self.count + 1, step, seconds
         return self.latest
+
+
+def numbers(measured: Any, function: str = "`evaluate`") -> Record:
+    """What a function of a model returned, as floats; ValueError for no numbers with names."""
+    if not isinstance(measured, Mapping):
+        raise ValueError(
+            f"{function} returned a {type(measured).__name__}: return a dict of numbers, such as "
+            '`{"error": 0.1}`.'
+        )
+    for name, value in measured.items():
+        if np.ndim(value) or not isinstance(value, SupportsFloat):
+            raise ValueError(
+                f"{function} returned a {type(value).__name__} of shape {np.shape(value)} as "
+                f"`{name}`: return one number for a name."
+            )
+    return {str(name): float(value) for name, value in measured.items()}

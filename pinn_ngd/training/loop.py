@@ -12,7 +12,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
-from .accepted import budget_of, callbacks_of, checkpoint_of, key_of, optimizer_of
+from . import accepted
 from .adaptive import moved_again, moved_by, moves_points, numbers_of, on_new_points
 from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
 from .callbacks import AbstractCallback
@@ -85,16 +85,17 @@ def train(
     (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
     FileNotFoundError and ValueError for a checkpoint that cannot be read or is of another run;
     TypeError where a step changes the shapes of its state."""
-    budget, optimizer, key = budget_of(steps, seconds), optimizer_of(optimizer), key_of(key)
-    checkpoint = checkpoint_of(checkpoint, resume)
+    budget, key = accepted.budget_of(steps, seconds), accepted.key_of(key)
+    objective, optimizer = accepted.objective_of(objective), accepted.optimizer_of(optimizer)
+    checkpoint = accepted.checkpoint_of(checkpoint, resume)
     warn_about_precision(model, optimizer)
-    stride, told = stride_of(optimizer, objective, stride), callbacks_of(callbacks)
+    stride, told = stride_of(optimizer, objective, stride), accepted.callbacks_of(callbacks)
     grow &= not moves_points(told)
     parts = Parts(
         optimizer, budget, stride, told,
         Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=stride),
-        EvaluationClock(evaluate, evaluate_every), Watch(objective, grow=grow),
-        Accuracy(tolerance, corrected),
+        EvaluationClock(accepted.evaluate_of(evaluate), evaluate_every),
+        Watch(objective, grow=grow), Accuracy(accepted.tolerance_of(tolerance), corrected),
     )  # fmt: skip
     with heard() as signals, limited_blas(blas_threads):
         return _Loop(parts, signals).run(model, key, resume=resume)
@@ -105,15 +106,14 @@ class _Loop:
 
     def __init__(self, parts: Parts, signals: Signals):
         self.optimizer, self.budget, self.stride = parts.optimizer, parts.budget, parts.stride
-        self.callbacks, self.saver, self.signals = parts.callbacks, parts.saver, signals
-        self.watch, self.objective = parts.watch, parts.watch.objective
+        self.callbacks, self.saver, self.watch = parts.callbacks, parts.saver, parts.watch
+        self.objective, self.accuracy = parts.watch.objective, parts.accuracy
         self.evaluation, self.estimation = parts.evaluation, parts.estimation()
-        self.accuracy = parts.accuracy
-        self.started: list[AbstractCallback] = []
+        self.signals, self.started = signals, list[AbstractCallback]()
         self.evaluated: PyTree = None
         self.history: list[Record] = []
-        self.step, self.lines = 0, 0
-        self.seconds, self.compile_seconds, self.loss = 0.0, 0.0, float("nan")
+        self.step, self.lines, self.loss = 0, 0, float("nan")
+        self.seconds, self.compile_seconds = 0.0, 0.0
         self.solves: dict[str, int] = {}
         self.moved = False  # the points, by a callback
         self.ready = False  # to be saved: not before the start, not within a call

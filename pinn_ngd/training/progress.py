@@ -1,12 +1,13 @@
 """The progress bar of a run."""
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import PyTree
 
 from .callbacks import AbstractCallback
-from .records import scores_in
+from .records import losses_of_terms, scores_in
 from .result import Record, Run, TrainResult
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 0.1
 LINE_SECONDS = 10.0
+TERMS_SHOWN = 3  # those with the largest losses
 MEASURED = {
     "held_out_loss": "held-out {:.1e}",
     "points": "points {:.0f}",
@@ -24,7 +26,8 @@ MEASURED = {
 
 
 class ProgressBar(AbstractCallback):
-    """Shows step, seconds, loss, held-out loss, relative error (true and estimated), and damping.
+    """Shows step, seconds, loss and the terms that have most of it, held-out loss, relative error
+    (true and estimated), and damping.
 
     The bar follows whichever budget is closer to its end. Where the output is not a terminal it
     prints a plain line every ten seconds instead; `enabled=False` silences it. `console` is a
@@ -43,6 +46,7 @@ class ProgressBar(AbstractCallback):
 
         self.run, self.shown_at = run, time.monotonic()
         self.measured: Record = {}
+        self.terms: dict[str, float] = {}
         if self.enabled and self.console.is_terminal:
             columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}", markup=False))
             bar = Progress(*columns, console=self.console)
@@ -54,6 +58,7 @@ class ProgressBar(AbstractCallback):
         del model
         known = {name: record[name] for name in MEASURED if name in record}
         self.measured |= known | scores_in(record)
+        self.terms = losses_of_terms(record) or self.terms
         pause = LINE_SECONDS if self.bar is None else REFRESH_SECONDS
         if not self.enabled or time.monotonic() - self.shown_at < pause:
             return
@@ -70,16 +75,18 @@ class ProgressBar(AbstractCallback):
         self.bar = None
 
     def _show(self, record: Record) -> None:
-        text = describe(record, self.measured)
+        text = describe(record, self.measured, self.terms)
         if self.bar is None:
             self.console.print(text, highlight=False, soft_wrap=True, markup=False)
         else:
             self.bar.update(self.task, description=text, completed=fraction(self.run, record))
 
 
-def describe(record: Record, measured: Record) -> str:
-    """One line about a step, with the last measured errors: what is not known is left out."""
+def describe(record: Record, measured: Record, terms: Mapping[str, float] | None = None) -> str:
+    """One line about a step, with the last measured errors and the last known losses of `terms`:
+    what is not known is left out."""
     text = f"step {record['step']}  {record['seconds']:.1f} s  loss {record['loss']:.3e}"
+    text += _largest(terms or {})
     own = {name: f"{name} {{:.4g}}" for name in scores_in(measured) if name not in MEASURED}
     text += "".join(
         "  " + form.format(measured[name])
@@ -88,6 +95,15 @@ def describe(record: Record, measured: Record) -> str:
     )
     damping = record.get("damping", 0.0)
     return text + f"  damping {damping:.1e}" if damping > 0 else text
+
+
+def _largest(terms: Mapping[str, float]) -> str:
+    """The terms that have most of the loss, where there are several: one of them may be stuck."""
+    if len(terms) < 2:
+        return ""
+    order = sorted(terms, key=lambda name: -terms[name])[:TERMS_SHOWN]
+    more = ", ..." if len(terms) > TERMS_SHOWN else ""
+    return f" ({', '.join(f'{name} {terms[name]:.1e}' for name in order)}{more})"
 
 
 def fraction(run: Run, record: Record) -> float:

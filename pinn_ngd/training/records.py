@@ -21,8 +21,7 @@ OWN = {  # names that the loop and the validation write
 
 def scores_in(record: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a history line that are a problem's own scores: under any other name."""
-    terms = [name[5:] for name in record if name.startswith("loss_")]
-    of_terms = {f"{kind}_{t}" for t in terms if f"held_out_{t}" in record for kind in KINDS}
+    of_terms = {f"{kind}_{term}" for term in losses_of_terms(record) for kind in KINDS}
     return {
         name: value
         for name, value in record.items()
@@ -31,6 +30,12 @@ def scores_in(record: Mapping[str, Any]) -> dict[str, float]:
         and not name.endswith("_solves")
         and isinstance(value, int | float)
     }
+
+
+def losses_of_terms(record: Mapping[str, Any]) -> dict[str, float]:
+    """What each term adds to the loss, of a history line that knows it."""
+    names = [name[5:] for name in record if name.startswith("loss_")]
+    return {name: record[f"loss_{name}"] for name in names if f"held_out_{name}" in record}
 
 
 def record_of(infos: Any, index: int) -> Record:

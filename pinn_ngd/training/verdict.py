@@ -50,7 +50,17 @@ def verdict(ending: Ending, last: Record, watch: Watch, rounding: Rounding) -> E
     if ending.status == "stalled":
         ending = _at_rest(ending, last, watch, rounding)
     words = estimate_in_words(watch)
+    if words and _is_rounding(last, watch, rounding):
+        size = f"{last['held_out_loss']:.1e}"
+        words = f"Between the points too the loss is rounding error ({size}), which tells no error."
     return Ending(ending.status, f"{ending.message}. {words}" if words else ending.message)
+
+
+def _is_rounding(last: Record, watch: Watch, rounding: Rounding) -> bool:
+    """Whether nothing but rounding errors is left, which no estimate explains."""
+    unknown = watch.estimate is not None and not watch.estimate.known
+    losses = (last["loss"], last.get("held_out_loss", math.inf))
+    return unknown and rounding.of_residuals and max(losses) <= ROUNDING * rounding.level
 
 
 def is_overfitted(last: Record, watch: Watch, rounding: Rounding) -> bool:

@@ -21,7 +21,7 @@ from ..objectives.windows import (
     time_of,
 )
 from ..validation import ErrorEstimate, Look
-from .accepted import budget_of, callbacks_of, key_of
+from .accepted import budget_of, callbacks_of, key_of, objective_of, tolerance_of
 from .accumulation import Accumulated, accumulated
 from .adaptive import moves_points
 from .callbacks import AbstractCallback
@@ -92,10 +92,11 @@ def train_windows(
     without a term at its start or with terms at its end, and as `train` does.
     """
     budget, key = budget_of(steps, seconds), key_of(key)
-    edges = edges_of(objective, windows)
+    edges = edges_of(objective_of(objective), windows)
     given = callbacks_of(callbacks)
     _check(options, evaluate, model, given)
     relay, time = _Relay(given, budget), time_of(objective)
+    tolerance = tolerance_of(tolerance)
     least = None if tolerance is None else tolerance / (len(edges) - 1)
     results: list[TrainResult] = []
     posed: list[Any] = []

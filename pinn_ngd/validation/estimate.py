@@ -27,7 +27,7 @@ from .energies import energy_error, relatives_needed
 from .held_out import FACTOR, HeldOut
 from .remainder import PointsOfTest
 from .rounding import is_energy
-from .rows import held_out_system
+from .rows import held_out_system, row_count
 from .spaces import Tangent, TangentSum
 
 TEST_FACTOR = 2.3  # points along every axis at which the step is tested, a training point
@@ -158,6 +158,7 @@ class Estimator:
         self.made = HeldOut(objective, template=template)
         self.tested = HeldOut(objective, TEST_FACTOR, template=template)
         self.points = domain_points(objective) if norm_points is None else norm_points
+        self._rows: int | None = None
 
     def of_energy(self, model: PyTree) -> bool:
         """Whether the objective answers to a step with a gradient, not with residuals."""
@@ -172,7 +173,13 @@ class Estimator:
         if not self.of_energy(model):
             return True
         params = _tree.size(model) * (1 + 2 * relatives_needed(model))
-        return _cost(max(self.made.size, params), params) <= LARGEST_COST
+        return _cost(max(self.rows(model), params), params) <= LARGEST_COST
+
+    def rows(self, model: PyTree) -> int:
+        """How many rows all held-out points have: one for each component of each of them."""
+        if self._rows is None:
+            self._rows = row_count(self.made, model)
+        return self._rows
 
     def _factored(self, model: PyTree) -> HeldOut:
         """The held-out points whose rows are factored.
@@ -181,12 +188,13 @@ class Estimator:
         of those that fit it, and the test points tell whether it is worth anything between.
         """
         params = _tree.size(model)
-        if _cost(self.made.size, params) <= LARGEST_COST:
+        if _cost(self.rows(model), params) <= LARGEST_COST:
             return self.made
         rows = (REDUCED_COST / params) ** 0.5
         if rows > params:
             rows = REDUCED_COST / params**2
-        return self.made.thinned(max(1, int(min(rows, LARGEST_MATRIX / params))))
+        points = min(rows, LARGEST_MATRIX / params) * self.made.size / self.rows(model)
+        return self.made.thinned(max(1, int(points)))
 
     def __call__(self, model: PyTree) -> ErrorEstimate:
         """The estimate at one model: one factorization of the held-out rows."""

@@ -38,6 +38,15 @@ def held_out_system(
     return LeastSquaresSystem(operator, jnp.asarray(target[kept]))
 
 
+def row_count(held: HeldOut, model: PyTree) -> int:
+    """How many rows the system of all held-out points has, which is not formed for that."""
+
+    def operator(model: PyTree) -> Any:
+        return held.objective.system(model, held.batch).operator
+
+    return int(eqx.filter_eval_shape(operator, model).out_size())
+
+
 def held_out_gradient(held: HeldOut, model: PyTree, groups: Groups) -> PyTree:
     """The gradient of an energy in the unknowns of `held_out_system`, without its matrix."""
     return _sum(

@@ -155,6 +155,37 @@ def small_problem(**settings):
     return pinn_ngd.Problem("small", "a small one", objective, **settings)
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("domain", 3, "`domain` of the problem 'small' is 3: give one such as"),
+        ("evaluation", 3, "`evaluation` of the problem 'small' is 3: give a rule"),
+        ("objective", [], r"`objective` is \[\]; it must be an objective"),
+    ],
+)
+def test_parts_of_another_kind_are_refused(part, value, words):
+    problem = small_problem(model=jnp.ones(3))
+    object.__setattr__(problem, part, value)  # as where no test looks at annotations
+    with pytest.raises(ValueError, match=words):
+        problem.__post_init__()
+
+
+def test_points_of_evaluation_may_be_a_rule_or_an_array(key):
+    net = pinn_ngd.models.MLP((1, 3, 1), key=key)
+    points = jnp.linspace(0.0, 1.0, 5)[:, None]
+    rule = pinn_ngd.GaussLegendre(pinn_ngd.Interval(0.0, 1.0), 5)
+    for given, wanted in ((rule, rule.quadrature().points), (points, points)):
+        problem = small_problem(model=net, evaluation=given, exact=lambda x: x[0])
+        assert jnp.array_equal(problem.evaluation.points, wanted)
+
+
+def test_scores_are_numbers_with_names(key):
+    for scores, words in ((lambda _: 3.0, "a float"), (lambda _: {"a": "x"}, "a str")):
+        problem = small_problem(model=jnp.ones(3), scores=scores, exact=None)
+        with pytest.raises(ValueError, match=f"`scores` returned {words}"):
+            problem.evaluator()(problem.model(key))
+
+
 def test_a_ready_model_serves_for_every_key(key):
     model = pinn_ngd.models.MLP((1, 3, 1), key=key)
     assert small_problem(model=model).model(jax.random.key(5)) is model
@@ -214,6 +245,8 @@ def test_a_normalized_problem_lets_the_network_see_the_unit_box(key):
     again = dataclasses.replace(problem, balance=False)
     for model in (problem.model(key), again.model(key)):
         assert float(model(jnp.asarray([150.0]))) == 0.25
+    plain = dataclasses.replace(problem, normalize=False)
+    assert float(plain.model(key)(jnp.asarray([150.0]))) == 150.0
     net = pinn_ngd.models.MLP((1, 3, 1), key=key, domain=domain)
     assert small_problem(model=net, domain=domain, normalize=True).model(key) is net
     with pytest.raises(ValueError, match="`normalize` needs the `domain`"):

@@ -60,6 +60,19 @@ def test_it_vanishes_on_the_boundary_to_first_order_and_is_positive_inside(name)
     assert 0.3 < np.max(inside) < 3
 
 
+@pytest.mark.parametrize("depth", [1e-3, 1e-5, 1e-7])
+def test_a_small_dent_is_seen(depth):
+    """The line of one half of the dented edge cuts a sliver off the domain beside the other half:
+    a product would be zero or negative there."""
+    dented = polygon([(0, 0), (2, 0), (2, 1), (1, 1 - depth), (0, 1)])
+    distance, values, slopes = on_and_near(dented, step=depth / 100)
+    assert isinstance(distance, Equivalence)
+    np.testing.assert_allclose(values, 0.0, atol=1e-12)
+    assert np.min(slopes) > 0.01
+    beside = jnp.asarray([1.9, 1 - depth / 2])
+    assert float(distance(beside)) > 0.01 * depth
+
+
 def test_the_product_of_a_disk_is_the_parabola():
     distance = smooth_distance(disk((1.0, 0.0), 0.5))
     x = jnp.asarray([1.2, 0.3])

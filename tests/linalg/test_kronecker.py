@@ -118,6 +118,42 @@ def test_a_factor_that_is_not_semidefinite_is_clipped_and_reported():
     assert found.result == lx.RESULTS.nonfinite_input
 
 
+@pytest.mark.parametrize("damping", ["exact", "factored"])
+def test_blocks_in_every_circumstance(damping):
+    """As tests/linalg/test_conformance.py asks it of solvers of general operators."""
+    g, a, d = semidefinite(2, 3), semidefinite(3, 4), jnp.asarray(normal(2, 3, seed=5))
+
+    @jax.jit
+    def run(g, a, d):
+        found = linear_solve(Kronecker(g, a), d, Blockwise(damping), jnp.asarray(0.3, d.dtype))
+        return found.value, found.result == lx.RESULTS.successful
+
+    value, succeeded = run(g, a, d)
+    assert succeeded
+    single, fine = run(*(x.astype(jnp.float32) for x in (g, a, d)))
+    assert fine
+    assert single.dtype == jnp.float32
+    np.testing.assert_allclose(single, value, rtol=1e-3, atol=1e-5)
+    for shape in ((0, 3), (2, 0)):
+        empty, fine = run(g[: shape[0], : shape[0]], a[: shape[1], : shape[1]], jnp.zeros(shape))
+        assert fine
+        assert empty.shape == shape
+    many = jnp.stack([g, g.at[0, 0].set(jnp.nan), g])
+    values, fine = jax.vmap(run, (0, None, 0))(many, a, jnp.stack([d, d, d * jnp.nan]))
+    assert fine.tolist() == [True, False, False]
+    np.testing.assert_allclose(values[0], value, rtol=1e-9)
+    pull = jax.vjp(lambda d: run(g, a, d)[0], d)[1]  # symmetric: its own transpose
+    np.testing.assert_allclose(pull(d)[0], value, rtol=1e-9)
+    pushed = jax.jvp(lambda d: run(g, a, d)[0], (d,), (d,))[1]
+    np.testing.assert_allclose(pushed, value, rtol=1e-9)
+
+
+def test_complex_blocks_are_refused():
+    operator = lx.DiagonalLinearOperator(jnp.asarray([1.0 + 0.0j, 2.0]))
+    with pytest.raises(ValueError, match="`operator` is complex, but the eigenvectors"):
+        Blockwise().init(operator, {})
+
+
 @pytest.mark.parametrize("sharing", ["expand", "reduce"])
 def test_one_example_has_the_dense_block(sharing):
     operator = rows(n=1, k=3)

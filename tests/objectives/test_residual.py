@@ -18,6 +18,7 @@ from pinn_ngd import (
     laplacian,
 )
 from pinn_ngd.models import MLP
+from pinn_ngd.objectives.terms import list_of_terms
 
 system_of = eqx.filter_jit(lambda target, u, batch: target.system(u, batch))
 
@@ -125,6 +126,9 @@ def test_any_equinox_module_is_a_model():
     assert matrix.shape == (16 + 12 * 2, 21)
 
 
+TERM = Residual(lambda u, x: u(x), GaussLegendre(SQUARE, 2))
+
+
 def test_resampling_follows_the_key():
     rule = MonteCarlo(SQUARE, 8)
     objective = ResidualObjective([Residual(lambda u, x: u(x), rule)])
@@ -137,7 +141,16 @@ def test_resampling_follows_the_key():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: ResidualObjective([]), "`terms` is empty"),
+        (lambda: ResidualObjective([]), "`terms` is empty: a ResidualObjective needs at least one"),
+        (
+            lambda: list_of_terms(TERM, Residual, "an X"),
+            "`terms` is one Residual: an X takes a list",
+        ),
+        (lambda: list_of_terms(3, Residual, "an X"), "`terms` is a int: an X takes a list"),
+        (
+            lambda: list_of_terms([TERM, 3], Residual, "an X"),
+            r"`terms\[1\]` is a int: an X takes Res",
+        ),
         (lambda: Residual(lambda u, x: u(x), GaussLegendre(SQUARE, 2), -1.0), "must be positive"),
     ],
 )

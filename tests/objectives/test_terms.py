@@ -23,7 +23,7 @@ from pinn_ngd import (
     gradient,
     laplacian,
 )
-from pinn_ngd.models import MLP
+from pinn_ngd.models import MLP, HardDirichlet, Normalized
 from pinn_ngd.objectives.smoothness import missing_derivatives
 
 SQUARE = Box((0.0, 0.0), (1.0, 1.0))
@@ -95,8 +95,9 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_residual_is_refused_by_name(name):
     fn, message = REFUSED[name]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as found:
         checked(fn)
+    assert ("arguments swapped" in str(found.value)) == name.startswith("swapped")
 
 
 ACCEPTED = {
@@ -231,6 +232,64 @@ def zeroed(model):
 def missing(fn, model):
     objective = ResidualObjective([Residual(fn, LINE, name="pde")])
     return list(missing_derivatives(objective, model, objective.batch()))
+
+
+class Wrapped(eqx.Module):
+    """A network within a formula: times and plus something of the point, or squared."""
+
+    net: eqx.Module
+    formula: object = eqx.field(static=True)
+
+    def __call__(self, x):
+        return self.formula(self.net(x), x)
+
+
+def bump(x):
+    return x[0] * (1 - x[0])
+
+
+def rough(x):
+    """A kink that no parameter moves: a distance may have some."""
+    return bump(x) * (1 + jnp.abs(x[0] - 0.3))
+
+
+WRAPPERS = {
+    "hard values": lambda net: HardDirichlet(net, lambda x: x[0] ** 2, bump),
+    "one hard value": lambda net: HardDirichlet(net, 1.0, lambda x: x[0]),
+    "rough distance": lambda net: HardDirichlet(net, 0.0, rough),
+    "units": lambda net: Normalized(net, domain=Interval(0.0, 1.0), values=(-2.0, 3.0)),
+    "hard values in units": lambda net: Normalized(HardDirichlet(net, 0.0, bump)),
+    "square": lambda net: Wrapped(net, lambda y, x: y**2 + y),
+    "exponential": lambda net: Wrapped(net, lambda y, x: jnp.exp(y)),
+    "complex": lambda net: Wrapped(net, lambda y, x: jax.lax.complex(y * bump(x), y)),
+    "vector": lambda net: Wrapped(net, lambda y, x: jnp.stack([x[0] ** 2, y * bump(x)])),
+    "smooth part": lambda net: Wrapped(net, lambda y, x: y + jnp.sin(x[0])),
+}
+STIFF = MLP((1, 12, 12, 1), key=jax.random.key(2), init="siren")
+
+
+QUICK = ("hard values", "units", "vector")
+
+
+@pytest.mark.parametrize(
+    "wrapper", [w if w in QUICK else pytest.param(w, marks=pytest.mark.slow) for w in WRAPPERS]
+)
+def test_a_wrapped_activation_without_second_derivatives_is_found(wrapper):
+    """And a smooth one is not, however it is wrapped."""
+    wrap, second = WRAPPERS[wrapper], lambda u, x: laplacian(u)(x)
+    assert missing(second, wrap(network(jax.nn.relu))) == [("pde", "second")]
+    if wrapper in ("rough distance", "complex"):
+        assert missing(second, wrap(network(jnp.tanh))) == []
+
+
+def test_smooth_activations_are_not_suspected():
+    second = lambda u, x: laplacian(u)(x)  # noqa: E731
+    assert missing(second, HardDirichlet(network(jax.nn.softplus), 0.0, bump)) == []
+    assert missing(second, STIFF) == []
+    first = lambda u, x: gradient(u)(x)[0]  # noqa: E731
+    assert missing(first, HardDirichlet(network(jax.nn.relu), 0.0, bump)) == []
+    third = lambda u, x: jax.grad(lambda y: laplacian(u)(y))(x)[0]  # noqa: E731
+    assert missing(third, HardDirichlet(network(jax.nn.elu), 0.0, bump)) == [("pde", "third")]
 
 
 def test_an_activation_without_second_derivatives_is_found():

@@ -1,6 +1,7 @@
 """Two runs that train differently have different fingerprints, and equal ones the same."""
 
 import functools
+import linecache
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,67 @@ def test_equal_parts_agree():
 )
 def test_another_objective_differs(other):
     assert first_difference(fingerprint(objective()), fingerprint(other)) is not None
+
+
+SCRIPT = """
+import jax
+import jax.numpy as jnp
+import equinox as eqx
+K, CALLS, TABLE = {k}, {calls}, jnp.asarray([1.0, {entry}])
+class Own(eqx.Module):
+    a: jax.Array
+    def __call__(self, x):
+        return self.a * x[0]{power}
+def source(x):
+    return {factor} * x[0]
+def residual(u, x):
+    global CALLS
+    CALLS += 1
+    return K * u(x) - jnp.sum(TABLE) * (lambda y: source(y))(x)
+"""
+SCRIPTED = {"k": 2.0, "calls": 0, "entry": 0.5, "power": "", "factor": 3.0}
+
+
+def scripted(folder, **changes):
+    """What a script of the user's defines, as after an import of it."""
+    path = folder / "their_script.py"
+    path.write_text(SCRIPT.format(**SCRIPTED | changes))
+    linecache.checkcache(str(path))
+    scope = {"__name__": "their_script"}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    return scope
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"k": 2.5}, "`globals.K` is 2.0 there and 2.5 here"),
+        ({"entry": 0.75}, "`globals.TABLE` is"),
+        ({"factor": 4.0}, "`globals.source.source` is"),
+    ],
+)
+def test_globals_that_a_users_function_reads_count(tmp_path, changes, words):
+    there = fingerprint(scripted(tmp_path)["residual"])
+    assert fingerprint(scripted(tmp_path)["residual"]) == there
+    here = fingerprint(scripted(tmp_path, **changes)["residual"])
+    assert words in first_difference(there, here)
+
+
+def test_what_a_function_counts_itself_does_not_count(tmp_path):
+    there, here = (fingerprint(scripted(tmp_path, calls=n)["residual"]) for n in (0, 7))
+    assert set(here["globals"]) == {"K", "TABLE", "source"}
+    assert there["globals"] == here["globals"]
+
+
+def test_functions_of_packages_count_without_their_globals():
+    assert "globals" not in fingerprint(meaning_of)
+    assert "source" not in fingerprint(MLP((1, 2, 1), key=jax.random.key(0)))
+
+
+def test_the_source_of_a_users_class_counts():
+    there, here = fingerprint(Linear(jnp.ones(2))), fingerprint(Descent())
+    assert len(there["source"]) == len(here["source"]) == 16
+    assert there["source"] != here["source"]
 
 
 def test_settings_of_an_optimizer_count():

@@ -7,21 +7,27 @@ import pytest
 import scipy.linalg  # noqa: F401  (its BLAS is what the threads belong to)
 import threadpoolctl
 
-from pinn_ngd import optimizers
+from pinn_ngd import Residual, ResidualObjective, optimizers
 from pinn_ngd.storage import Checkpoint
 from pinn_ngd.training import StopWhen, train
 from pinn_ngd.training.accepted import (
     budget_of,
     callbacks_of,
     checkpoint_of,
+    evaluate_of,
     key_of,
+    objective_of,
     optimizer_of,
     seed_of,
+    seeds_of,
+    tolerance_of,
 )
+from pinn_ngd.training.clock import numbers
 
 from .helpers import Descent, Listener, model, regression, solve
 
 DESCENT = Descent()
+TERM = Residual(lambda u, x: u(x), np.zeros((1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,20 @@ def test_an_optimizer_is_a_name_a_transformation_or_an_object(given, kind):
         (lambda: key_of(-1), "the seed is -1; it must be a whole number from 0"),
         (lambda: seed_of(2**63), "the seed is 9223372036854775808"),
         (lambda: seed_of(True), "the seed is True"),
+        (lambda: seeds_of(3), r"`seeds` is 3; it must be several, such as `range\(3\)`"),
+        (lambda: objective_of(TERM), "`objective` is of type Residual; .*`ResidualObjective"),
+        (lambda: objective_of([TERM]), "`objective` is of type list"),
+        (lambda: objective_of(ResidualObjective), "the class ResidualObjective, not an instance"),
+        (lambda: evaluate_of(3), "`evaluate` is 3; it must be a function of the model"),
+        (lambda: tolerance_of("1e-3"), "`tolerance` is '1e-3'; it must be a number"),
+        (lambda: tolerance_of(-1), "`tolerance` is -1"),
+        (lambda: tolerance_of(float("nan")), "`tolerance` is nan"),
+        (lambda: numbers(3.0), "`evaluate` returned a float: return a dict of numbers"),
+        (
+            lambda: numbers({"a": np.ones(2)}),
+            r"a ndarray of shape \(2,\) as `a`",
+        ),
+        (lambda: numbers({"a": "x"}, "`scores`"), "`scores` returned a str"),
         (lambda: callbacks_of([StopWhen]), "the class StopWhen, not an instance"),
         (lambda: callbacks_of([5]), "a callback is 5"),
         (lambda: callbacks_of(5), "a callback is 5"),

@@ -1,5 +1,7 @@
 """Points that move: where they go, what they weigh, and that resumed runs repeat uncut ones."""
 
+import json
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,6 +21,7 @@ from pinn_ngd import (
 )
 from pinn_ngd.models import MLP
 from pinn_ngd.training import Run
+from pinn_ngd.training.adaptive import moved_again, numbers_of
 
 LINE = Interval(0.0, 1.0)
 
@@ -92,6 +95,19 @@ def test_a_run_cut_anywhere_moves_its_points_as_the_uncut_one(tmp_path):
     assert all(jax.tree.leaves(eqx.filter(same, lambda leaf: isinstance(leaf, bool))))
     fixed = train(OBJECTIVE, NET, "engd-tr", steps=12, key=1, grow=False, stride=2)
     assert fixed.loss != whole.loss
+
+
+def test_points_survive_a_checkpoint_beside_complex_values():
+    values = jnp.asarray([1.0 + 2.0j, -0.5j, 3.0])
+    given = Points(np.linspace(0.0, 1.0, 3)[:, None], values=values).quadrature()
+    batch = OBJECTIVE.batch()[0], given
+    kept = json.loads(json.dumps(numbers_of(batch, True)))
+    other = jax.tree.map(jnp.zeros_like, batch)
+    again, moved = moved_again(other, kept)
+    assert moved
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), again, batch))
+    assert again[1].values.dtype == values.dtype
+    assert moved_again(batch, numbers_of(batch, False)) == (batch, False)
 
 
 @pytest.mark.parametrize(

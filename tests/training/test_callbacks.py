@@ -10,6 +10,7 @@ from rich.console import Console
 from pinn_ngd.storage.files import to_json
 from pinn_ngd.training import JSONLWriter, ProgressBar, StopWhen
 from pinn_ngd.training.progress import describe, fraction
+from pinn_ngd.training.records import losses_of_terms
 from pinn_ngd.training.result import Run
 
 from .helpers import InterruptAt, solve
@@ -86,6 +87,31 @@ def test_a_line_shows_only_what_is_known():
     assert describe(RECORD | {"damping": 0.0}, {"test_accuracy": 0.95}) == (
         "step 12  3.0 s  loss 2.500e-09  test_accuracy 0.9500"
     )
+
+
+def test_a_line_shows_which_term_is_stuck():
+    terms = {"a": 1e-3, "b": 2e-1, "c": 1e-9, "d": 3e-5}
+    start = "step 12  3.0 s  loss 2.500e-09"
+    assert describe(RECORD | {"damping": 0}, {}, {"a": 1e-3}) == start
+    two = describe(RECORD, {}, {"a": 1e-3, "b": 2e-1})
+    assert two == f"{start} (b 2.0e-01, a 1.0e-03)  damping 1.0e-03"
+    assert f"{start} (b 2.0e-01, a 1.0e-03, d 3.0e-05, ...)" in describe(RECORD, {}, terms)
+    line = {f"{kind}_{t}": v for kind in ("loss", "held_out") for t, v in terms.items()}
+    assert losses_of_terms(line | {"loss": 1.0, "loss_of_weight": 3.0}) == terms
+
+
+def test_the_bar_remembers_the_terms_of_the_last_look():
+    out = io.StringIO()
+    bar = ProgressBar(console=Console(file=out, force_terminal=True, width=200))
+    bar.on_start(Run(9, None, 0, 0.0, False, 1, None, None, None))
+    terms = {"loss_a": 1.0, "held_out_a": 1.0, "loss_b": 2.0, "held_out_b": 1.0}
+    bar.on_step(RECORD | terms, None)
+    bar.on_step(RECORD, None)
+    assert bar.terms == {"a": 1.0, "b": 2.0}
+    bar.shown_at = 0.0
+    bar.on_step(RECORD, None)
+    bar.bar.stop()
+    assert "(b 2.0e+00, a 1.0e+00)" in out.getvalue()
 
 
 @pytest.mark.parametrize(

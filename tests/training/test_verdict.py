@@ -141,6 +141,25 @@ def test_an_estimate_is_said_as_far_as_it_is_known(unexplained, words):
     assert words in estimate_in_words(watched(unexplained=unexplained))
 
 
+def test_where_only_rounding_is_left_no_estimate_is_missed():
+    """As where the singular function of an L-shape is part of the network: its residual is
+    rounding error, and no step explains that."""
+
+    def message(loss, held_out, unexplained, rounding=(1e-31, True)):
+        watch = watched(unexplained=unexplained)
+        ending = Ending("stalled", "why")
+        return verdict(ending, line(loss, held_out), watch, Rounding(*rounding)).message
+
+    both = message(2e-30, 9e-29, 1.0)
+    assert "converged to rounding error" in both
+    assert both.endswith("Between the points too the loss is rounding error (9.0e-29), which "
+                         "tells no error.")  # fmt: skip
+    for other in (message(2e-30, 2e-28, 1.0), message(2e-28, 2e-28, 1.0)):
+        assert "Not known to be solved" in other
+    assert "Not known" in message(2e-30, 9e-29, 1.0, (1e-31, False))
+    assert "Estimated relative L2 error 2.0e-03" in message(2e-30, 9e-29, 0.01)
+
+
 def test_noise_of_data_is_no_fault_of_the_network():
     watch = watched(unexplained=1.0)
     data = Data([0.0, 1.0], [0.0, 0.0], 0.1)

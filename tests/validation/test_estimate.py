@@ -231,6 +231,24 @@ def test_of_large_systems_a_part_is_formed():
     assert Estimator(objective)._factored(small).size == all_.size
 
 
+def test_rows_are_counted_and_not_points():
+    """Each point has one for a component, and two for a complex one."""
+    square = Box((0.0, 0.0), (1.0, 1.0))
+    net = MLP((2, 40, 1), key=jax.random.key(0))
+
+    def objective(of):
+        return ResidualObjective([Residual(of, GaussLegendre(square, 40))])
+
+    scalar = Estimator(objective(lambda u, x: u(x)))
+    vector = Estimator(objective(lambda u, x: jnp.stack([(k + 1) * u(x) for k in range(5)])))
+    complex_ = Estimator(objective(lambda u, x: jax.lax.complex(u(x), 2 * u(x))))
+    points = scalar.made.size
+    assert [e.rows(net) for e in (scalar, vector, complex_)] == [points, 5 * points, 2 * points]
+    wide = MLP((2, 250, 250, 1), key=jax.random.key(0))
+    parts = [e._factored(wide).size for e in (scalar, vector)]
+    assert parts[0] == pytest.approx(5 * parts[1], rel=0.02)
+
+
 def test_held_out_losses_by_term_and_the_worst_point():
     objective = poisson(SOLUTION, inside="residual", ends="residual")
     exact = Sines(jnp.asarray(SOLUTION))

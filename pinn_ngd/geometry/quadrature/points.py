@@ -52,10 +52,10 @@ class Points(AbstractRule):
         return Quadrature(self.points, self.weights, self.normals, self.values)
 
 
-def as_rule(rule: Any) -> AbstractRule:
+def as_rule(rule: Any, owner: str = "`rule` of a term") -> AbstractRule:
     """A rule, a `Quadrature` or an array of points, as a rule.
 
-    Raises ValueError for anything else.
+    Raises ValueError, which names the `owner`, for anything else.
     """
     if isinstance(rule, AbstractRule):
         return rule
@@ -65,7 +65,7 @@ def as_rule(rule: Any) -> AbstractRule:
     if isinstance(rule, jax.Array | np.ndarray):
         return Points(rule)
     raise ValueError(
-        f"`rule` of a term is {_described(rule)}: give a rule such as `GaussLegendre(domain, 16)`, "
+        f"{owner} is {_described(rule)}: give a rule such as `GaussLegendre(domain, 16)`, "
         "a `Quadrature`, or an array (n, d) of points."
     )
 
