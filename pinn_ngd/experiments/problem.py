@@ -61,7 +61,8 @@ class Problem:
 
     `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
     at ONE point where it is known, and errors are measured with it on `evaluation`, points that
-    training does not use (`evaluation_points` of the domain by default); written with NumPy it has
+    training does not use (`evaluation_points` of the domain by default; a rule or an array will
+    do); written with NumPy it has
     no error in H1. `seconds` and `steps` are the default budgets, `optimizer` (a name, or an
     optimizer with all its settings) and `optimizer_settings` what `pinn-ngd solve` uses. The points
     of `objective` are a start: where the residual is larger between them than on them a run adds

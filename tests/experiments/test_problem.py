@@ -78,7 +78,9 @@ def test_shipped_problems_are_described_and_use_a_known_optimizer(name):
     problem = load_problem(name, **SMALL.get(name, {}))
     assert list_problems()[name]
     optimizers.get(problem.optimizer, **problem.optimizer_settings)
-    assert settings_of(name)
+    known = settings_of(name)
+    assert known
+    assert problem.settings.keys() == known.keys()  # recorded by the loader, not written by hand
 
 
 def test_paper_settings_of_the_icml23_problems():
