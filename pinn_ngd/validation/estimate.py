@@ -42,13 +42,15 @@ LAST_DIGITS = 50.0  # units of rounding: no corrected solution is claimed to be 
 
 @dataclasses.dataclass(frozen=True)
 class ErrorEstimate:
-    """The estimated error |e| / |u| in L2 and H1, not a number where it is not known.
+    """The estimated error |e| / |u - e| in L2 and H1, not a number where it is not known.
 
     `unexplained` is the largest |r - J d| / |r| of a term at the test points (for energies see
     `energy_error`): where it is above 0.1 the estimate is not `reliable` and no more than a lower
     bound, and above 0.5 the error is not known. `error` is e as a function of a point. `left` is
     the same ratio for the residual of u - e itself, whose equation may be nonlinear, in place of
-    r - J d; None where it was not evaluated.
+    r - J d; None where it was not evaluated. `spread` tells by how much steps of other damping
+    disagree: the difference |e - e'| / |u - e| to the step d' that explains the residual second
+    best, times the ratio of what d and d' leave unexplained.
     """
 
     relative_l2: float
@@ -57,6 +59,7 @@ class ErrorEstimate:
     error: Callable[[Array], Array]
     model: PyTree
     left: float | None = None
+    spread: float = 0.0
 
     @property
     def corrected(self) -> "Corrected":
@@ -83,13 +86,15 @@ class ErrorEstimate:
 
         That of the model, times the part of the residual that is `left`. Where this was not
         evaluated, as for energies, times the larger of `unexplained` and the error itself, by which
-        Newton's method falls short for a nonlinear equation. Not less than rounding, which for an
-        energy, quadratic in the error, is the root of that of residuals.
+        Newton's method falls short for a nonlinear equation. Not less than `spread`: a residual may
+        hardly feel a slow part of the error beside a fast one, which the steps then disagree on.
+        Not less than rounding, which for an energy, quadratic in the error, is the root of that of
+        residuals.
         """
         left = max(self.unexplained, self.relative_l2) if self.left is None else self.left
         eps = float(jnp.finfo(jnp.result_type(float)).eps)
         rounding = eps**0.5 if isinstance(self.error, TangentSum) else LAST_DIGITS * eps
-        return max(self.relative_l2 * left, rounding)
+        return max(self.relative_l2 * left, self.spread, rounding)
 
     def is_below(self, tolerance: float, *, corrected: bool = False) -> bool:
         """Whether the error of the model, or of what is `corrected`, is reliably that small."""
@@ -202,22 +207,36 @@ class Estimator:
             return self._measured(model, *energy_error(*self.objectives, model))
         steps = _damped_steps(held_out_system(self._factored(model), model))
         tested = PointsOfTest(self.tested, model)
-        unexplained = [tested.unexplained(step) for step in steps]
-        best = int(np.argmin(np.nan_to_num(unexplained, nan=np.inf)))
-        error, least = Tangent(model, steps[best]), unexplained[best]
-        left = tested.left(Corrected(model, error)) if least <= RELIABLE else None
-        return self._measured(model, error, least, left)
+        unexplained = np.nan_to_num([tested.unexplained(step) for step in steps], nan=np.inf)
+        best, second = np.argsort(unexplained, stable=True)[:2]
+        error, least = Tangent(model, steps[best]), float(unexplained[best])
+        if not least <= RELIABLE:
+            return self._measured(model, error, least)
+        # The error of the second best step, times what the best one has made of the residual.
+        share = least / (float(unexplained[second]) or 1.0)
+        apart = jax.tree.map(lambda a, b: share * (a - b), steps[best], steps[second])
+        left = tested.left(Corrected(model, error))
+        return self._measured(model, error, least, left, Tangent(model, apart))
 
     def _measured(
-        self, model: PyTree, error: Any, unexplained: float, left: float | None = None
+        self,
+        model: PyTree,
+        error: Any,
+        unexplained: float,
+        left: float | None = None,
+        apart: Tangent | None = None,
     ) -> ErrorEstimate:
-        points = self.points
-        sizes = norms(model, points.points, points.weights, True)
-        errors = norms(error, points.points, points.weights, True)
+        """Norms relative to u - e, which is the solution where the estimate is right: a model far
+        from it may be much larger or smaller."""
+        points = self.points.points, self.points.weights
+        sizes = norms(Corrected(model, error), *points, True)
+        errors = norms(error, *points, True)
         l2, h1 = (e / s if s > 0 else float("nan") for e, s in zip(errors, sizes, strict=True))
         if not unexplained <= UNKNOWN:
             l2 = h1 = float("nan")
-        return ErrorEstimate(l2, h1, unexplained, error, model, left)
+        known = apart is not None and sizes[0] > 0
+        spread = norms(apart, *points, True)[0] / sizes[0] if known else 0.0
+        return ErrorEstimate(l2, h1, unexplained, error, model, left, spread)
 
 
 def _cost(rows: int, params: int) -> int:
