@@ -21,25 +21,33 @@ def test_readme_starts_with_the_two_commands():
     ]
 
 
+def python_blocks() -> dict[str, str]:
+    """Every block of Python code by page and place; the same code on two pages is one block."""
+    codes: dict[str, str] = {}
+    for page in PAGES:
+        if page.stem == "extending":  # in tests/test_extending.py
+            continue
+        for place, code in enumerate(blocks(page, "python"), start=1):
+            codes.setdefault(code, f"{page.relative_to(ROOT).with_suffix('')}-{place}")
+    return {name: code for code, name in codes.items()}
+
+
 @pytest.mark.slow
-def test_python_code_runs():  # that of docs/extending.md in tests/test_extending.py
-    pages = [page for page in PAGES if page.stem != "extending"]
-    codes = {code for page in pages for code in blocks(page, "python")}
-    assert codes
-    for code in codes:
-        scope: dict = {}
-        exec(compile(code, "README", "exec"), scope)
-        if "path" in scope:  # an L-curve: misfit and penalty are monotone in the weight
-            path = scope["path"]
-            assert (path.misfits[1:] > path.misfits[:-1] * (1 - 1e-6)).all()
-            assert (path.penalties[1:] < path.penalties[:-1] * (1 + 1e-6)).all()
-            continue
-        result = scope["result"]  # equations are solved; classifiers get unseen examples right
-        if "bars" in scope:  # a fit of noisy measurements: its loss is half their number
-            error = abs(float(result.model.k.value) - 0.5)
-            assert error < 3 * float(scope["bars"].deviation(lambda m: m.k.value))
-            continue
-        assert result.measures.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
+@pytest.mark.parametrize("name", python_blocks())
+def test_python_code_runs(name):
+    scope: dict = {}
+    exec(compile(python_blocks()[name], name, "exec"), scope)
+    if "path" in scope:  # an L-curve: misfit and penalty are monotone in the weight
+        path = scope["path"]
+        assert (path.misfits[1:] > path.misfits[:-1] * (1 - 1e-6)).all()
+        assert (path.penalties[1:] < path.penalties[:-1] * (1 + 1e-6)).all()
+        return
+    result = scope["result"]  # equations are solved; classifiers get unseen examples right
+    if "bars" in scope:  # a fit of noisy measurements: its loss is half their number
+        error = abs(float(result.model.k.value) - 0.5)
+        assert error < 3 * float(scope["bars"].deviation(lambda m: m.k.value))
+        return
+    assert result.measures.get("test_accuracy", 0) > 0.95 or float(result.loss) < 1e-2
 
 
 def test_linked_pictures_and_pages_exist():
