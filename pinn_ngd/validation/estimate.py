@@ -50,7 +50,7 @@ class ErrorEstimate:
     the same ratio for the residual of u - e itself, whose equation may be nonlinear, in place of
     r - J d; None where it was not evaluated. `spread` tells by how much steps of other damping
     disagree: the difference |e - e'| / |u - e| to the step d' that explains the residual second
-    best, times the ratio of what d and d' leave unexplained.
+    best, times the root of the ratio of what d and d' leave unexplained.
     """
 
     relative_l2: float
@@ -212,8 +212,9 @@ class Estimator:
         error, least = Tangent(model, steps[best]), float(unexplained[best])
         if not least <= RELIABLE:
             return self._measured(model, error, least)
-        # The error of the second best step, times what the best one has made of the residual.
-        share = least / (float(unexplained[second]) or 1.0)
+        # The difference is the error of the second best step. That of the best one is smaller, by
+        # the ratio of their residuals where all of the error is felt alike, and by less elsewhere.
+        share = (least / (float(unexplained[second]) or 1.0)) ** 0.5
         apart = jax.tree.map(lambda a, b: share * (a - b), steps[best], steps[second])
         left = tested.left(Corrected(model, error))
         return self._measured(model, error, least, left, Tangent(model, apart))
