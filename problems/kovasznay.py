@@ -55,4 +55,5 @@ def problem(
         evaluation=GaussLegendre(domain, 101).quadrature(),
         exact=exact,
         seconds=seconds,
+        components=("u", "v", "p"),
     )

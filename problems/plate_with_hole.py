@@ -96,4 +96,5 @@ def problem(
         domain=domain,
         exact=exact,
         seconds=seconds,
+        components=("u", "v"),
     )

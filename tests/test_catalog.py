@@ -16,6 +16,7 @@ KINDS = {
 EXAMPLES = {
     "poisson-2d": "stationary equations",
     "l-shape": "stationary equations",
+    "stokes-cavity": "stationary equations",
     "multiscale-weak": "stationary equations",
     "heat-1d": "equations in space and time",
     "beam": "equations in space and time",

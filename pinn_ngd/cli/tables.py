@@ -15,12 +15,15 @@ KNOWN_SCORES = ("test_accuracy", "test_nll", "test_ece")  # with a wording of th
 
 def summary_of(result: Mapping[str, Any]) -> Table:
     """One screen: what came out, what it cost, why it stopped, where the files are."""
+    from ..training.records import component_errors
+
     title = f"{result['problem']}, {result['optimizer']}, seed {result['seed']}"
     solver = f" ({result['solver']})" if result.get("solver") else ""
     reliable = result.get("estimate_reliable", False)
     estimated = "estimated relative L2 error" if reliable else "relative L2 error, at least"
     rows: dict[str, tuple[str, Callable[[Any], str]]] = {
         "relative_l2": ("relative L2 error", lambda value: f"{value:.3e}"),
+        "by_component": ("relative L2 error, by component", _terms),
         "relative_h1": ("relative H1 error", lambda value: f"{value:.3e}"),
         "estimated_relative_l2": (estimated, lambda value: f"{value:.3e}"),
         "corrected_relative_l2": ("corrected: relative L2 error", lambda value: f"{value:.3e}"),
@@ -41,6 +44,7 @@ def summary_of(result: Mapping[str, Any]) -> Table:
         "message": (f"{result['status']}", str),
         "folder": ("files", lambda value: f"{value}/"),
     }
+    result = {**result, "by_component": component_errors(result) or None}
     lines = {
         label: show(result[name])
         for name, (label, show) in rows.items()
@@ -53,8 +57,8 @@ def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _terms(losses: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {loss:.1e}" for name, loss in losses.items())
+def _terms(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1e}" for name, value in values.items())
 
 
 def _where(worst: Mapping[str, Any]) -> str:

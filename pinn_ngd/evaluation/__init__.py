@@ -10,5 +10,6 @@ from .scores import calibration_error as calibration_error
 from .scores import classifier_scores as classifier_scores
 from .scores import learning_scores as learning_scores
 from .scores import logits_of as logits_of
+from .stokes_flow import StokesFlow as StokesFlow
 from .sweep import at_parameter as at_parameter
 from .sweep import sweep as sweep

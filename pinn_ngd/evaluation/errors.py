@@ -1,6 +1,8 @@
 """Relative errors of a model against an exact solution, on held-out quadrature points."""
 
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -47,20 +49,45 @@ def relative_h1(model: PyTree, exact: Exact, quadrature: Points) -> float:
     return evaluator(exact, quadrature, h1=True)(model)["relative_h1"]
 
 
-def evaluator(exact: Exact, quadrature: Points, *, h1: bool = False) -> "Evaluator":
+def evaluator(
+    exact: Exact, quadrature: Points, *, h1: bool = False, components: Sequence[str] = ()
+) -> "Evaluator":
     """A function model -> {"relative_l2": ...}, with "relative_h1" too if `h1`.
+
+    Of a solution with several components it also has the error |u_i - u_i*| / |u_i*| of every
+    one as "relative_l2_NAME", with the names of `components` or 1, 2, ...; a component that is zero
+    up to rounding has no relative error and is left out.
 
     The norms of the exact solution are computed here, once; the error is compiled at the first
     call and reused for every model of the same structure. An `exact` written with NumPy is run by
-    Python, and has no H1 error. Raises as `relative_l2`.
+    Python, and has no H1 error. Raises as `relative_l2`, and ValueError for names that are not one
+    for every component, all different, and made of letters, digits and underscores.
     """
-    return Evaluator(exact, quadrature, h1=h1)
+    return Evaluator(exact, quadrature, h1=h1, components=components)
+
+
+def check_components(names: Sequence[str]) -> None:
+    """ValueError unless the names differ and are made of letters, digits and underscores."""
+    fine = not isinstance(names, str) and all(isinstance(name, str) for name in names)
+    fine = fine and all(re.fullmatch(r"\w+", name) for name in names)
+    if not fine or len(set(names)) < len(names):
+        raise ValueError(
+            f"`components` are {names!r}: give every component a name of its own, made of letters, "
+            'digits and underscores, such as ("u", "v", "p").'
+        )
 
 
 class Evaluator:
     """Relative errors against one exact solution on the points of one quadrature."""
 
-    def __init__(self, exact: Any, quadrature: Points, *, h1: bool = False):
+    def __init__(
+        self,
+        exact: Any,
+        quadrature: Points,
+        *,
+        h1: bool = False,
+        components: Sequence[str] = (),
+    ):
         if not callable(exact):
             raise ValueError(
                 f"`exact` is a {type(exact).__name__}: give a function of one point x, (d,)."
@@ -69,12 +96,13 @@ class Evaluator:
         with explained("`exact`", self.points[0].shape):
             self.exact = traceable(exact, self.points[0])
         self.shape = _shape_at(self.exact, "`exact`", self.points[0])
+        self.components = _names_of(components, math.prod(self.shape))
         if h1 and isinstance(self.exact, HostFunction):
             raise ValueError(
                 "`exact` is written with NumPy, so its derivative and the H1 error are not known: "
                 "write it with jax.numpy, or ask for the L2 error."
             )
-        self.scale = norms(self.exact, self.points, self.weights, h1)
+        self.scale, self.sizes = _both_norms(self.exact, self.points, self.weights, h1)
         if not np.isfinite(self.scale).all():
             raise ValueError(self._not_finite())
         if not self.scale[0] > 0:
@@ -85,8 +113,14 @@ class Evaluator:
 
     def __call__(self, model: PyTree) -> dict[str, float]:
         difference = _Difference(model, self.exact)
-        errors = norms(difference, self.points, self.weights, self.h1)
-        return {name: errors[i] / self.scale[i] for i, name in enumerate(_names(self.h1))}
+        errors, each = _both_norms(difference, self.points, self.weights, self.h1)
+        totals = errors / self.scale
+        found: dict[str, Any] = dict(zip(("relative_l2", "relative_h1"), totals, strict=False))
+        least = np.finfo(self.sizes.dtype).eps * self.scale[0]
+        for name, error, size in zip(self.components, each, self.sizes, strict=False):
+            if size > least:
+                found[f"relative_l2_{name}"] = error / size
+        return {name: float(value) for name, value in found.items()}
 
     def check(self, model: PyTree) -> None:
         """ValueError where the model is no function of a point, or of another shape than `exact`.
@@ -146,35 +180,48 @@ class _Difference(eqx.Module):
             return value - target
 
 
-def _names(h1: bool) -> tuple[str, ...]:
-    return ("relative_l2", "relative_h1") if h1 else ("relative_l2",)
+def _names_of(components: Sequence[str], count: int) -> tuple[str, ...]:
+    """Names of the components of a solution that has several."""
+    check_components(components)
+    if components and len(components) != count:
+        raise ValueError(
+            f"`components` are {len(components)} names, and `exact` has {count} components: give "
+            "one for each, in their order."
+        )
+    return tuple(components or map(str, range(1, count + 1))) if count > 1 else ()
 
 
 def norms(function: Any, points: Array, weights: Array, h1: bool) -> tuple[float, ...]:
     """L2 norm of a function on points and weights; its H1 norm too if `h1`."""
-    squares = _square_integrals(function, points, weights, h1)
-    return tuple(float(jnp.sqrt(square)) for square in squares)
+    return tuple(float(norm) for norm in _both_norms(function, points, weights, h1)[0])
+
+
+def _both_norms(
+    function: Any, points: Array, weights: Array, h1: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The norms of `norms`, and the L2 norm of every component (k,)."""
+    each, *slope = map(np.asarray, _square_integrals(function, points, weights, h1))
+    l2 = each.sum()
+    return np.sqrt(np.stack([l2, *(l2 + square for square in slope)])), np.sqrt(each)
 
 
 @eqx.filter_jit
 def _square_integrals(function: Any, points: Array, weights: Array, h1: bool) -> tuple[Array, ...]:
-    """The squared L2 norm of a function, and its squared H1 norm if asked for."""
+    """The squared L2 norms (k,) of the components, and that of the gradient if `h1`."""
 
     def squares(x: Array) -> tuple[Array, ...]:
-        value = _square(jnp.asarray(function(x)))
-        if not h1:
-            return (value,)
-        return value, value + _square(jax.jacfwd(function)(x))
+        each = _squares(jnp.asarray(function(x)).ravel())
+        return (each, jnp.sum(_squares(jax.jacfwd(function)(x)))) if h1 else (each,)
 
     many = len(points) > CHUNK
     pointwise = (
         jax.lax.map(squares, points, batch_size=CHUNK) if many else jax.vmap(squares)(points)
     )
-    return tuple(jnp.sum(weights * square) for square in pointwise)
+    return tuple(jnp.tensordot(weights, square, 1) for square in pointwise)
 
 
-def _square(values: Array) -> Array:
-    """The sum of |v|^2 over all components."""
+def _squares(values: Array) -> Array:
+    """|v|^2 of every entry."""
     if not jnp.iscomplexobj(values):
-        return jnp.sum(jnp.square(values))
-    return jnp.sum(jnp.square(values.real)) + jnp.sum(jnp.square(values.imag))
+        return jnp.square(values)
+    return jnp.square(values.real) + jnp.square(values.imag)

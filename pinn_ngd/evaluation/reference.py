@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Inexact
 
 from .._listing import problems_folder
 from .._names import choose
+from .stokes_flow import StokesFlow
 
 
 class SpectralReference(eqx.Module):
@@ -53,8 +54,8 @@ def _chebyshev(coefficients: Float[Array, "r n"], s: Float[Array, ""]) -> Float[
     return coefficients[:, 0] + s * first - second
 
 
-def shipped_reference(name: str) -> SpectralReference:
-    """The reference solution of a shipped problem, such as "kdv".
+def shipped_reference(name: str) -> SpectralReference | StokesFlow:
+    """The reference solution of a shipped problem, such as "kdv" or "stokes-cavity".
 
     Raises ValueError for an unknown name.
     """
@@ -64,8 +65,10 @@ def shipped_reference(name: str) -> SpectralReference:
     return _read(names[name])
 
 
-def _read(path: Path) -> SpectralReference:
+def _read(path: Path) -> SpectralReference | StokesFlow:
     with np.load(path) as file:
+        if "poles" in file:
+            return StokesFlow.of(file)
         time, waves = (
             jnp.asarray(file[name], _precision(file[name])) for name in ("time", "waves")
         )

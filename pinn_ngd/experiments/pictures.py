@@ -53,8 +53,9 @@ def draw_solution(
         error = None if estimate is None else estimate.error
         symbol = "" if isinstance(problem.objective, StateObjective) else "u"
         figure = plotting.plot_solution(
-            model, problem.exact, problem.domain, estimated_error=error, symbol=symbol
-        )
+            model, problem.exact, problem.domain, estimated_error=error, symbol=symbol,
+            components=problem.components,
+        )  # fmt: skip
     else:  # a state of parameters without a picture of their own
         return []
     return plotting.save(figure, folder.path / "solution")

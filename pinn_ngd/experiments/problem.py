@@ -9,7 +9,7 @@ import jax
 from jaxtyping import Array
 
 from .. import _tree
-from ..evaluation.errors import Evaluator, evaluator
+from ..evaluation.errors import Evaluator, check_components, evaluator
 from ..evaluation.host_function import HostFunction, traceable
 from ..geometry.domains import Domain
 from ..geometry.quadrature import GaussLegendre, Quadrature, Sobol, as_rule
@@ -62,18 +62,18 @@ class Problem:
     `model(key)` builds the network; a ready one is taken for every key. `exact(x)` is the solution
     at ONE point where it is known, and errors are measured with it on `evaluation`, points that
     training does not use (`evaluation_points` of the domain by default; a rule or an array will
-    do); written with NumPy it has
-    no error in H1. `seconds` and `steps` are the default budgets, `optimizer` (a name, or an
-    optimizer with all its settings) and `optimizer_settings` what `pinn-ngd solve` uses. The points
-    of `objective` are a start: where the residual is larger between them than on them a run adds
-    some, unless `fixed_points`. With `balance` the terms get weights under which all of them feel
-    the parameters alike (`objectives.balanced`), and with `normalize` the network sees the unit box
-    instead of the domain (`models.Normalized`), for problems in units of their own. With `windows`,
-    a number of them or the times of their ends, a run goes window by window of time
-    (`train_windows`). `settings`
-    records the arguments that the problem file was called with, `source` the file itself:
-    `load_problem` adds both. `picture(model)` makes the figure of a run where the model is no
-    function of a point.
+    do); written with NumPy it has no error in H1. `components` are the names of the components of a
+    solution with several, such as ("u", "v", "p"): errors and pictures call them so. `seconds` and
+    `steps` are the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
+    `optimizer_settings` what `pinn-ngd solve` uses. The points of `objective` are a start: where
+    the residual is larger between them than on them a run adds some, unless `fixed_points`. With
+    `balance` the terms get weights under which all of them feel the parameters alike
+    (`objectives.balanced`), and with `normalize` the network sees the unit box instead of the
+    domain (`models.Normalized`), for problems in units of their own. With `windows`, a number of
+    them or the times of their ends, a run goes window by window of time (`train_windows`).
+    `settings` records the arguments that the problem file was called with, `source` the file
+    itself: `load_problem` adds both. `picture(model)` makes the figure of a run where the model is
+    no function of a point.
 
     `scores(model)` returns named numbers, beside the errors where there are some, that join the
     history, the result, the tables and the pictures. A problem of data has nothing else: no domain
@@ -100,10 +100,12 @@ class Problem:
     picture: Callable[[Any], Any] | None = None
     scores: Callable[[Any], dict[str, float]] | None = None
     compared: str | None = None
+    components: Sequence[str] = ()
     source: ProblemSource | None = None
 
     def __post_init__(self):
         self._check_kinds()
+        check_components(self.components)
         if not callable(self.model) or _tree.size(self.model):
             ready = self.model
             object.__setattr__(self, "model", lambda key: ready)  # noqa: ARG005
@@ -179,7 +181,7 @@ class Problem:
             wanted = "`exact` solution" if self.exact is None else "`evaluation` points or `domain`"
             raise ValueError(f"problem '{self.name}' has no {wanted} to measure an error with.")
         h1 = h1 and not isinstance(self.exact, HostFunction)
-        return evaluator(self.exact, self.evaluation, h1=h1)
+        return evaluator(self.exact, self.evaluation, h1=h1, components=self.components)
 
 
 def evaluation_points(domain: Domain) -> Quadrature:

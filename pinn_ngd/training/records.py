@@ -19,6 +19,15 @@ OWN = {  # names that the loop and the validation write
 }  # fmt: skip
 
 
+COMPONENT = "relative_l2_"  # begins the name of the error of one component
+
+
+def component_errors(record: Mapping[str, Any]) -> dict[str, float]:
+    """The relative L2 errors of the components of a solution, by their names."""
+    found = {name.removeprefix(COMPONENT): value for name, value in record.items()}
+    return {name: value for name, value in found.items() if COMPONENT + name in record}
+
+
 def scores_in(record: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a history line that are a problem's own scores: under any other name."""
     of_terms = {f"{kind}_{term}" for term in losses_of_terms(record) for kind in KINDS}
@@ -27,6 +36,7 @@ def scores_in(record: Mapping[str, Any]) -> dict[str, float]:
         for name, value in record.items()
         if name not in OWN
         and name not in of_terms
+        and not name.startswith(COMPONENT)
         and not name.endswith("_solves")
         and isinstance(value, int | float)
     }

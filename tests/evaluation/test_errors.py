@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from pinn_ngd.evaluation import errors as evaluation
 from pinn_ngd.evaluation.errors import evaluator, relative_h1, relative_l2
@@ -79,6 +80,51 @@ def test_vector_solutions_sum_over_components():
 
     assert relative_l2(u, exact, gauss(4)) == pytest.approx(1e-2 / np.sqrt(5.0), rel=1e-12)
     assert relative_h1(u, exact, gauss(4)) == pytest.approx(1e-2 / np.sqrt(5.0), rel=1e-12)
+
+
+def test_every_component_has_an_error_of_its_own():
+    def exact(x):
+        return jnp.stack([x[0], 2.0 * x[0], 0.0 * x[0]])
+
+    def u(x):
+        return exact(x) + jnp.asarray([1e-3, 1e-2, 1.0]) * x[0]
+
+    both = [evaluator(exact, gauss(4), components=names)(u) for names in ((), ("u", "v", "p"))]
+    # The third is zero: no error of it is relative to anything.
+    assert [list(found) for found in both] == [
+        ["relative_l2", "relative_l2_1", "relative_l2_2"],
+        ["relative_l2", "relative_l2_u", "relative_l2_v"],
+    ]
+    expected = [np.sqrt((1.0 + 1e-4 + 1e-6) / 5), 1e-3, 5e-3]
+    for found in both:
+        assert list(found.values()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_components_of_complex_solutions_have_errors_of_moduli():
+    def exact(x):
+        return jnp.stack([lax.complex(x[0], 0 * x[0]), lax.complex(0 * x[0], x[0])])
+
+    def u(x):
+        return exact(x) * jnp.asarray([1 + 0.1j, 1.01])
+
+    found = evaluator(exact, gauss(4))(u)
+    assert found["relative_l2_1"] == pytest.approx(0.1, rel=1e-12)
+    assert found["relative_l2_2"] == pytest.approx(0.01, rel=1e-10)
+    assert found["relative_l2"] == pytest.approx(np.sqrt(0.01 + 1e-4) / np.sqrt(2), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("u",), "`components` are 1 names, and `exact` has 2 components"),
+        (("u", "u"), "give every component a name of its own"),
+        (("u", "v!"), "made of letters, digits and underscores"),
+        ("uv", "give every component a name"),
+    ],
+)
+def test_components_need_names_of_their_own(names, words):
+    with pytest.raises(ValueError, match=words):
+        evaluator(lambda x: jnp.stack([x[0], x[0]]), gauss(4), components=names)
 
 
 def test_more_points_than_a_chunk_give_the_same_error(monkeypatch):

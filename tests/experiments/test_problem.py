@@ -37,7 +37,7 @@ EQUATIONS = [name for name in list_problems() if not name.startswith(DATA)]
 # accuracy of a reference only, or is a spectrum: tests/problems/ tests them.
 ELSEWHERE = (
     "allen-cahn", "kdv", "darcy-field-inverse", "heat-inverse", "telegraph-inverse",
-    "diffusion-jump", "l-shape-eigen", "schrodinger-eigen",
+    "diffusion-jump", "l-shape-eigen", "schrodinger-eigen", "stokes-cavity",
 )  # fmt: skip
 
 
@@ -229,6 +229,14 @@ def test_scores_stand_beside_the_errors(key):
     assert alone.evaluator()(None) == {"peak": 2.0}
     with pytest.raises(ValueError, match="has no `exact` solution"):
         alone.errors()
+
+
+def test_components_are_looked_at_before_anything_runs(key):
+    with pytest.raises(ValueError, match="give every component a name of its own"):
+        small_problem(model=key, components=("u", "u"))
+    named = small_problem(model=key, exact=lambda x: x[0], components=("u", "v"))
+    with pytest.raises(ValueError, match="`components` are 2 names, and `exact` has 1 components"):
+        named.evaluator()
 
 
 @pytest.mark.parametrize(("dimension", "count"), [(1, 401), (2, 100**2), (3, 22**3), (4, 8192)])

@@ -23,6 +23,7 @@ def residuals(objective, function, batch):
         ("beam", 1e-11),
         ("convection", 1e-12),
         ("kovasznay", 1e-13),
+        ("stokes-cavity", 1e-9),
         ("kdv", 1e-5),  # three derivatives of a reference of 2.5e-10
         ("allen-cahn", 1e-4),  # where the corner is youngest
     ],
@@ -64,7 +65,11 @@ def test_the_corner_of_allen_cahn_starts_as_a_kink():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "steps", "network", "solution"),
-    [("advection-diffusion", 100, 1e-5, 1e-9), ("beam", 30, 1.0, 1e-4)],
+    [
+        ("advection-diffusion", 100, 1e-5, 1e-9),
+        ("beam", 30, 1.0, 1e-4),
+        ("stokes-cavity", 45, 3e-3, 3e-3),
+    ],
 )
 def test_a_run_reaches_its_accuracy(name, steps, network, solution):
     problem, key = load_problem(name), jax.random.key(0)

@@ -1,7 +1,7 @@
 """Which numbers of a history line are scores of the problem, and how they are shown."""
 
 from pinn_ngd.training.progress import describe
-from pinn_ngd.training.records import scores_in
+from pinn_ngd.training.records import component_errors, scores_in
 
 LINE = {
     "step": 3, "seconds": 1.0, "loss": 0.5, "accepted": True, "damping": 0.0, "points": 9,
@@ -17,6 +17,13 @@ def test_scores_are_what_nobody_else_writes():
 def test_scores_may_be_called_like_numbers_of_terms():
     own = {"held_out_accuracy": 0.8, "loss_of_power": 3.0}
     assert scores_in({**LINE, **own}) == {"drag": 1.25, "test_accuracy": 0.75, **own}
+
+
+def test_errors_of_components_are_no_scores():
+    line = {**LINE, "relative_l2_u": 0.1, "relative_l2_p": 0.3}
+    assert component_errors(line) == {"u": 0.1, "p": 0.3}
+    assert component_errors(LINE) == {}
+    assert scores_in(line) == scores_in(LINE)
 
 
 def test_a_progress_line_shows_scores_of_any_name():

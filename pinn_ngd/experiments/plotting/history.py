@@ -1,11 +1,12 @@
 """How one run went: loss, error and damping, step by step."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...training.records import scores_in
+from ...training.records import COMPONENT, component_errors, scores_in
 from . import style as look
 
 if TYPE_CHECKING:
@@ -13,15 +14,17 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 Record = Mapping[str, Any]
+COMPONENT_COLORS = (look.ORANGE, look.GREEN, look.PURPLE, look.GRAY)
 
 
 def plot_history(history: Sequence[Record]) -> "matplotlib.figure.Figure":
     """Loss, held-out loss, true and estimated relative L2 error against steps.
 
-    Below them the losses of the terms (held-out ones dashed) where there are several, and the
-    problem's own scores, and the damping where the optimizer has one. `history` holds the records
-    of `history.jsonl`. Rejected steps are marked, and so are those after which points were added. A
-    loss that goes below zero (an energy) is shown above its lowest value.
+    The errors of components are thin lines. Below them the losses of the terms (held-out ones
+    dashed) where there are several, and the problem's own scores, and the damping where the
+    optimizer has one. `history` holds the records of `history.jsonl`. Rejected steps are marked,
+    and so are those after which points were added. A loss that goes below zero (an energy) is
+    shown above its lowest value.
     """
     with look.style():
         step, damping = column(history, "step"), column(history, "damping")
@@ -123,9 +126,20 @@ def _losses(
         if seen.any():
             dots = {"marker": "o", "markersize": 2.5} if seen.sum() < 30 else {}
             ax.plot(step[seen], values[seen], style, color=color, label=label, **dots)  # pyright: ignore
+    _component_errors(ax, history, step)
     _mark(ax, step, loss, rejected, label="rejected")
     ax.set_yscale("log")
     look.decades(ax.yaxis)
+
+
+def _component_errors(
+    ax: "matplotlib.axes.Axes", history: Sequence[Record], step: np.ndarray
+) -> None:
+    names = list(dict.fromkeys(name for record in history for name in component_errors(record)))
+    for name, color in zip(names, itertools.cycle(COMPONENT_COLORS)):
+        values = column(history, COMPONENT + name)
+        seen = np.isfinite(values) & (values > 0)
+        ax.plot(step[seen], values[seen], color=color, linewidth=0.7, label=f"error of {name}")
 
 
 def _damping(

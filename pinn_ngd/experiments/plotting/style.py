@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
 FULL_WIDTH = 7.0  # inches: the whole width of the text
+TALLEST = 9.0  # inches: a page of a paper
 
 _RC: dict[Any, Any] = {
     "font.family": "STIXGeneral",

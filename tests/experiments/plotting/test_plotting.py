@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from pinn_ngd import Box, Interval, SpaceTime, annulus, disk
+from pinn_ngd import Box, Interval, SpaceTime, annulus
 from pinn_ngd.experiments import plotting
 from pinn_ngd.experiments.plotting.comparison import band, spread
 from pinn_ngd.experiments.plotting.style import decades, strokes
@@ -65,10 +65,6 @@ def test_curved_domains_are_drawn_to_their_edge_and_white_outside():
     drawn = panels[2].collections[0].get_array()
     assert "10^{-10}" in panels[2].get_title()  # 1e-9 x at the outermost point of a grid
     np.testing.assert_allclose(np.max(np.abs(drawn)), 10.0, rtol=1e-2)
-    cylinder = SpaceTime(UNIT, disk())
-    (image,) = plotting.plot_solution(lambda x: x[0], None, cylinder).axes[0].images
-    middle = np.ma.filled(image.get_array(), np.nan)
-    assert np.isfinite(middle).all()  # the slice y = 0 of the disk fills its box
     (image,) = plotting.plot_solution(lambda x: x[0], None, annulus((0, 0, 0))).axes[0].images
     hole = np.ma.filled(image.get_array(), np.nan)
     assert np.isnan(hole[80, 80])
@@ -298,6 +294,30 @@ def test_all_components_are_drawn():
     shown = [ax for ax in square.axes if ax.images]
     assert [ax.get_title() for ax in shown] == ["network $u_{1}$", "network $u_{2}$"]
     assert shown[1].images[0].get_array().max() == pytest.approx(3.0)
+
+
+def test_components_are_called_by_their_names():
+    def three(x):
+        return jnp.stack([x[0], 2 * x[0], 3 * x[0]])
+
+    names = ("p", "sigma_xy", "heat_flux")
+    rows = plotting.plot_solution(three, three, UNIT, components=names).axes[::2]
+    assert [ax.lines[-1].get_label() for ax in rows] == [
+        "network $p$",
+        "network $\\sigma_{xy}$",
+        "network $\\mathrm{heat\\_flux}$",
+    ]
+    assert rows[1].lines[0].get_label() == "exact $\\sigma^\\ast_{xy}$"
+    with pytest.raises(ValueError, match="`components` are 2 names, and the solution has 3"):
+        plotting.plot_solution(three, None, UNIT, components=("u", "v"))
+
+
+def test_history_has_a_thin_line_for_the_error_of_every_component():
+    history = [{**line, "relative_l2_p": 3 * line["relative_l2"]} for line in _history(-1)]
+    figure = plotting.plot_history(history)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    np.testing.assert_allclose(lines["error of p"].get_ydata()[0], 0.3)
+    assert len(figure.axes) == 2  # losses and damping: no panel of scores
 
 
 def test_a_complex_solution_has_two_parts():
