@@ -14,6 +14,7 @@ keeps its own. The true error is measured at points that neither training nor es
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -211,13 +212,16 @@ def study(options: argparse.Namespace) -> list[Record]:
     records = []
     print(table([]), flush=True)
     with threadpool_limits(limits=1, user_api="blas"):
-        for name in options.names:
-            for seed in range(options.first, options.first + options.seeds):
-                records.append(run(name, seed, options))
-                print(row(records[-1]), flush=True)
-                if options.json is not None:
-                    keep(records[-1], options.json)
-                jax.clear_caches()
+        seeds = range(options.first, options.first + options.seeds)
+        for name, seed in itertools.product(options.names, seeds):
+            record = run(name, seed, options)
+            if record["status"] == "interrupted":
+                break  # a run that was cut says nothing
+            records.append(record)
+            print(row(record), flush=True)
+            if options.json is not None:
+                keep(record, options.json)
+            jax.clear_caches()
     return records
 
 
