@@ -1,7 +1,14 @@
 """Flow in a lid-driven cavity without inertia (Stokes): velocity and pressure, named equations.
 
--Laplace (u, v) + grad p = 0,  u_x + v_y = 0  on the unit square,  (u, v) = (16 x^2 (1 - x)^2, 0) on
-the lid y = 1 and 0 on the other walls, and the mean of p is 0: the equations leave it open.
+-Laplace (u, v) + grad p = 0,  u_x + v_y = 0  on the unit square. On the lid y = 1 the velocity is
+(16 x^2 (1 - x)^2, 0), which comes to rest smoothly at the corners; on the other walls it is 0. The
+equations leave a constant of p open: its mean is 0. Errors are measured against a Stokes flow in
+closed form that is shipped, itself accurate to 2.0e-10 (`benchmarks/stokes_reference.py`).
+
+`pinn-ngd figures stokes-cavity` (seed 100, one core of a two-core machine that many others used):
+relative L2 error 5.7e-4 after 20 s of training; 9.7e-5 after 120 s, of u 1.7e-5, of v 2.7e-5 and of
+p 9.8e-5. The run calls its error not known. In the corners the velocity has singular
+third derivatives and the pressure singular second ones, and the largest residual sits there.
 """
 
 import jax
@@ -19,8 +26,9 @@ def flow(u, x):
 
 
 def walls(u, x):
+    # The side walls have y > 0.5, too, but x = 0 or 1, where this velocity is zero.
     lid = jnp.where(x[1] > 0.5, 16 * x[0] ** 2 * (1 - x[0]) ** 2, 0.0)
-    return u(x)[:2] - jnp.stack([lid * x[1], jnp.zeros_like(lid)])
+    return u(x)[:2] - jnp.stack([lid, jnp.zeros_like(lid)])
 
 
 def problem(
