@@ -20,6 +20,11 @@ def exact(x):
     return u(x) - 0.5 * x[0]
 
 
+def loaded(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
 @pytest.mark.parametrize(
     ("domain", "kind", "corners"),
     [
@@ -33,7 +38,7 @@ def exact(x):
 def test_an_npz_file_holds_points_cells_and_fields(tmp_path, domain, kind, corners):
     path = tmp_path / "new" / "out.npz"
     export(path, u, domain, exact=exact, estimated_error=lambda x: 0.4 * x[0], resolution=5)
-    found = np.load(path)
+    found = loaded(path)
     x, cells = found["points"], found[f"cells_{kind}"]
     assert x.shape[1] == domain.dimension
     assert cells.shape[1] == corners
@@ -55,11 +60,11 @@ def test_complex_and_vector_values(tmp_path):
         Interval(0, 1),
         resolution=3,
     )
-    found = np.load(tmp_path / "c.npz")
+    found = loaded(tmp_path / "c.npz")
     np.testing.assert_allclose(found["u"], np.cos([0, 0.5, 1]))
     np.testing.assert_allclose(found["u_imaginary"], np.sin([0, 0.5, 1]))
     export(tmp_path / "v.npz", lambda x: x, SQUARE)
-    np.testing.assert_array_equal(np.load(tmp_path / "v.npz")["u"], SQUARE.points)
+    np.testing.assert_array_equal(loaded(tmp_path / "v.npz")["u"], SQUARE.points)
 
 
 def test_meshio_reads_what_is_written(tmp_path):
@@ -97,7 +102,7 @@ def test_the_command_line_writes_a_run(solved, tmp_path):
     path = tmp_path / "out.npz"
     done = run_cli("export", out, "--to", path, "--resolution", 11)
     assert done.exit_code == 0, done.output
-    found, run = np.load(path), load_run(out)
+    found, run = loaded(path), load_run(out)
     assert found["points"].shape == (11, 1)
     assert found["u"][3] == pytest.approx(float(run.model(jnp.asarray(found["points"][3]))))
     np.testing.assert_allclose(found["error"], found["u"] - found["exact"])
