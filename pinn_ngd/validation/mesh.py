@@ -171,9 +171,12 @@ def _cells(objective: AbstractObjective, mesh: Mesh, points: Any, masses: Any) -
 
 
 def _in_reference(rule: AbstractRule, points: np.ndarray) -> np.ndarray:
-    """The points in the reference of a piece: not a number for those of other patches."""
-    region = getattr(rule, "region", None)
-    return points if region is None else region.coordinates(points)
+    """The points in the reference of a piece: not a number for those of other patches.
+
+    A rule on several pieces, as one with test functions is, has no reference: points stay.
+    """
+    region: Any = getattr(rule, "region", None)
+    return region.coordinates(points) if hasattr(region, "coordinates") else points
 
 
 def _inside(rule: AbstractRule, points: np.ndarray) -> np.ndarray:
@@ -188,11 +191,11 @@ def _inside(rule: AbstractRule, points: np.ndarray) -> np.ndarray:
 def _axis(cell: _Cell) -> int:
     """Where to cut: across the side with the coarsest points, or between much and little residual.
 
-    -1 where cells are not cut but get more points: in many dimensions.
+    -1 where cells are not cut but get more points: in many dimensions, and for test functions.
     """
     region = getattr(cell.rule, "region", None)
     axes = getattr(region, "axes_to_cut", ())
-    if region is None or not 0 < len(region.free_axes) <= LARGEST_CUT:
+    if region is None or not axes or len(region.free_axes) > LARGEST_CUT:
         return -1
     coarseness = {axis: _coarseness(cell, axis) for axis in axes}
     largest, middles = max(coarseness.values()), np.mean(region.corners, axis=0)

@@ -9,6 +9,7 @@ from pinn_ngd import (
     FiniteElements,
     GaussLegendre,
     Interval,
+    Mesh,
     Points,
     Residual,
     ResidualObjective,
@@ -22,6 +23,7 @@ from pinn_ngd.optimizers import SubsampledTrustRegion
 from pinn_ngd.validation import HeldOut
 from pinn_ngd.validation.held_out import masses_of
 from pinn_ngd.validation.mesh import enriched, refined, rules_of, starting_mesh
+from tests.geometry.meshes.helpers import cube
 
 LINE = Interval(0.0, 1.0)
 SQUARE = Box((0.0, 0.0), (1.0, 1.0))
@@ -47,6 +49,81 @@ def loss(term, u):
 )  # fmt: skip
 def test_dual_norm_of_the_laplacian_is_the_norm_of_the_gradient(elements, u, norm):
     np.testing.assert_allclose(2 * loss(WeakResidual(laplace, elements), u), norm, rtol=1e-9)
+
+
+def square_mesh(n, shift=0.0):
+    """Triangles on the unit square, whose sides x = 0 and x = 1 have names."""
+    sides = {"left": lambda x: x[0] < 1e-9, "right": lambda x: x[0] > 1 - 1e-9}
+    return Mesh(*cube(2, n, shift=shift), boundaries=sides)
+
+
+def bubble(x):
+    return jnp.prod(x * (1 - x))
+
+
+def test_triangles_and_a_box_see_a_polynomial_of_their_degree_alike():
+    """On the same square, of degree 4 on triangles and 2 in each variable on boxes: the norm of the
+    gradient of a function that both spaces hold, 1 / 45."""
+    for elements in (
+        FiniteElements(square_mesh(2, shift=0.3), 1, 4),
+        FiniteElements(SQUARE, 2, 2),
+    ):
+        found = 2 * loss(WeakResidual(laplace, elements), bubble)
+        np.testing.assert_allclose(found, 1 / 45, rtol=1e-10)
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_hats_see_an_error_up_to_the_order_of_their_approximation(degree):
+    """|grad g|^2 less the dual norm of -Laplace g is |grad (g - P g)|^2 = O(h^(2 degree)), P the
+    projection onto the test functions."""
+    missed = []
+    for n in (4, 8):
+        elements = FiniteElements(square_mesh(n), 1, degree, points=6)
+        missed.append(1 / 45 - 2 * loss(WeakResidual(laplace, elements), bubble))
+    assert min(missed) > 0
+    order = np.log2(missed[0] / missed[1])
+    np.testing.assert_allclose(order, 2 * degree, atol=0.25)
+
+
+def test_residual_of_the_exact_solution_is_the_error_of_the_gauss_rule():
+    """Values of u belong to two sides, where test functions vanish, and its fluxes to the others.
+    n points along an axis are exact to degree 2 n - 2 on triangles, so that the dual norm falls
+    like h^(2 n - 1)."""
+
+    def u(x):
+        return jnp.sin(2 * x[0]) * jnp.exp(x[1])
+
+    def equation(v, x):
+        return -3 * u(x), gradient(v)(x)  # -Laplace u = 4 u - u
+
+    def flux(_, x, normal):
+        return -u(x) * normal[1]  # less du/dn at the sides y = 0 and y = 1
+
+    n, sizes = 2, []
+    for cells in (3, 6):
+        mesh = square_mesh(cells)
+        ends = mesh.boundary().where(lambda x: x[1] < 1e-9 or x[1] > 1 - 1e-9)
+        elements = FiniteElements(
+            mesh, zero_on=["left", "right"], points=n, surfaces=[GaussLegendre(ends, n)]
+        )
+        sizes.append(np.sqrt(2 * loss(WeakResidual(equation, elements, on_surfaces=flux), u)))
+    without = WeakResidual(equation, elements, on_surfaces=lambda _, x: 0.0 * x[0])
+    assert np.sqrt(2 * loss(without, u)) > 0.1
+    assert sizes[1] < 1e-3
+    np.testing.assert_allclose(np.log2(sizes[0] / sizes[1]), 2 * n - 1, atol=0.25)
+
+
+def test_points_grow_by_degree_on_a_mesh(net):
+    weak = WeakResidual(
+        lambda u, x: (u(x)[0] - 1.0, gradient(u)(x)[0]),
+        FiniteElements(square_mesh(2), zero_on="left"),
+    )
+    ends = Residual(lambda u, x: u(x), GaussLegendre(square_mesh(2).boundary("left"), 2))
+    objective = ResidualObjective([weak, ends])
+    mesh, held = starting_mesh(objective), HeldOut(objective)
+    assert held.batch[0].tests.count == 20 > objective.batch()[0].tests.count == 6
+    found = refined(objective, mesh, [rule.points for rule in held.batch], held(net).masses)
+    assert rules_of(objective, found)[0].quadrature().tests.count == 20
 
 
 def test_dual_norm_with_the_coefficient_is_the_energy_norm_of_the_error():
