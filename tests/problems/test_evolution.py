@@ -65,11 +65,7 @@ def test_the_corner_of_allen_cahn_starts_as_a_kink():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "steps", "network", "solution"),
-    [
-        ("advection-diffusion", 100, 1e-5, 1e-9),
-        ("beam", 30, 1.0, 1e-4),
-        ("stokes-cavity", 45, 3e-3, 3e-3),
-    ],
+    [("advection-diffusion", 100, 1e-5, 1e-9), ("beam", 30, 1.0, 1e-4)],
 )
 def test_a_run_reaches_its_accuracy(name, steps, network, solution):
     problem, key = load_problem(name), jax.random.key(0)
@@ -78,3 +74,16 @@ def test_a_run_reaches_its_accuracy(name, steps, network, solution):
     error = problem.evaluator()
     assert error(result.model)["relative_l2"] < network
     assert error(result.solution)["relative_l2"] < solution
+
+
+@pytest.mark.slow
+def test_the_flow_in_the_cavity_has_three_digits_and_says_which_component_is_worst():
+    problem, key = load_problem("stokes-cavity", points=18), jax.random.key(100)
+    model, measure = problem.model(key), problem.evaluator()
+    result = pinn_ngd.train(
+        problem.objective, model, "engd-tr", steps=50, key=key, grow=False, evaluate=measure
+    )
+    errors = result.measures
+    assert errors["relative_l2"] < 1e-3
+    assert errors["relative_l2_u"] < errors["relative_l2_v"] < errors["relative_l2_p"]
+    assert result.history[-1]["relative_l2_p"] == errors["relative_l2_p"]
