@@ -77,6 +77,7 @@ from .objectives import Residual as Residual
 from .objectives import ResidualObjective as ResidualObjective
 from .objectives import Shuffled as Shuffled
 from .objectives import WeakResidual as WeakResidual
+from .objectives import nitsche as nitsche
 from .optimizers import citation as citation
 from .states import ExplicitState as ExplicitState
 from .states import ImplicitState as ImplicitState

@@ -11,6 +11,7 @@ from ..storage import FolderError
 from ..storage.checkpoint import Checkpoint, Snapshot, save_checkpoint
 from ..storage.fingerprint import identity_of
 from ..training import TrainResult, train_windows
+from ..training.window_files import WindowFiles
 from .problem import Problem
 
 
@@ -24,13 +25,19 @@ def trained_like(problem: Problem, model: PyTree, watch: Mapping[str, Any]) -> P
     return by_window([model] * count, edges, time_of(problem.objective))
 
 
-def check_no_resume(problem: Problem, goes_on: bool) -> None:
-    """Raises FolderError where a run in windows, which has no checkpoint, should go on."""
-    if goes_on and problem.windows is not None:
+def goes_on_in_windows(problem: Problem, checkpoint: Checkpoint, *, has_result: bool) -> bool:
+    """Whether a window of an earlier run is there to go on from.
+
+    Raises FolderError where all windows have ended and the result is written.
+    """
+    assert problem.windows is not None
+    files = WindowFiles(checkpoint, edges_of(problem.objective, problem.windows))
+    if has_result and files.all_ended:
         raise FolderError(
-            "a run in windows of time keeps no checkpoint from which it could go on: start it "
-            "without `resume`."
+            "all windows of this run have ended, and more steps in one of them would change the "
+            "later ones: start it without `resume`."
         )
+    return files.begun(1)
 
 
 def trained_in_windows(
@@ -41,11 +48,15 @@ def trained_in_windows(
     *,
     key: PRNGKeyArray,
     checkpoint: Checkpoint,
+    resume: bool,
     **options: Any,
 ) -> TrainResult:
     """Train window by window; what comes out is kept in the checkpoint, for `load_run`."""
     assert problem.windows is not None
-    result = train_windows(objective, model, optimizer, windows=problem.windows, key=key, **options)
+    result = train_windows(
+        objective, model, optimizer, windows=problem.windows, key=key, checkpoint=checkpoint,
+        resume=resume, **options,
+    )  # fmt: skip
     identity = {**checkpoint.identity, **identity_of(objective, model, optimizer)}
     snapshot = Snapshot(
         result.model, result.state, step=result.steps, seconds=result.seconds,

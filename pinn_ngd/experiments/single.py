@@ -16,7 +16,7 @@ from ..storage import FolderError
 from ..training import AbstractCallback, ProgressBar, TrainResult, train
 from ..training.result import Run
 from ..training.signals import heard, patiently
-from .in_windows import check_no_resume, trained_in_windows
+from .in_windows import goes_on_in_windows, trained_in_windows
 from .pictures import draw as draw
 from .pictures import draw_or_warn
 from .plan import Plan, check_folder, described, ended, planned
@@ -86,7 +86,9 @@ def run_problem(
         goes_on = check_folder(folder, plan, resume=resume)
         if resume and (found := ended(folder, plan)) is not None:
             return found | {"folder": str(folder.path)}
-        check_no_resume(problem, goes_on)
+        if resume and problem.windows is not None:
+            there = folder.checkpoint(), folder.holds(folder.result_path)
+            goes_on = goes_on_in_windows(problem, there[0], has_result=there[1])
         opening = _Opening(plan, folder)
         with heard() as signals:
             result = _trained(plan, opening, (folder.writer(), *bars, *callbacks), resume=goes_on)
@@ -137,7 +139,7 @@ def _trained(
     }
     try:
         if problem.windows is not None:
-            return trained_in_windows(problem, *parts, **options)
+            return trained_in_windows(problem, *parts, resume=resume, **options)
         return train(*parts, resume=resume, **options)
     except BaseException:
         failed = opening.result

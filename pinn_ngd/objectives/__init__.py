@@ -22,6 +22,7 @@ from .losses import AbstractLoss as AbstractLoss
 from .losses import BinaryCrossEntropy as BinaryCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from .losses import SquaredError as SquaredError
+from .nitsche import nitsche as nitsche
 from .observations import Data as Data
 from .observations import chi_squared as chi_squared
 from .observations import is_data as is_data

@@ -16,6 +16,7 @@ from .base import Evaluation, with_gradient
 from .quadrature import AbstractQuadratureObjective, stacked_rows
 from .returned import numbers, real_scalar
 from .rows import map_points, point_row
+from .sites import Site, extras_of, sites, split
 from .terms import check_arguments, check_term, list_of_terms
 from .weights import Weight, as_weight, check_weight, weight_at
 
@@ -29,9 +30,10 @@ class Energy(eqx.Module):
     """One term of a variational energy: weight * integral of density(x, F(u)(x)).
 
     `features(u, x)` is linear in u and returns a (k,) array; the default is the value followed by
-    the gradient. `density(x, features)` is any smooth function of them, convex for the metric
-    to be the exact Hessian. A density is one real number; where `u` is complex, let `features`
-    return real and imaginary parts.
+    the gradient. On a boundary, `features(u, x, normal)` gets the unit normal (d,) too, and with
+    `Points(..., values=...)` what was measured, as `value`. `density(x, features)` is any smooth
+    function of them, convex for the metric to be the exact Hessian. A density is one real number;
+    where `u` is complex, let `features` return real and imaginary parts.
 
     `rule` is a quadrature rule, a `Quadrature`, or an array (n, d) of points, which then weigh 1/n
     each. `weight` is a positive number, or a function of the point that returns one.
@@ -41,28 +43,32 @@ class Energy(eqx.Module):
 
     density: Callable[[Array, Array], Any]
     rule: AbstractRule = eqx.field(converter=as_rule)
-    features: Callable[[Callable, Array], Any] = value_and_gradient
+    features: Callable[..., Any] = value_and_gradient
     weight: Weight = eqx.field(converter=as_weight, default=1.0)
     name: str = eqx.field(static=True, default="energy")
 
     def __check_init__(self):
         check_arguments(self.density, "density(x, features)", f"`density` of '{self.name}'")
-        check_arguments(self.features, "features(u, x)", f"`features` of '{self.name}'")
+        owner = f"`features` of '{self.name}'"
+        check_arguments(self.features, "features(u, x)", owner, extras_of(self.features))
         check_weight(self.weight, self.name)
 
-    def sites(self, rule: Quadrature) -> Float[Array, "n d"]:
-        """What `value` is called with at the points of a rule: the points."""
-        return rule.points
+    def sites(self, rule: Quadrature) -> Site:
+        """What `value` is called with at the points of a rule.
+
+        Raises ValueError where the rule has no normals or values and `features` asks for them.
+        """
+        return sites(extras_of(self.features), rule, f"the term '{self.name}'")
 
     def check(self, model: PyTree, rule: Quadrature) -> None:
         """Raises ValueError, which names the term, where it cannot be evaluated."""
         place = self.sites(rule)
         check_term(self.name, self.value, model, rule, self.weight, place, fn=self.written)
 
-    def numbers(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, " k"]:
-        """The features at one point."""
-        owner = f"`features` of the term '{self.name}'"
-        found = jnp.atleast_1d(numbers(self.features(model, x), owner))
+    def numbers(self, model: PyTree, site: Site) -> Float[Array, " k"]:
+        """The features at one site."""
+        owner, (x, extras) = f"`features` of the term '{self.name}'", split(site)
+        found = jnp.atleast_1d(numbers(self.features(model, x, **extras), owner))
         if jnp.issubdtype(found.dtype, jnp.complexfloating):
             msg = f"{owner} are complex: let them return real and imaginary parts as real numbers."
             raise ValueError(msg)
@@ -77,9 +83,10 @@ class Energy(eqx.Module):
         """The function of the model that a user wrote."""
         return self.features
 
-    def value(self, model: PyTree, x: Float[Array, " d"]) -> Float[Array, ""]:
-        """The density at one point of a model, times the weight."""
-        density = self.density_of(x, self.numbers(model, x))
+    def value(self, model: PyTree, site: Site) -> Float[Array, ""]:
+        """The density at one site of a model, times the weight."""
+        x, _ = split(site)
+        density = self.density_of(x, self.numbers(model, site))
         return weight_at(self.weight, x, density, f"the term '{self.name}'") * density
 
 
@@ -148,24 +155,25 @@ def _integral(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | N
 def _densities(
     term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | None
 ) -> Float[Array, " n"]:
-    values = map_points(lambda x: term.value(model, x), rule.points, chunk_size)
+    values = map_points(lambda x: term.value(model, x), term.sites(rule), chunk_size)
     return rule.weights * values
 
 
 def _metric_rows(term: Energy, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
     params, static = _tree.trainable(model)
 
-    def rows(point: tuple[Array, Array]) -> Array:
-        x, w = point
+    def rows(point: tuple[Site, Array]) -> Array:
+        site, w = point
+        x, _ = split(site)
 
-        def features(q: PyTree, x: Array) -> tuple[Array, None]:
-            return term.numbers(eqx.combine(q, static), x), None
+        def features(q: PyTree, site: Site) -> tuple[Array, None]:
+            return term.numbers(eqx.combine(q, static), site), None
 
-        values, jacobian, _ = point_row(features, params, x)
+        values, jacobian, _ = point_row(features, params, site)
         weight = weight_at(term.weight, x, w, f"the term '{term.name}'")
         return jnp.sqrt(weight * w) * (_root(term, x, values).T @ jacobian)
 
-    out = map_points(rows, (rule.points, rule.weights), chunk_size)
+    out = map_points(rows, (term.sites(rule), rule.weights), chunk_size)
     return out.reshape(-1, out.shape[-1])
 
 

@@ -113,6 +113,15 @@ def read_watch(path: str | os.PathLike) -> dict[str, Any]:
     return _read(path)[0]["watch"]
 
 
+def amend_watch(path: str | os.PathLike, changes: Mapping[str, Any]) -> None:
+    """Change entries of the `watch` of a checkpoint, whole or not at all; raises as above."""
+    header, arrays = _read(path)
+    key = header.pop("key")
+    header["watch"] = {**header["watch"], **json.loads(to_json(dict(changes)))}
+    data = with_checksum(header_line(header, key) + arrays)
+    write_bytes(path, lambda file: file.write(data))
+
+
 def check_identity(
     there: Mapping[str, Any], here: Mapping[str, Any], path: str | os.PathLike
 ) -> None:

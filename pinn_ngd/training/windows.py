@@ -1,9 +1,9 @@
 """Long evolutions, solved window by window of time with a warm start."""
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,14 +20,23 @@ from ..objectives.windows import (
     in_window,
     time_of,
 )
+from ..storage.checkpoint import Checkpoint
 from ..validation import ErrorEstimate, Look
-from .accepted import budget_of, callbacks_of, key_of, objective_of, tolerance_of
+from .accepted import (
+    budget_of,
+    callbacks_of,
+    checkpoint_of,
+    key_of,
+    objective_of,
+    tolerance_of,
+)
 from .accumulation import Accumulated, accumulated
 from .adaptive import moves_points
-from .callbacks import AbstractCallback
 from .clock import Evaluate
 from .loop import train
-from .result import Budget, Record, Run, TrainResult
+from .result import Budget, Record, TrainResult
+from .window_files import WindowFiles, as_ended
+from .window_relay import Relay
 
 ENDED = ("failed", "interrupted", "stopped")  # no window follows
 WORST_FIRST = (*ENDED, "overfitted", "stalled", "budget", "converged")
@@ -68,6 +77,8 @@ def train_windows(
     callbacks: Iterable[Any] | Any = (),
     evaluate: Evaluate | None = None,
     tolerance: float | None = None,
+    checkpoint: Checkpoint | str | os.PathLike | None = None,
+    resume: bool = False,
     **options: Any,
 ) -> WindowsResult:
     """Minimize an objective in space-time window by window, each starting where the last one ended.
@@ -82,20 +93,27 @@ def train_windows(
 
     **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
     is left, so that what an early window saves is for the later ones. A `tolerance` for the whole
-    is divided by the number of windows. The other arguments and options are those of `train`, but
-    for checkpoints. `evaluate` is called once, on the function of all times.
+    is divided by the number of windows. The other arguments and options are those of `train`.
+    `evaluate` is called once, on the function of all times.
+
+    **Checkpoints.** Every window has a file of its own beside the path of `checkpoint`, such as
+    `latest-window-2.eqx`. With `resume` windows that ended are read and not trained again, and the
+    one that was cut goes on within itself, bit for bit as if nothing had happened. The history is
+    that of this process, as in `train`.
 
     **Errors.** The estimate of each window takes the state at its start as exact. What an error
     there becomes is estimated too, by the linearized equation: see `training.accumulation`.
 
     Raises ValueError for windows that do not cover the time interval in order, for objectives
-    without a term at its start or with terms at its end, and as `train` does.
+    without a term at its start or with terms at its end, and as `train` does; FileNotFoundError
+    where `resume` finds no first window.
     """
     budget, key = budget_of(steps, seconds), key_of(key)
     edges = edges_of(objective_of(objective), windows)
+    files = WindowFiles(checkpoint_of(checkpoint, resume), edges)
     given = callbacks_of(callbacks)
-    _check(options, evaluate, model, given)
-    relay, time = _Relay(given, budget), time_of(objective)
+    _check(evaluate, model, given)
+    relay, time = Relay(given, budget, files, resume), time_of(objective)
     tolerance = tolerance_of(tolerance)
     least = None if tolerance is None else tolerance / (len(edges) - 1)
     results: list[TrainResult] = []
@@ -105,11 +123,10 @@ def train_windows(
         window = Window(start, stop, time)
         posed.append(in_window(objective, window, before))
         share = _share(budget, relay, len(edges) - 1 - number)
+        arguments = {"key": jax.random.fold_in(key, number), "tolerance": least, **options}
         with relay.showing(number + 1, window):
-            result = train(
-                posed[-1], model, optimizer, steps=share.steps, seconds=share.seconds,
-                key=jax.random.fold_in(key, number), callbacks=relay, tolerance=least, **options,
-            )  # fmt: skip
+            run = posed[-1], model, optimizer, number + 1
+            result = _one(*run, share=share, relay=relay, arguments=arguments)
         results.append(result)
         if result.status in ENDED:
             break
@@ -119,7 +136,38 @@ def train_windows(
     return whole
 
 
-def _check(options: dict[str, Any], evaluate: Any, model: PyTree, callbacks: Iterable[Any]) -> None:
+def _one(
+    objective: Any,
+    model: PyTree,
+    optimizer: Any,
+    number: int,
+    *,
+    share: Budget,
+    relay: Relay,
+    arguments: dict[str, Any],
+) -> TrainResult:
+    """A window that is trained, from its start or from its checkpoint, or read if it ended."""
+    files, resume = relay.files, relay.resumes
+    if resume and (end := files.end_of(number)) is not None:
+        relay.reads = True
+        with files.copied(number) as copy:
+            found = train(
+                objective, model, optimizer, steps=end["steps"], checkpoint=copy, resume=True,
+                callbacks=relay, **arguments,
+            )  # fmt: skip
+        return as_ended(found, end)
+    relay.reads = False
+    result = train(
+        objective, model, optimizer, steps=share.steps, seconds=share.seconds,
+        checkpoint=files.of(number), resume=resume and (number == 1 or files.begun(number)),
+        callbacks=relay, **arguments,
+    )  # fmt: skip
+    if result.status not in ENDED:
+        files.close(number, result)
+    return result
+
+
+def _check(evaluate: Any, model: PyTree, callbacks: Iterable[Any]) -> None:
     """ValueError for what windows cannot take, and for what `evaluate` refuses of the model."""
     if moves_points(callbacks):
         raise ValueError(
@@ -130,73 +178,11 @@ def _check(options: dict[str, Any], evaluate: Any, model: PyTree, callbacks: Ite
             "the unknowns of a `WithUnknowns` belong to the whole time, and every window would "
             "find its own: solve the problem at once, without windows."
         )
-    if "checkpoint" in options or "resume" in options:
-        raise ValueError(
-            "`train_windows` keeps no checkpoint of a run in the middle: leave out `checkpoint` "
-            "and `resume`, or train window by window yourself with `objectives.in_window`."
-        )
     if hasattr(evaluate, "check"):
         evaluate.check(model)
 
 
-class _Relay(AbstractCallback):
-    """Shows the windows to callbacks as one run, and keeps its history."""
-
-    def __init__(self, callbacks: tuple[AbstractCallback, ...], budget: Budget):
-        self.callbacks, self.budget = callbacks, budget
-        self.history: list[Record] = []
-        self.number, self.steps, self.seconds = 0, 0, 0.0
-        self.window: Any = None
-        self.last: TrainResult | None = None
-
-    @contextlib.contextmanager
-    def showing(self, number: int, window: Window) -> Iterator[None]:
-        """A window begins; where it raises, that is the end of all."""
-        self.number, self.window = number, window
-        try:
-            yield
-        except BaseException as error:
-            if self.last is not None:
-                why = {"status": "failed", "message": f"{type(error).__name__}: {error}"}
-                self.closes(dataclasses.replace(self.last, history=self.history, **why))
-            raise
-
-    def on_start(self, run: Run) -> None:
-        if self.number == 1:
-            budgets = {"steps": self.budget.steps, "seconds": self.budget.seconds}
-            for callback in self.callbacks:
-                callback.on_start(dataclasses.replace(run, **budgets))
-
-    def on_step(self, record: Record, model: PyTree) -> Any:
-        line, answers = self._line(record), []
-        self.history.append(line)
-        for callback in self.callbacks:
-            answers.append(callback.on_step(line, InWindow(model, self.window)))
-            if answers[-1] == "stop":
-                self.message = callback.message
-        return "stop" if "stop" in answers else None
-
-    def on_end(self, result: TrainResult) -> None:
-        """The end of a window. Its last line may have been completed after it was shown."""
-        self.last = result
-        if result.history:
-            self.history[-1].update(self._line(result.history[-1]))
-        self.steps, self.seconds = self.steps + result.steps, self.seconds + result.seconds
-
-    def closes(self, whole: TrainResult) -> None:
-        """The end of all windows."""
-        for callback in self.callbacks:
-            callback.on_end(whole)
-
-    def _line(self, record: Record) -> Record:
-        totals = {
-            "step": self.steps + record["step"],
-            "seconds": self.seconds + record["seconds"],
-        }
-        return {**record, **totals, "window": self.number}
-
-
-def _share(budget: Budget, used: _Relay, left: int) -> Budget:
+def _share(budget: Budget, used: Relay, left: int) -> Budget:
     """The budget of the next window: its share of what is left."""
     steps, seconds = budget.steps, budget.seconds
     return Budget(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pinn_ngd import (
+    FolderError,
     GaussLegendre,
     Interval,
     Points,
@@ -19,6 +20,7 @@ from pinn_ngd import (
 from pinn_ngd.evaluation import relative_l2
 from pinn_ngd.models import WithUnknowns
 from pinn_ngd.objectives.windows import InWindow, Window, in_window
+from pinn_ngd.storage import Checkpoint
 from pinn_ngd.training import RAD, AbstractCallback
 from pinn_ngd.validation.propagation import propagated
 
@@ -200,9 +202,65 @@ def test_what_cannot_be_cut_is_refused(objective, windows, words):
         solved(windows, objective)
 
 
-def test_checkpoints_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="keeps no checkpoint"):
-        solved(2, checkpoint=tmp_path / "one")
+class Died(Exception):
+    pass
+
+
+def dies(number, times):
+    """A callback that ends the process, as it were, at a step of a window."""
+
+    def callback(record):
+        if record["window"] == number:
+            times.append(record["step"])
+            if len(times) == 2:
+                raise Died
+
+    return callback
+
+
+def test_a_run_that_dies_within_a_window_goes_on_there_bit_for_bit(tmp_path):
+    options = {"steps": 9, "stride": 1, "grow": True}
+    whole = solved(3, checkpoint=tmp_path / "whole.eqx", **options)
+    kept = Checkpoint(tmp_path / "cut.eqx", every_seconds=0.0)
+    with pytest.raises(Died):
+        solved(3, checkpoint=kept, callbacks=dies(2, []), **options)
+    names = [path.name for path in sorted(tmp_path.glob("cut*"))]
+    assert names == ["cut-window-1.eqx", "cut-window-2.eqx"]
+
+    seen = Seen()
+    again = solved(3, checkpoint=kept, resume=True, callbacks=seen, **options)
+    first = seen.steps[0][:2]
+    assert first == (2, whole.windows[0].steps + 2)  # the step at which it died
+    assert seen.ends == [again]
+    pairs = zip(
+        *(jax.tree.leaves(eqx.filter(r.model, eqx.is_array)) for r in (again, whole)), strict=True
+    )
+    for mine, other in pairs:
+        np.testing.assert_array_equal(mine, other)
+    x = jnp.asarray([1.9, 0.4])
+    assert float(again.solution(x)) == float(whole.solution(x))
+    for name in ("status", "message", "steps", "loss", "held_out", "edges", "accumulated"):
+        if name != "held_out":
+            assert getattr(again, name) == getattr(whole, name), name
+    assert again.held_out.terms == whole.held_out.terms
+
+    # Once all windows have ended they are read, and nothing is trained.
+    seen = Seen()
+    read = solved(3, checkpoint=kept, resume=True, callbacks=seen, **options)
+    assert (seen.steps, seen.ends, read.message) == ([], [read], whole.message)
+    # Other windows are another run, and a new run removes what an older one left.
+    with pytest.raises(FolderError, match="belongs to another run"):
+        solved([0.0, 0.5, 1.0, 2.0], checkpoint=kept, resume=True, **options)
+    with pytest.raises(Died):
+        solved(3, checkpoint=kept, callbacks=dies(1, []), **options)
+    assert [path.name for path in tmp_path.glob("cut*")] == ["cut-window-1.eqx"]
+
+
+def test_without_a_first_window_nothing_can_go_on(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        solved(2, checkpoint=tmp_path / "none.eqx", resume=True)
+    with pytest.raises(ValueError, match="`resume` needs `checkpoint`"):
+        solved(2, resume=True)
 
 
 def test_named_weights_move_into_the_window():
