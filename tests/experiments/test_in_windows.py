@@ -56,6 +56,7 @@ def test_run_read_cut_and_resumed(tmp_path):
 
     class Dies(AbstractCallback):
         def on_step(self, record, model):
+            del model
             if record["window"] == 2:
                 raise RuntimeError("the machine went away")
 
