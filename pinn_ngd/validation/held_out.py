@@ -22,6 +22,7 @@ class Look:
 
     `loss` is the sum of the `terms`, which are losses by name; `masses` what each point adds to
     the loss, an array a term. `worst` names the term with the largest residual, `where` the point.
+    `equations` is what every named equation of a system adds.
     """
 
     loss: float
@@ -29,6 +30,7 @@ class Look:
     masses: tuple[np.ndarray, ...]
     worst: str
     where: tuple[float, ...]
+    equations: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 class HeldOut:
@@ -78,12 +80,12 @@ class HeldOut:
 
     def __call__(self, model: PyTree) -> Look:
         """Losses of all terms, and where the largest residual is."""
-        masses = masses_of(self.objective, model, self.batch)
+        masses, equations = losses_of(self.objective, model, self.batch)
         sums = [float(mass.sum()) for mass in masses]
         names = distinct_names(self.objective.term_names)
         worst, point = self._largest(masses)
         terms = dict(zip(names, sums, strict=True))
-        return Look(sum(sums), terms, masses, names[worst], point)
+        return Look(sum(sums), terms, masses, names[worst], point, equations)
 
     def _largest(self, masses: tuple[np.ndarray, ...]) -> tuple[int, tuple[float, ...]]:
         """Term and point of the largest squared residual, term weights included."""
@@ -105,19 +107,20 @@ def masses_of(
     objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
 ) -> tuple[np.ndarray, ...]:
     """What each point of a batch adds to the loss, an array a term."""
-    parts = [_point_losses(objective, model, part) for part in chunks(batch)]
-    return tuple(
-        np.concatenate([np.asarray(part[i]) for part in parts])[: rule.weights.size]
+    return losses_of(objective, model, batch)[0]
+
+
+def losses_of(
+    objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
+) -> tuple[tuple[np.ndarray, ...], dict[str, float]]:
+    """What each point of a batch adds to the loss, an array a term, and what every named equation
+    adds. The residuals are evaluated once for both."""
+    parts = [_losses(objective, model, part) for part in chunks(batch)]
+    masses = tuple(
+        np.concatenate([np.asarray(part[i]) for part, _ in parts])[: rule.weights.size]
         for i, rule in enumerate(batch)
     )
-
-
-def equation_losses(
-    objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
-) -> dict[str, float]:
-    """What every named equation adds to the loss on a batch."""
-    parts = [_equation_losses(objective, model, part) for part in chunks(batch)]
-    return {name: sum(float(part[name]) for part in parts) for name in parts[0]}
+    return masses, {name: sum(float(part[name]) for _, part in parts) for name in parts[0][1]}
 
 
 def can_hold_out(objective: AbstractObjective) -> bool:
@@ -126,14 +129,8 @@ def can_hold_out(objective: AbstractObjective) -> bool:
 
 
 @eqx.filter_jit
-def _point_losses(
+def _losses(
     objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
-) -> tuple[Array, ...]:
-    return objective.point_losses(model, batch)
-
-
-@eqx.filter_jit
-def _equation_losses(
-    objective: AbstractObjective, model: PyTree, batch: tuple[Quadrature, ...]
-) -> dict[str, Array]:
-    return objective.equation_losses(model, batch)
+) -> tuple[tuple[Array, ...], dict[str, Array]]:
+    """Both call for the same residuals, which the compiler evaluates once."""
+    return objective.point_losses(model, batch), objective.equation_losses(model, batch)

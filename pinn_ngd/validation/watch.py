@@ -3,12 +3,11 @@
 import math
 from typing import Any
 
-import equinox as eqx
 from jaxtyping import PyTree
 
 from ..objectives import AbstractObjective
 from .estimate import ErrorEstimate, Estimator, domain_points, is_pointwise
-from .held_out import HeldOut, Look, can_hold_out, equation_losses, masses_of
+from .held_out import HeldOut, Look, can_hold_out, losses_of
 from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
 from .rounding import is_energy
 
@@ -39,7 +38,7 @@ class Watch:
         self.estimator: Estimator | None = None
         self.estimate: ErrorEstimate | None = None
         self.mesh: Mesh = ()
-        self.pending, self.of_energy, self.has_equations = False, False, False
+        self.pending, self.of_energy = False, False
         self.start_loss, self.before, self.grown_at = math.nan, math.inf, math.inf
         if isinstance(objective, AbstractObjective) and can_hold_out(objective):
             self.norm_points = domain_points(objective)
@@ -75,8 +74,6 @@ class Watch:
         if self.held is None:
             return
         self.of_energy = is_energy(self.original, model, self.held.batch)
-        named = eqx.filter_eval_shape(self.original.equation_losses, model, self.held.batch)
-        self.has_equations = bool(named)
         if math.isnan(self.start_loss):
             self.look = self.held(model)
             self.start_loss = self.before = self.look.loss
@@ -88,14 +85,12 @@ class Watch:
             return {}
         self.before = self.look.loss if self.look is not None else self.before
         self.look, self.estimate = self.held(model), None
-        trained = masses_of(self.original, model, batch)
+        trained, equations = losses_of(self.original, model, batch)
         losses = {"held_out_loss": self.look.loss}
         for (name, held_out), mass in zip(self.look.terms.items(), trained, strict=True):
             losses |= {f"loss_{name}": float(mass.sum()), f"held_out_{name}": held_out}
-        if self.has_equations:
-            for label, points in (("loss", batch), ("held_out", self.held.batch)):
-                found = equation_losses(self.original, model, points)
-                losses |= {f"{label}_{name}": loss for name, loss in found.items()}
+        for label, found in (("loss", equations), ("held_out", self.look.equations)):
+            losses |= {f"{label}_{name}": loss for name, loss in found.items()}
         return {**losses, "points": self.points}
 
     def gap(self, training_loss: float, *, stalled: bool = False) -> bool:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from pinn_ngd import GaussLegendre, Interval, Residual, ResidualObjective, train
+from pinn_ngd.models import MLP
 from pinn_ngd.objectives import term_sizes
 from pinn_ngd.objectives.balance import balanced
 from pinn_ngd.objectives.weights import scaled
+from pinn_ngd.validation.held_out import losses_of
 
 RULE = GaussLegendre(Interval(0.0, 1.0), 3)
 
@@ -97,3 +99,20 @@ def test_a_factor_reaches_the_equations_that_weights_do_not_name():
     whole = float(loss(system, {"pressure": 2.0, "momentum": 1.0}))
     found = float(loss(system, scaled({"pressure": 2.0}, 10.0)))
     assert found == pytest.approx(10 * whole, rel=1e-14)
+
+
+def test_points_and_equations_come_of_one_evaluation():
+    """The compiler counts the operations: the sums for the equations are few beside residuals."""
+    objective = ResidualObjective([Residual(system, RULE, {"pressure": 7.0}, "flow")])
+    batch = objective.batch()
+    model = MLP((1, 30, 3), key=jax.random.key(0))
+
+    def operations(fn):
+        compiled = eqx.filter_jit(fn).lower(objective, model, batch).compile()
+        return compiled.compiled.cost_analysis()["flops"]
+
+    alone = operations(lambda o, m, b: o.point_losses(m, b))
+    both = operations(lambda o, m, b: (o.point_losses(m, b), o.equation_losses(m, b)))
+    assert alone < both < 1.3 * alone
+    masses, equations = losses_of(objective, model, batch)
+    np.testing.assert_allclose(sum(equations.values()), masses[0].sum(), rtol=1e-12)
