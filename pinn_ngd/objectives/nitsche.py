@@ -87,5 +87,6 @@ class _Density(eqx.Module):
     def __call__(self, x: Array, features: Array) -> Array:
         found, q = jnp.split(features, 2)
         q = jax.lax.stop_gradient(q) if self.lagged else q
-        gap = found - (self.value(x) if callable(self.value) else self.value)
+        value: Any = self.value(x) if callable(self.value) else self.value
+        gap = found - value
         return jnp.sum(self.beta * gap**2 / 2 - q * gap)
