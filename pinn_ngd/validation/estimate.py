@@ -112,9 +112,7 @@ class ErrorEstimate:
                 "the error of an energy is estimated in other functions than those of the model's "
                 "parameters, so that it tells nothing of a coefficient."
             )
-        params, static = _tree.trainable(self.model)
-        along = (params,), (self.error.step,)
-        return jax.jvp(lambda q: jnp.asarray(of(eqx.combine(q, static))), *along)[1]
+        return self.error.along(lambda model: jnp.asarray(of(model)))[1]
 
     @property
     def reliable(self) -> bool:
@@ -128,13 +126,25 @@ class ErrorEstimate:
 
 
 class Corrected(eqx.Module):
-    """x -> u(x) - e(x), a model and its estimated error."""
+    """x -> u(x) - e(x), a model and its estimated error.
+
+    Other numbers of the model, such as an unknown coefficient `u.k`, are corrected alike: by their
+    derivative along the step.
+    """
 
     model: PyTree
     error: Callable[[Array], Array]
 
     def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
         return self.model(x) - self.error(x)
+
+    def __getattr__(self, name: str) -> Inexact[Array, "..."]:
+        if name.startswith("_") or not isinstance(self.error, Tangent):
+            raise AttributeError(name)
+        if not eqx.is_inexact_array(getattr(self.model, name)):
+            raise AttributeError(f"of a corrected model only numbers are known, not `{name}`.")
+        value, change = self.error.along(lambda model: getattr(model, name))
+        return value - change
 
 
 def estimate_error(objective: AbstractObjective, model: PyTree) -> ErrorEstimate:

@@ -37,8 +37,8 @@ class PointsOfTest:
     def left(self, corrected: PyTree) -> float | None:
         """The largest |r(v)| / |r(u)| of a term, of the model u corrected to v.
 
-        None where a term asks the model for more than its values, such as an unknown coefficient,
-        which a corrected function does not have.
+        None where a term asks the model for more than values and numbers, such as an unknown
+        function, which a corrected model does not have.
         """
         try:
             return self._largest_ratio(self._sum(_sizes, corrected))

@@ -1,5 +1,6 @@
 """Functions in which the error of a model is looked for: tangent spaces of networks."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -17,8 +18,12 @@ class Tangent(eqx.Module):
     step: PyTree
 
     def __call__(self, x: Float[Array, " d"]) -> Inexact[Array, "*k"]:
+        return self.along(lambda model: model(x))[1]
+
+    def along(self, of: Callable[[PyTree], Any]) -> tuple[Any, Any]:
+        """`of(model)`, and its derivative along the step."""
         params, static = _tree.trainable(self.model)
-        return jax.jvp(lambda q: eqx.combine(q, static)(x), (params,), (self.step,))[1]
+        return jax.jvp(lambda q: of(eqx.combine(q, static)), (params,), (self.step,))
 
 
 class TangentSum(eqx.Module):

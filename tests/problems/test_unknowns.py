@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pinn_ngd
-from pinn_ngd import Positive, WithUnknowns, l_shape, load_problem
+from pinn_ngd import Positive, WithUnknowns, l_shape, load_problem, relative_l2
 from pinn_ngd.evaluation import sweep
 from pinn_ngd.geometry import GaussLegendre
 from pinn_ngd.validation import posterior
@@ -117,6 +117,22 @@ def test_the_field_is_found_within_its_error_bars():
     bars = posterior(problem.objective, result.model)
     assert bars.deviation(lambda m: m.m(centre)) > 0
     assert bars.deviation(lambda m: m.m(corner)) > 0
+
+
+@pytest.mark.slow
+def test_three_coefficients_are_found_from_two_hundred_values():
+    problem = load_problem("telegraph-inverse")
+    result = pinn_ngd.train(
+        problem.objective, problem.model(jax.random.key(100)), "engd-tr", steps=40, key=0,
+        grow=False,
+    )  # fmt: skip
+    assert problem.scores(result.model)["coefficient_error"] < 1e-6
+    true = relative_l2(result.estimate.corrected, problem.exact, problem.evaluation)
+    assert true < 1e-6
+    assert result.estimate.relative_l2 == pytest.approx(
+        relative_l2(result.model, problem.exact, problem.evaluation), rel=0.1
+    )
+    assert problem.scores(result.solution)["coefficient_error"] < 1e-6
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from pinn_ngd import (
     relative_h1,
     relative_l2,
 )
-from pinn_ngd.models import MLP
+from pinn_ngd.models import MLP, WithUnknowns
 from pinn_ngd.validation import ErrorEstimate, Estimator, HeldOut, Tangent, TangentSum
 from pinn_ngd.validation import estimate as estimate_module
 from pinn_ngd.validation.estimate import domain_points, is_pointwise
@@ -107,10 +107,29 @@ def test_a_nonlinear_equation_leaves_the_square_of_the_error():
         assert found.corrected_l2 == pytest.approx(true, rel=0.05)
 
 
-def test_an_unknown_coefficient_is_nothing_that_a_corrected_function_has():
-    terms = [Residual(lambda u, x: u(x) - u.coefficients[0] * jnp.sin(jnp.pi * x[0]), POINTS_IN)]
-    found = estimate_error(ResidualObjective(terms), Sines(jnp.asarray([1.0, 0.1])))
+def test_an_unknown_coefficient_is_corrected_with_the_function():
+    def equation(u, x):
+        return jnp.stack([u(x) - u.coefficients[0] * jnp.sin(jnp.pi * x[0]), u.coefficients[0] - 2])
+
+    found = estimate_error(
+        ResidualObjective([Residual(equation, POINTS_IN)]), Sines(jnp.asarray([1.0, 0.1]))
+    )
+    np.testing.assert_allclose(found.corrected.coefficients, [2.0, 0.0], atol=1e-10)
+    assert found.left < 1e-9
+    with pytest.raises(AttributeError):
+        found.corrected.nothing  # noqa: B018
+
+
+def test_an_unknown_function_is_nothing_that_a_corrected_function_has():
+    def equation(u, x):
+        return u(x) - u.source(x)
+
+    source = Sines(jnp.asarray([1.0, 0.2]))
+    model = WithUnknowns(Sines(jnp.asarray([1.0, 0.1])), source=source)
+    found = estimate_error(ResidualObjective([Residual(equation, POINTS_IN)]), model)
     assert found.left is None
+    with pytest.raises(AttributeError, match="only numbers are known, not `source`"):
+        found.corrected.source  # noqa: B018
 
 
 def test_an_error_that_the_parameters_cannot_make_is_no_reliable_estimate():
