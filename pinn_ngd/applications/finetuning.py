@@ -1,7 +1,7 @@
 """Fine-tuning problems: an encoder with low-rank adapters, and texts as tokens."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -142,7 +142,6 @@ def _problem(
         optimizer_settings=dict(recipe.optimizer_settings),
         seconds=900.0,
         steps=recipe.steps,
-        settings=asdict(recipe),
         picture=picture,
         scores=scores,
         compared="test_error",
