@@ -5,10 +5,10 @@
 equations leave a constant of p open: its mean is 0. Errors are measured against a Stokes flow in
 closed form that is shipped, itself accurate to 2.0e-10 (`benchmarks/stokes_reference.py`).
 
-`pinn-ngd figures stokes-cavity` (seed 100, one core of a two-core machine that many others used):
-relative L2 error 5.7e-4 after 20 s of training; 9.7e-5 after 120 s, of u 1.7e-5, of v 2.7e-5 and of
-p 9.8e-5. The run calls its error not known. In the corners the velocity has singular
-third derivatives and the pressure singular second ones, and the largest residual sits there.
+`pinn-ngd figures stokes-cavity` (seed 100, one core of a two-core machine): relative L2 error
+1.3e-4 after 20 s of training; 3.9e-5 after 120 s, of u 5.5e-6, of v 8.2e-6 and of p 3.9e-5. The run
+calls its error not known. In the corners the velocity has singular third derivatives and the
+pressure singular second ones, and the largest residual sits there.
 """
 
 import jax

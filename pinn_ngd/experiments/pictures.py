@@ -50,7 +50,8 @@ def draw_solution(
     if problem.picture is not None:
         figure = problem.picture(model)
     elif callable(model) and problem.domain is not None:
-        error = None if estimate is None else estimate.error
+        # What an estimate that knows nothing has found would look like a map of small errors.
+        error = estimate.error if estimate is not None and estimate.known else None
         symbol = "" if isinstance(problem.objective, StateObjective) else "u"
         figure = plotting.plot_solution(
             model, problem.exact, problem.domain, estimated_error=error, symbol=symbol,

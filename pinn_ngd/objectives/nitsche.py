@@ -74,7 +74,7 @@ class _ValueAndFlux(eqx.Module):
             q = self.flux(u, x, normal)
         else:
             q = jax.lax.stop_gradient(self.flux(self.flux_of, x, normal))
-        return jnp.stack([jnp.ravel(u(x)), jnp.ravel(q)]).ravel()
+        return jnp.concatenate([jnp.ravel(u(x)), jnp.ravel(q)])
 
 
 class _Density(eqx.Module):

@@ -217,14 +217,14 @@ class Estimator:
             return self._measured(model, *energy_error(*self.objectives, model))
         steps = _damped_steps(held_out_system(self._factored(model), model))
         tested = PointsOfTest(self.tested, model)
-        unexplained = np.nan_to_num([tested.unexplained(step) for step in steps], nan=np.inf)
-        best, second = np.argsort(unexplained, stable=True)[:2]
-        error, least = Tangent(model, steps[best]), float(unexplained[best])
+        unexplained = [tested.unexplained(step) for step in steps]
+        best, second = np.argsort(unexplained, stable=True)[:2]  # what is not a number comes last
+        error, least = Tangent(model, steps[best]), unexplained[best]
         if not least <= RELIABLE:
             return self._measured(model, error, least)
         # The difference is the error of the second best step. That of the best one is smaller, by
         # the ratio of their residuals where all of the error is felt alike, and by less elsewhere.
-        share = (least / (float(unexplained[second]) or 1.0)) ** 0.5
+        share = (least / (unexplained[second] or 1.0)) ** 0.5
         apart = jax.tree.map(lambda a, b: share * (a - b), steps[best], steps[second])
         left = tested.left(Corrected(model, error))
         return self._measured(model, error, least, left, Tangent(model, apart))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...training.records import COMPONENT, component_errors, scores_in
+from ...training.records import COMPONENT, component_errors, losses_of_terms, scores_in
 from . import style as look
 
 if TYPE_CHECKING:
@@ -54,10 +54,8 @@ def plot_history(history: Sequence[Record]) -> "matplotlib.figure.Figure":
 
 
 def term_names(history: Sequence[Record]) -> list[str]:
-    """The terms whose held-out losses stand in the history."""
-    prefix, last = "held_out_", history[-1] if history else {}
-    names = [name.removeprefix(prefix) for name in last if name.startswith(prefix)]
-    return [name for name in names if f"loss_{name}" in last]
+    """The terms whose training and held-out losses stand in the history."""
+    return list(losses_of_terms(history[-1])) if history else []
 
 
 def score_names(history: Sequence[Record]) -> list[str]:
@@ -79,7 +77,7 @@ def _scores(
         ax.set_yscale("log")
         look.decades(ax.yaxis, 5)
     ax.set(ylabel="scores")
-    ax.legend(loc="best", handlelength=1.2, ncols=min(len(names), 3), fontsize=7.0)
+    _legend_above(ax, len(names))
 
 
 def _terms(
@@ -96,7 +94,15 @@ def _terms(
     ax.set_yscale("log")
     ax.set(ylabel="loss by term")
     look.decades(ax.yaxis, 5)
-    ax.legend(loc="best", handlelength=1.2, ncols=min(len(terms), 3), fontsize=7.0)
+    _legend_above(ax, len(terms))
+
+
+def _legend_above(ax: "matplotlib.axes.Axes", count: int) -> None:
+    """The legend of a panel, above it: long names inside would cover the curves."""
+    ax.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), borderaxespad=0.2, handlelength=1.2,
+        columnspacing=1.0, ncols=min(count, 3), fontsize=7.0,
+    )  # fmt: skip
 
 
 def _mark_growth(ax: "matplotlib.axes.Axes", step: np.ndarray, points: np.ndarray) -> None:
