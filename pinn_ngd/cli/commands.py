@@ -74,14 +74,22 @@ OfCorrected = Annotated[
     typer.Option("--corrected", metavar="", help="Ask the tolerance of the corrected solution."),
 ]
 Fixed = Annotated[
-    bool, typer.Option("--fixed-points", metavar="", help="Add no points to those of the problem.")
+    bool | None,
+    typer.Option(
+        "--fixed-points/--growing-points",
+        metavar="",
+        help="Keep the problem's points, or add some.",
+    ),
 ]
 Balance = Annotated[
-    bool, typer.Option("--balance", metavar="", help="Weigh the terms so that all count alike.")
+    bool | None,
+    typer.Option("--balance/--no-balance", metavar="", help="Weigh terms so that all count alike."),
 ]
 Normalize = Annotated[
-    bool,
-    typer.Option("--normalize", metavar="", help="Let the network see the unit box."),
+    bool | None,
+    typer.Option(
+        "--normalize/--no-normalize", metavar="", help="Let the network see the unit box."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the results go.")]
 Single = Annotated[
@@ -109,9 +117,9 @@ def solve(
     seconds: Seconds = None,
     tolerance: Tolerance = None,
     corrected: OfCorrected = False,
-    fixed_points: Fixed = False,
-    balance: Balance = False,
-    normalize: Normalize = False,
+    fixed_points: Fixed = None,
+    balance: Balance = None,
+    normalize: Normalize = None,
     out: Out = None,
     x32: Single = False,
     resume: Resume = False,
@@ -120,16 +128,16 @@ def solve(
     """Train one problem; print a summary and leave results and pictures in a folder."""
     with honest(source), _computing(x32):
         from ..experiments import run_problem
-        from .tables import console, summary_of
+        from .tables import print_table, summary_of
 
         problem, settings = prepare(source, optimizer, solver, set_ or [], metric=metric)
         result = run_problem(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
             seconds=seconds, tolerance=tolerance, corrected=corrected,
-            fixed_points=fixed_points or None, balance=balance or None,
-            normalize=normalize or None, out=out, resume=resume, progress=True,
+            fixed_points=fixed_points, balance=balance,
+            normalize=normalize, out=out, resume=resume, progress=True,
         )  # fmt: skip
-        console().print(summary_of(result))
+        print_table(summary_of(result))
     missed = tolerance is not None and not _is_accurate(result, tolerance, corrected)
     raise typer.Exit(CODES.get(result["status"], FAILED if missed else TRAINED))
 
@@ -189,11 +197,11 @@ def check(
     """Test a problem's derivatives, adjoints and metric; exit code 1 where a test fails."""
     with honest(source), _computing():
         from ..experiments import check_problem
-        from .tables import checks_table, console
+        from .tables import checks_table, print_table
 
         problem, settings = prepare(source, None, None, set_ or [], metric=metric, checking=True)
         checks = check_problem(problem, metric=metric, settings=settings, seed=seed)
-        console().print(checks_table(checks))
+        print_table(checks_table(checks))
     raise typer.Exit(TRAINED if all(check.passed for check in checks) else FAILED)
 
 
@@ -225,11 +233,10 @@ def list_(
     """Show what there is, a line each: problems by kind, optimizers by what they train."""
     with honest():
         tables = listed(parts or [])
-        from .tables import console, two_columns
+        from .tables import print_table, two_columns
 
-        screen = console()
         for title, lines in tables.items():
-            screen.print(two_columns(lines, title), highlight=False)
+            print_table(two_columns(lines, title))
     if any(title.startswith(("problems", "optimizers", "metrics")) for title in tables):
         typer.echo("More on a problem, an optimizer or a metric:  pinn-ngd show NAME")
     if any(title.startswith("problems") for title in tables):
@@ -246,10 +253,10 @@ def show(
     """Show what a problem is, or what an optimizer or a metric can be told, with the defaults."""
     with honest(name), _computing():
         from .show import described
-        from .tables import console, two_columns
+        from .tables import print_table, two_columns
 
         for title, lines in described(name, set_ or []).items():
-            console().print(two_columns(lines, title), highlight=False)
+            print_table(two_columns(lines, title))
 
 
 @app.command(

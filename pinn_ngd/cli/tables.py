@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -66,10 +67,16 @@ def _where(worst: Mapping[str, Any]) -> str:
     return f"{worst['term']}, at ({point})"
 
 
-def console() -> Console:
-    """The terminal; where there is none, as in a pipe, lines are as long as they need to be."""
-    found = Console()
-    return found if found.is_terminal else Console(width=max(found.width, WIDE))
+def print_table(table: Table | Text) -> None:
+    """Print to the terminal; where there is none, as in a pipe, no line is cut or padded."""
+    screen = Console()
+    if screen.is_terminal:
+        screen.print(table, highlight=False)
+        return
+    screen = Console(width=max(screen.width, WIDE))
+    with screen.capture() as captured:
+        screen.print(table, highlight=False)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def two_columns(lines: Mapping[str, str], title: str) -> Table:
@@ -94,11 +101,10 @@ def show_comparison(summary: Mapping[str, Any], out: Path) -> None:
         table.add_column(heading, justify=side, no_wrap=not first, overflow="fold")
     for row in summary["rows"]:
         table.add_row(*map(Text, table_cells(row)))
-    screen = console()
-    screen.print(table)
+    print_table(table)
     for line in settings_lines(summary):
-        screen.print(Text(f"  {line}"), highlight=False)
-    screen.print(Text(f"files: {out}/"), highlight=False, soft_wrap=True)
+        print_table(Text(f"  {line}"))
+    typer.echo(f"files: {out}/")
 
 
 def checks_table(checks: Sequence[Any]) -> Table:

@@ -80,6 +80,19 @@ def test_fixed_points_are_recorded(file, tmp_path):
     assert result.exit_code == 0, result.stderr
     config = json.loads((tmp_path / "fixed" / "config.json").read_text())
     assert config["settings"]["fixed_points"] is True
+    lines = result.stdout.splitlines()
+    assert all(line == line.rstrip() for line in lines)  # a pipe gets no padding
+
+
+def test_the_command_line_overrules_what_a_file_says(tmp_path):
+    own = 'description="tiny", fixed_points=True, balance=True'
+    mine = changed_file(tmp_path, 'description="tiny"', own)
+    for flags, said in ((), True), (("--growing-points", "--no-balance"), False):
+        out = tmp_path / str(said)
+        result = run_cli("solve", mine, "--steps", 0, *flags, "--out", out)
+        assert result.exit_code == 0, result.stderr
+        settings = json.loads((out / "config.json").read_text())["settings"]
+        assert settings["fixed_points"] is settings["balance"] is said
 
 
 def test_solve_resumes_to_a_larger_budget(file, solved, tmp_path):
