@@ -126,7 +126,7 @@ def modes() -> Problem:
     )
 
 
-def ring() -> Problem:
+def saddle() -> Problem:
     """Laplace u - u^2 = f in the unit disk with u = sin(3 x y) + y."""
     return copied(
         "disk-poisson-nonlinear",
@@ -151,7 +151,7 @@ COPIES: dict[str, Callable[[], Problem]] = {
     "poisson-2d:cube": cube,
     "heat-1d:modes": modes,
     "heat-1d:fisher": fisher,
-    "disk-poisson-nonlinear:ring": ring,
+    "disk-poisson-nonlinear:saddle": saddle,
     "advection-diffusion:line": line,
 }
 

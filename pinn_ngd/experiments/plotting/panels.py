@@ -7,6 +7,7 @@ import numpy as np
 
 from ...geometry.domains import Domain
 from .curved import draw_triangles, triangles
+from .fields import Names
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -60,9 +61,11 @@ def draw_values(
     )  # fmt: skip
 
 
-def color_bar(figure: Any, image: Any, axes: Any, scale: Scale, *, part: float = 0.05) -> Any:
+def color_bar(
+    figure: Any, image: Any, axes: Any, scale: Scale, *, part: float = 0.05, pad: float = 0.03
+) -> Any:
     """The color bar beside one panel, or beside several that share their colors."""
-    bar = figure.colorbar(image, ax=axes, fraction=part, pad=0.03, extend=scale.extend)
+    bar = figure.colorbar(image, ax=axes, fraction=part, pad=pad, extend=scale.extend)
     bar.outline.set_visible(False)
     bar.ax.locator_params(nbins=5)
     bar.ax.tick_params(length=2.0)
@@ -73,6 +76,25 @@ def limits_of(values: np.ndarray) -> tuple[float, float]:
     """The least and the largest finite value."""
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def rows_of(fields: dict[str, np.ndarray], names: Names, several: bool) -> list[tuple[Panel, Any]]:
+    """The rows of one component, each with the limits of its colors.
+
+    Both solutions share theirs. Of several components there is the solution and one error.
+    """
+    u, exact, estimate = (fields.get(key) for key in ("u", "exact", "estimate"))
+    assert u is not None
+    solutions = [Panel(u, names.solution)]
+    errors = []
+    if exact is not None:
+        errors.append(Panel(u - exact, names.error, True))
+        if not several:
+            solutions.append(Panel(exact, names.exact))
+    if estimate is not None and not (several and errors):
+        errors.append(Panel(estimate, names.estimate, True))
+    limits = limits_of(np.stack([panel.values for panel in solutions]))
+    return [(panel, limits) for panel in solutions + errors]
 
 
 def _error_bound(error: np.ndarray) -> tuple[float, str]:

@@ -7,8 +7,8 @@ import numpy as np
 from ...geometry.domains import Domain, SpaceTime
 from . import style as look
 from .curved import is_box, is_plane, outside, triangles
-from .fields import Names, Shown, coordinate_names
-from .panels import Panel, color_bar, draw_values, limits_of, scale_of
+from .fields import Shown, coordinate_names
+from .panels import Panel, color_bar, draw_values, rows_of, scale_of
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -43,7 +43,7 @@ def plot_slices(shown: Shown, domain: Domain) -> "matplotlib.figure.Figure":
     rows = [
         row
         for i, named in enumerate(names)
-        for row in _rows({key: v[:, i] for key, v in fields.items()}, named, len(names) > 1)
+        for row in rows_of({key: v[:, i] for key, v in fields.items()}, named, len(names) > 1)
     ]
     note = _note(domain)
     widths = [1 / _aspect(domain, part.axes) for part in slices]  # in heights of a row
@@ -106,25 +106,6 @@ def _left_white(domain: Domain, part: Slice) -> np.ndarray:
     if part.plane is not None:
         return np.zeros(len(part.points), bool)
     return outside(domain, part.points)
-
-
-def _rows(fields: dict[str, np.ndarray], names: Names, several: bool) -> list[tuple[Panel, Any]]:
-    """The rows of one component, each with the limits of its colors.
-
-    Both solutions share theirs. Of several components there is the solution and one error.
-    """
-    u, exact, estimate = (fields.get(key) for key in ("u", "exact", "estimate"))
-    assert u is not None
-    solutions = [Panel(u, names.solution)]
-    errors = []
-    if exact is not None:
-        errors.append(Panel(u - exact, names.error, True))
-        if not several:
-            solutions.append(Panel(exact, names.exact))
-    if estimate is not None and not (several and errors):
-        errors.append(Panel(estimate, names.estimate, True))
-    limits = limits_of(np.stack([panel.values for panel in solutions]))
-    return [(panel, limits) for panel in solutions + errors]
 
 
 def _draw_row(

@@ -11,6 +11,7 @@ from .curved import is_box, is_plane, outside, triangles
 from .fields import Names, Shown, coordinate_names
 from .panels import Panel, color_bar, draw_values, limits_of, scale_of, unit_of
 from .slices import has_slices, middle_plane, plot_slices
+from .surfaces import along_curve, is_curve, is_surface, plot_on_surface
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -40,7 +41,8 @@ def plot_solution(
     dimension; where it has more, there is a strip of four snapshots. In three dimensions the three
     central planes are shown, in more the central plane of the first two coordinates. What is not
     shown is fixed at the middle of the domain. A curved domain is drawn up to its edge in the
-    plane, and what of a slice lies outside is left white. Without `exact` there is the solution
+    plane, and what of a slice lies outside is left white. A surface in space is seen from two
+    sides, and on a curve values are drawn over its length. Without `exact` there is the solution
     alone. Of a vector solution every component has a row of its own, or `component` alone is shown;
     those of a complex one are its real parts, then its imaginary parts. Slices of several
     components leave out the exact solution, and draw the estimated error where the error is not
@@ -51,14 +53,27 @@ def plot_solution(
     known = {"u": model, "exact": exact, "estimate": estimated_error}
     functions = {key: function for key, function in known.items() if function is not None}
     shown = Shown(functions, component, symbol, components)
-    draw = _curves if domain.dimension == 1 else plot_slices if has_slices(domain) else _planes
     with look.style():
-        return draw(shown, domain)
+        return _way(domain)(shown, domain)
+
+
+def _way(domain: Domain) -> Callable[[Shown, Domain], "matplotlib.figure.Figure"]:
+    """How functions on such a domain are drawn."""
+    if domain.dimension == 1 or is_curve(domain):
+        return _curves
+    if is_surface(domain):
+        return plot_on_surface
+    return plot_slices if has_slices(domain) else _planes
 
 
 def _curves(shown: Shown, domain: Domain) -> "matplotlib.figure.Figure":
-    x = np.linspace(domain.lower[0], domain.upper[0], CURVE_POINTS)
-    fields, names = shown.at(x[:, None])
+    if domain.dimension > 1:
+        points, x = along_curve(domain)
+        label = "arc length"
+    else:
+        x = np.linspace(domain.lower[0], domain.upper[0], CURVE_POINTS)
+        points, label = x[:, None], coordinate_names(domain)[0]
+    fields, names = shown.at(points)
     columns = min(len(fields), 2)
     width = look.FULL_WIDTH if columns == 2 else look.COLUMN_WIDTH
     figure = look.new_figure(width, min(2.2 * len(names), look.TALLEST))
@@ -69,7 +84,7 @@ def _curves(shown: Shown, domain: Domain) -> "matplotlib.figure.Figure":
         ax.set(xlim=(x[0], x[-1]))
         look.few_ticks(ax)
     for ax in rows[-1]:
-        ax.set(xlabel=coordinate_names(domain)[0])
+        ax.set(xlabel=label)
     return figure
 
 
