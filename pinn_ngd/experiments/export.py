@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,15 @@ def export(
     exact: Callable[..., Any] | None = None,
     estimated_error: Callable[..., Any] | None = None,
     resolution: int | None = None,
+    components: Sequence[str] = (),
 ) -> None:
     """Write a solution, and its errors, at the points of a mesh or grid of its domain.
 
     `u` are the values of `model`; where they are given, `exact` those of the exact solution,
     `error` their difference, and `estimated_error` those of a function such as
-    `ErrorEstimate.error`. A complex value is written as real part and `..._imaginary`.
+    `ErrorEstimate.error`. A complex value is written as real part and `..._imaginary`. The
+    components of a vector solution stay together, or, where they have names, such as ("v", "p"),
+    become fields of their own: `v`, `p`, `error_v`, and so on.
 
     A file `.npz` holds these arrays, `points` (n, d) and the numbers of points of each kind of
     cells, as `cells_triangle` (m, 3). Every other ending is left to meshio: `.vtu`, `.vtk`,
@@ -45,7 +48,8 @@ def export(
     domain, in proportion.
 
     Raises ValueError for a domain that has no cells to draw: in more than three dimensions, known
-    by a signed distance, or a cylinder over a mesh; ImportError where meshio is needed and missing.
+    by a signed distance, or a cylinder over a mesh, and for other numbers of names and components;
+    ImportError where meshio is needed and missing.
     """
     points, cells = _places(domain, resolution)
     fields = {"u": _values(model, points)}
@@ -54,6 +58,8 @@ def export(
         fields["error"] = fields["u"] - fields["exact"]
     if estimated_error is not None:
         fields["estimated_error"] = _values(estimated_error, points)
+    if components:
+        fields = _by_component(fields, components)
     _write(Path(path), points, cells, _in_real_parts(fields))
 
 
@@ -72,8 +78,23 @@ def export_run(
         estimate = run.estimate.error
     export(
         path, run.model, problem.domain, exact=problem.exact, estimated_error=estimate,
-        resolution=resolution,
+        resolution=resolution, components=problem.components,
     )  # fmt: skip
+
+
+def _by_component(fields: dict[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """A field (n,) for every component of fields (n, k)."""
+    found = {}
+    for field, values in fields.items():
+        columns = values.reshape(len(values), -1)
+        if columns.shape[1] != len(names):
+            raise ValueError(
+                f"`components` are {len(names)} names, and `{field}` has {columns.shape[1]} "
+                "components: give one for each, in their order."
+            )
+        prefix = "" if field == "u" else f"{field}_"
+        found |= {prefix + name: columns[:, i] for i, name in enumerate(names)}
+    return found
 
 
 def _places(domain: Domain, resolution: int | None) -> Places:

@@ -67,6 +67,18 @@ def test_complex_and_vector_values(tmp_path):
     np.testing.assert_array_equal(loaded(tmp_path / "v.npz")["u"], SQUARE.points)
 
 
+def test_named_components_are_fields_of_their_own(tmp_path):
+    path, names = tmp_path / "named.npz", ("v", "p")
+    export(path, lambda x: 2 * x, SQUARE, exact=lambda x: x, components=names)
+    found = loaded(path)
+    np.testing.assert_array_equal(found["v"], 2 * SQUARE.points[:, 0])
+    np.testing.assert_array_equal(found["error_p"], SQUARE.points[:, 1])
+    assert {"exact_v", "exact_p", "error_v", "p"} < set(found)
+    assert "u" not in found
+    with pytest.raises(ValueError, match="are 1 names, and `u` has 2 components: give one"):
+        export(path, lambda x: x, SQUARE, components=("v",))
+
+
 def test_meshio_reads_what_is_written(tmp_path):
     meshio = pytest.importorskip("meshio")
     export(tmp_path / "out.vtu", u, SQUARE, exact=exact)
