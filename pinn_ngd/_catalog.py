@@ -42,6 +42,10 @@ OPTIMIZERS: dict[str, Lines] = {
             "K-FAC: Kronecker factors of layer inputs and output gradients, kept for several steps."
         ),
         "ekfac": "EKFAC: the eigenbasis of K-FAC with the second moments of gradients in it.",
+        "seng": (
+            "SENG: Woodbury's identity layer by layer on the gradients of a batch, sketched and"
+            " kept."
+        ),
         "tngd": (
             "Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD."
         ),

@@ -11,11 +11,13 @@ from .damped import gram as gram
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering
+from .kept import AbstractKeptSolver as AbstractKeptSolver
 from .kernel_matrix import kernel_matrix as kernel_matrix
 from .kronecker import EigenKronecker as EigenKronecker
 from .kronecker import Kronecker as Kronecker
 from .kronecker_factors import kronecker_blocks as kronecker_blocks
 from .kronecker_solver import KroneckerFactored as KroneckerFactored
+from .layer_woodbury import LayerwiseWoodbury as LayerwiseWoodbury
 from .layerwise import LayerRows as LayerRows
 from .layerwise import LayerwiseJacobian as LayerwiseJacobian
 from .least_squares import LeastSquaresSystem as LeastSquaresSystem

@@ -85,6 +85,11 @@ def corrected(
     return BlockwiseState(tuple(map(change, state.factors)), state.layout)
 
 
+def with_ones(layer: LayerRows) -> LayerRows:
+    """The layer without a bias: its inputs get a last one that is 1, its weight is leaf 0."""
+    return LayerRows(_inputs(layer), layer.cotangents, 0, None)
+
+
 def _inputs(layer: LayerRows) -> Float[Array, "n s i"]:
     """The inputs, with a last one that is 1 where there is a bias."""
     if layer.bias is None:

@@ -1,6 +1,6 @@
 """K-FAC and EKFAC as a solver of whole systems: A^T A is replaced by Kronecker products."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,14 +11,8 @@ from jaxtyping import Array, ArrayLike, Bool, PyTree, Real
 from ._ravel import dtype_of
 from .block_diagonal import BlockDiagonal
 from .blockwise import Blockwise, BlockwiseState
+from .kept import AbstractKeptSolver, Answer
 from .kronecker_factors import check_sharing, corrected, kronecker_blocks, layerwise_of
-from .least_squares import LeastSquaresSystem, Solution
-from .system_solver import AbstractSystemSolver
-
-_REFUSAL = (
-    "A solution of KroneckerFactored is an approximation that cannot be differentiated in its"
-    " operator: solve with QR()."
-)
 
 
 class KroneckerState(eqx.Module):
@@ -28,7 +22,7 @@ class KroneckerState(eqx.Module):
     factors: BlockwiseState
 
 
-class KroneckerFactored(AbstractSystemSolver[Any]):
+class KroneckerFactored(AbstractKeptSolver[Any]):
     """x = (F + damping)^-1 g, with F the Kronecker-factored approximation of A^T A, g = A^T b.
 
     It is not the solution of the system but K-FAC's approximation of it, or with `corrected` that
@@ -40,6 +34,7 @@ class KroneckerFactored(AbstractSystemSolver[Any]):
     differentiate x in the operator (NotImplementedError).
     """
 
+    needs_layers: ClassVar[bool] = True
     damping: str = eqx.field(static=True, default="factored")
     sharing: str = eqx.field(static=True, default="expand")
     corrected: bool = eqx.field(static=True, default=False)
@@ -82,47 +77,13 @@ class KroneckerFactored(AbstractSystemSolver[Any]):
             factors = corrected(rows, factors, weight)
         return KroneckerState(curvature, factors)
 
-    def prepare_system(
-        self, system: LeastSquaresSystem, smallest_damping: Real[ArrayLike, ""] | None = None
-    ) -> KroneckerState:
-        """The factors of this system alone."""
-        del smallest_damping
-        return self.refreshed(None, system.operator)
-
-    def solve_system(
-        self, system: LeastSquaresSystem, options: dict[str, Any], state: PyTree = None
-    ) -> Solution:
-        """The damped solution for the system's gradient, with kept factors where they are given."""
-        state = self.prepare_system(system) if state is None else state
-        gradient = system.gradient
-        if gradient is None:
-            gradient = system.operator.transpose().mv(system.target)
-        damping = options.get("damping", system.damping)
-        return Solution(*self.blockwise.compute(state.factors, gradient, {"damping": damping}))
-
-    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
-        del options
-        return self.refreshed(None, operator), operator
-
-    def compute(
-        self, state: Any, vector: PyTree[Array], options: dict[str, Any]
-    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
-        kept, operator = state
-        gradient = operator.transpose().mv(vector)
-        return self.blockwise.compute(kept.factors, gradient, options)
+    def compute_kept(
+        self, state: KroneckerState, gradient: PyTree[Array], damping: Real[ArrayLike, ""]
+    ) -> Answer:
+        return self.blockwise.compute(state.factors, gradient, {"damping": damping})
 
     def empty_stats(self) -> dict[str, Array]:
         return {"clipped": jnp.asarray(0, jnp.int32)}
-
-    def transpose(self, state: Any, options: dict[str, Any]) -> Any:
-        # Lineax asks for it only to differentiate in the operator, as if x solved the system.
-        raise NotImplementedError(_REFUSAL)
-
-    def conj(self, state: Any, options: dict[str, Any]) -> Any:
-        raise NotImplementedError(_REFUSAL)
-
-    def assume_full_rank(self) -> bool:
-        return False
 
 
 def _mixed(keep: Any, old: BlockDiagonal, new: BlockDiagonal) -> BlockDiagonal:

@@ -31,7 +31,7 @@ from .minibatch import ConjugateGradients as ConjugateGradients
 from .minibatch import Exact as Exact
 from .minibatch import Filtered as Filtered
 from .minibatch import FixedDamping as FixedDamping
-from .minibatch import KroneckerNaturalGradient as KroneckerNaturalGradient
+from .minibatch import LayerwiseNaturalGradient as LayerwiseNaturalGradient
 from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise

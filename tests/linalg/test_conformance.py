@@ -96,15 +96,15 @@ def _program(name):
     return jax.jit(functools.partial(_run, SOLVERS[name][0]))
 
 
-# Those of Kronecker products are no solvers of general operators: tests/linalg/test_kronecker.py.
-OF_KRONECKER_PRODUCTS = {linalg.Blockwise, linalg.KroneckerFactored}
+# Stand-ins for A^T A, layer by layer: tests/linalg/test_kronecker.py and test_layer_woodbury.py.
+OF_LAYERS = {linalg.Blockwise, linalg.KroneckerFactored, linalg.LayerwiseWoodbury}
 
 
 def test_every_exported_solver_is_here():
     exported = [value for module in (linalg, spu) for value in vars(module).values()]
     classes = {value for value in exported if isinstance(value, type)}
     solvers = {one for one in classes if issubclass(one, lx.AbstractLinearSolver)}
-    here = {type(solvers[0]) for solvers in SOLVERS.values()} | OF_KRONECKER_PRODUCTS
+    here = {type(solvers[0]) for solvers in SOLVERS.values()} | OF_LAYERS
     assert {one for one in solvers if not inspect.isabstract(one)} == here
     assert {name.split("-")[0] for name in solver_names()} <= set(SOLVERS)
 

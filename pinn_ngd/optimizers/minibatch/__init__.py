@@ -9,8 +9,8 @@ from .directions import ConjugateGradients as ConjugateGradients
 from .directions import Exact as Exact
 from .directions import Filtered as Filtered
 from .directions import clipped as clipped
-from .kronecker import Clocks as Clocks
-from .kronecker import KroneckerNaturalGradient as KroneckerNaturalGradient
+from .layerwise import Clocks as Clocks
+from .layerwise import LayerwiseNaturalGradient as LayerwiseNaturalGradient
 from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .schedules import schedule as schedule
 from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion

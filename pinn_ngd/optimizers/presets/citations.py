@@ -104,6 +104,15 @@ ENTRIES = {
   year      = {2018},
   note      = {arXiv:1806.03884}
 }""",
+    "seng": """@article{yang2022seng,
+  title   = {Sketch-Based Empirical Natural Gradient Methods for Deep Learning},
+  author  = {Yang, Minghan and Xu, Dong and Wen, Zaiwen and Chen, Mengyun and Xu, Pengxiang},
+  journal = {Journal of Scientific Computing},
+  volume  = {92},
+  number  = {94},
+  year    = {2022},
+  note    = {arXiv:2006.05924}
+}""",
     "momentum": """@article{polyak1964some,
   title   = {Some methods of speeding up the convergence of iteration methods},
   author  = {Polyak, Boris T.},

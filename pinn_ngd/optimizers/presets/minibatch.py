@@ -6,7 +6,7 @@ from typing import ClassVar
 import optax
 
 from ..._settings import Count, Fraction, NonNegative, Positive
-from ...linalg import Cholesky, KroneckerFactored, Normal
+from ...linalg import Cholesky, KroneckerFactored, LayerwiseWoodbury, Normal
 from ...spu import SPU, Device, named_simulation
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -18,7 +18,7 @@ from ..minibatch.directions import (
     Filtered,
     clipped,
 )
-from ..minibatch.kronecker import Clocks, Fisher, KroneckerNaturalGradient
+from ..minibatch.layerwise import Clocks, Fisher, LayerwiseNaturalGradient
 from ..minibatch.natural_gradient import MinibatchNaturalGradient
 from ..minibatch.thermodynamic import RelativeNoise, Thermodynamic
 from .citations import cited
@@ -76,7 +76,7 @@ class AbstractKronecker(AbstractScheduled, AbstractDamped):
     The factors are measured every `measure_every` steps, averaged with `decay`, and decomposed
     every `refresh_every` steps; `sharing` is "expand" or "reduce", for convolutions. With `rescale`
     the quadratic model of the batch's loss chooses step length and momentum (no momentum where
-    that is 0), times `rate`. `clip` bounds 1/2 |A u|^2. See `KroneckerNaturalGradient`.
+    that is 0), times `rate`. `clip` bounds 1/2 |A u|^2. See `LayerwiseNaturalGradient`.
     """
 
     rate: Positive = 1.0
@@ -97,7 +97,7 @@ class AbstractKronecker(AbstractScheduled, AbstractDamped):
 
     def build(self) -> AbstractOptimizer:
         clocks = Clocks(self.decay, self.measure_every, self.refresh_every)
-        return KroneckerNaturalGradient(
+        return LayerwiseNaturalGradient(
             self.solver(),
             self.damping_rule(),
             fisher=self.fisher,
@@ -126,6 +126,44 @@ class EKFAC(AbstractKronecker):
 
     def solver(self) -> KroneckerFactored:
         return KroneckerFactored(sharing=self.sharing, corrected=True)
+
+
+class SENG(AbstractScheduled, AbstractDamped):
+    """SENG: Woodbury's identity layer by layer on the gradients of a batch, sketched and kept.
+
+    The rows of every `refresh_every`-th batch, those of the Fisher matrix `fisher`, serve until the
+    next ones. `columns`, `sketch`, `scaling`, `implicit_above`, `rank`, `products` and `shards` are
+    those of `linalg.LayerwiseWoodbury`.
+    """
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("seng", "natural", "lineax")
+    rate: Positive = 0.05
+    damping: Positive = 2.0
+    fisher: Fisher = "empirical"
+    momentum: Fraction = 0.9
+    refresh_every: Count = 20
+    columns: Count | None = None
+    sketch: str = "uniform"
+    scaling: str = "unbiased"
+    implicit_above: Count | None = None
+    rank: Count = 16
+    products: str = "exact"
+    shards: Count = 1
+
+    def build(self) -> AbstractOptimizer:
+        solver = LayerwiseWoodbury(
+            self.columns, self.sketch, self.scaling, self.implicit_above, self.rank, self.products,
+            self.shards,
+        )  # fmt: skip
+        return LayerwiseNaturalGradient(
+            solver,
+            self.damping_rule(),
+            fisher=self.fisher,
+            clocks=Clocks(0.0, self.refresh_every, self.refresh_every),
+            rate=self.learning_rate(),
+            momentum=self.momentum,
+            rescale=False,
+        )
 
 
 class AbstractThermodynamic(AbstractNatural):

@@ -72,6 +72,7 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "ngd-cg": minibatch.NGDCG,
     "kfac": minibatch.KFAC,
     "ekfac": minibatch.EKFAC,
+    "seng": minibatch.SENG,
     "tngd": minibatch.TNGD,
     "tngd-adam": minibatch.TNGDAdam,
     "spectral-clipping": minibatch.SpectralClipping,

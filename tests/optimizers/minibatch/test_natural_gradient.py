@@ -67,7 +67,7 @@ def test_adam_without_betas_is_the_sign():
 
 @pytest.mark.parametrize(
     "name", ["ngd", "ngd-woodbury", "ngd-cg", "tngd", "tngd-adam", "spectral-clipping", "sgd",
-             "signsgd", "adam", "kfac", "ekfac", "lbfgs", "engd-tr", "engd-w"]
+             "signsgd", "adam", "kfac", "ekfac", "seng", "lbfgs", "engd-tr", "engd-w"]
 )  # fmt: skip
 def test_every_optimizer_learns_and_leaves_frozen_parts_alone(name):
     objective, model = blobs(), freeze(network(), lambda m: m.layers[0])

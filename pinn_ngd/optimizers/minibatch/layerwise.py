@@ -1,4 +1,4 @@
-"""K-FAC and EKFAC: natural gradients of minibatches with Kronecker factors that are kept."""
+"""K-FAC, EKFAC and SENG: natural gradients of minibatches, layer by layer, from kept factors."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from ... import _tree
 from ..._settings import Count, Fraction, NonNegative, Positive, check_fields
-from ...linalg import KroneckerFactored
+from ...linalg import AbstractKeptSolver, KroneckerFactored
 from ...objectives import AbstractObjective
 from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
 from ..forms import gradient_of
@@ -64,7 +64,7 @@ class Clocks(eqx.Module):
         return jnp.minimum(1 - 1 / k, jnp.asarray(self.decay, dtype))
 
 
-class KroneckerMemory(eqx.Module):
+class LayerwiseMemory(eqx.Module):
     """The kept factors, the last update, the damping of the next step, and the number of steps."""
 
     factors: PyTree
@@ -73,11 +73,12 @@ class KroneckerMemory(eqx.Module):
     count: Int[Array, ""]
 
 
-class KroneckerNaturalGradient(AbstractOptimizer):
-    """theta <- theta + u with u from d = (F + damping)^-1 g, F Kronecker-factored and averaged.
+class LayerwiseNaturalGradient(AbstractOptimizer):
+    """theta <- theta + u with u from d = (F + damping)^-1 g, F block diagonal over layers and kept.
 
     `solver` says how F is made and damped: K-FAC (Martens and Grosse, ICML 2015) or EKFAC (George
-    et al., NeurIPS 2018). `fisher` names the matrix that it approximates:
+    et al., NeurIPS 2018) by `linalg.KroneckerFactored`, SENG (Yang et al., J. Sci. Comput. 2022)
+    by `linalg.LayerwiseWoodbury`. `fisher` names the matrix that it approximates:
 
     - "exact": the Fisher matrix, by one backward sweep for every output; for the losses of this
       package it is the generalized Gauss-Newton matrix, which "ggn" names;
@@ -92,12 +93,13 @@ class KroneckerNaturalGradient(AbstractOptimizer):
     compares the reduction of the batch's loss with that of the quadratic model.
 
     A step that is not finite is refused; factors that are not finite are forgotten. `check` and
-    `init` raise ValueError for an objective without layers, a batch of one example, and a model of
-    which no layer can be captured. Parameters without a Kronecker block get a diagonal one, and
-    `init` warns with their names (see `ClassificationObjective.coverage`).
+    `init` raise ValueError for an objective without layers, a batch of one example, and, where F is
+    made of Kronecker factors, a model of which no layer can be captured. Parameters without a
+    Kronecker block then get a diagonal one, and `init` warns with their names (see
+    `ClassificationObjective.coverage`).
     """
 
-    solver: KroneckerFactored = KroneckerFactored()
+    solver: AbstractKeptSolver = KroneckerFactored()
     damping: AbstractDamping = LevenbergMarquardt(1.0)
     fisher: Fisher = eqx.field(static=True, default="mc")
     clocks: Clocks = Clocks()
@@ -112,43 +114,51 @@ class KroneckerNaturalGradient(AbstractOptimizer):
         if CURVATURES[self.fisher] not in objective.curvatures:
             msg = (
                 f"the objective {type(objective).__name__} knows no inputs and cotangents of"
-                " layers, which Kronecker factors are made of: 'kfac' and 'ekfac' train a"
+                " layers, which 'kfac', 'ekfac' and 'seng' are made of: they train a"
                 " ClassificationObjective (with loss='squared' a regression)."
             )
             raise ValueError(msg)
 
-    def init(self, model: PyTree, objective: AbstractObjective, batch: Any) -> KroneckerMemory:
+    def init(self, model: PyTree, objective: AbstractObjective, batch: Any) -> LayerwiseMemory:
         self.check(model, objective)
         _check_batch(batch)
-        _check_coverage(model, objective, batch)
+        if self.solver.needs_layers:
+            _check_coverage(model, objective, batch)
         params, _ = _tree.trainable(model)
         shapes = eqx.filter_eval_shape(self._measured, None, model, objective, batch, None, None)
         factors = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         damping = jnp.asarray(self.damping.initial, scalar_type(model))
         zero = jnp.asarray(0, jnp.int32)
-        return KroneckerMemory(factors, _tree.zeros_like(params), damping, zero)
+        return LayerwiseMemory(factors, _tree.zeros_like(params), damping, zero)
 
     def step(
         self,
         model: PyTree,
-        state: KroneckerMemory,
+        state: LayerwiseMemory,
         objective: AbstractObjective,
         batch: Any,
         *,
         key: PRNGKeyArray,
-    ) -> tuple[PyTree, KroneckerMemory, StepInfo]:
+    ) -> tuple[PyTree, LayerwiseMemory, StepInfo]:
         factors = self._factors(model, state, objective, batch, key)
         system = objective.with_curvature("ggn").system(model, batch, matrix_free=True)
         gradient = gradient_of(system)
-        direction = self.solver.blockwise.solve_factors(factors.factors, gradient, state.damping)
-        plane = quadratic_model(system.operator, gradient, direction, state.previous, state.damping)
-        c = self._coefficients(plane, state.count)
+        direction = self.solver.compute_kept(factors, gradient, state.damping)[0]
+        plane = None
+        if self._needs_model:
+            plane = quadratic_model(
+                system.operator, gradient, direction, state.previous, state.damping
+            )
+        c = self._coefficients(plane, state.count, gradient)
         updates = combined(c, direction, state.previous)
         accepted = _tree.all_finite(updates)
         updates = _tree.where(accepted, updates, _tree.zeros_like(updates))
         new = eqx.apply_updates(model, updates)
-        before, predicted = objective.loss(model, batch), plane.reduction(c)
-        actual, damping = jnp.zeros_like(before), state.damping
+        before = objective.loss(model, batch)
+        predicted = actual = jnp.zeros_like(before)
+        damping = state.damping
+        if plane is not None:
+            predicted = plane.reduction(c)
         if self.damping.watches:
             actual = before - objective.loss(new, batch)
             damping = self.damping.update(damping, actual / predicted)
@@ -163,17 +173,25 @@ class KroneckerNaturalGradient(AbstractOptimizer):
             stop=jnp.asarray(GO_ON, jnp.int32),
         )
         factors = _tree.where(_tree.all_finite(factors), factors, state.factors)
-        return new, KroneckerMemory(factors, updates, damping, state.count + 1), info
+        return new, LayerwiseMemory(factors, updates, damping, state.count + 1), info
 
-    def _coefficients(self, plane: QuadraticModel, count: Int[Array, ""]) -> Float[Array, "2"]:
+    @property
+    def _needs_model(self) -> bool:
+        """Whether anything asks for the quadratic model, which costs two products with A."""
+        return self.rescale or self.clip is not None or self.damping.watches
+
+    def _coefficients(
+        self, plane: QuadraticModel | None, count: Int[Array, ""], gradient: PyTree[Array]
+    ) -> Float[Array, "2"]:
+        """What d and the step before are multiplied by."""
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats.
             rate: Any = self.rate(count) if callable(self.rate) else self.rate
-        rate = jnp.asarray(rate, plane.slope.dtype)
-        if self.rescale:
+        rate = jnp.asarray(rate, scalar_type(gradient))
+        if self.rescale and plane is not None:
             c = rate * plane.minimizer(momentum=self.momentum > 0)
         else:
             c = jnp.stack([rate, jnp.asarray(self.momentum, rate.dtype)])
-        if self.clip is None:
+        if self.clip is None or plane is None:
             return c
         found = plane.half_curvature(c)
         return c * jnp.sqrt(jnp.minimum(1, self.clip / jnp.where(found > 0, found, 1)))
@@ -181,7 +199,7 @@ class KroneckerNaturalGradient(AbstractOptimizer):
     def _factors(
         self,
         model: PyTree,
-        state: KroneckerMemory,
+        state: LayerwiseMemory,
         objective: AbstractObjective,
         batch: Any,
         key: PRNGKeyArray,
@@ -216,7 +234,7 @@ class KroneckerNaturalGradient(AbstractOptimizer):
 def _check_batch(batch: Any) -> None:
     if batch.size < 2:
         msg = (
-            "the batch has one example, of which all Kronecker factors have rank one: give batches"
+            "the batch has one example, whose curvature has rank one in every layer: give batches"
             " of two examples or more."
         )
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""K-FAC and EKFAC: steps against dense matrices, clocks, the quadratic model, and refusals."""
+"""K-FAC, EKFAC, SENG: steps against dense matrices, clocks, the quadratic model, refusals."""
 
 import equinox as eqx
 import jax
@@ -10,7 +10,7 @@ from pinn_ngd import optimizers
 from pinn_ngd.linalg import JacobianRows, kronecker_blocks
 from pinn_ngd.objectives import ClassificationObjective, Shuffled
 from pinn_ngd.optimizers import Clocks
-from pinn_ngd.optimizers.minibatch.kronecker import CURVATURES
+from pinn_ngd.optimizers.minibatch.layerwise import CURVATURES
 from pinn_ngd.optimizers.minibatch.quadratic_model import combined, quadratic_model
 from tests.optimizers.helpers import flat, poisson_1d
 from tests.optimizers.minibatch.helpers import DAMPING, RATE, blobs, close, dense, move, network
@@ -31,6 +31,32 @@ def test_a_plain_step_is_the_dense_one_with_kronecker_blocks():
 
     step = move("kfac", fisher="empirical", factored=False, **PLAIN)
     close(step, -RATE * expected(model, batch))
+
+
+def test_seng_is_the_dense_step_of_every_layer_and_keeps_its_rows():
+    """Two steps on one batch with heavy-ball momentum; the rows stay those of the first."""
+    objective, model = blobs(), network()
+    batch = objective.batch(jax.random.key(3))
+    seng = optimizers.get("seng", rate=RATE, damping=DAMPING, refresh_every=2)
+    step, state = eqx.filter_jit(seng.step), seng.init(model, objective, batch)
+    rows = objective.with_curvature("empirical-fisher").system(model, batch).operator.as_matrix()
+    sizes = [6 * 3, 3 * 7]  # of the two layers with their biases, which follow the weights
+    blocks = np.zeros((39, 39))
+    for end, size in zip(np.cumsum(sizes), sizes, strict=True):
+        place = slice(end - size, end)
+        blocks[place, place] = rows[:, place].T @ rows[:, place]
+    update = np.zeros(39)
+    for number in range(2):
+        gradient = flat(objective.gradient(model, batch))
+        direction = np.linalg.solve(blocks + DAMPING * np.eye(39), gradient)
+        update = 0.9 * update - RATE * direction
+        new, state, info = step(model, state, objective, batch, key=jax.random.key(number))
+        close(flat(new) - flat(model), update)
+        assert float(info.damping) == DAMPING
+        model = new
+    changed = objective.batch(jax.random.key(4))
+    _, after, _ = step(model, state, objective, changed, key=jax.random.key(2))
+    assert not eqx.tree_equal(after.factors, state.factors)  # the third step has rows of its own
 
 
 def test_names_of_the_fisher_matrix():
