@@ -1,6 +1,12 @@
-"""Test error of a deep autoencoder of digits by K-FAC, EKFAC and Adam at three rates."""
+"""Test error of a deep autoencoder of digits by K-FAC, EKFAC, SENG, momentum, and three Adams."""
 
 from figures.recipes import comparison
 
-OPTIMIZERS = ("kfac", "ekfac", *(f"adam:schedule=constant:rate={r}" for r in (0.001, 0.003, 0.01)))
+OPTIMIZERS = (
+    "kfac",
+    "ekfac",
+    "seng",
+    "sgd:schedule=constant:rate=0.03",
+    *(f"adam:schedule=constant:rate={r}" for r in (0.001, 0.003, 0.01)),
+)
 make = comparison("autoencode-digits", OPTIMIZERS, seeds=1, steps=400)
