@@ -14,9 +14,10 @@ from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
 from . import accepted
 from .adaptive import moved_again, moved_by, moves_points, numbers_of, on_new_points
-from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
+from .advance import Carry, advance_plainly, as_arrays, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
+from .devices import check_shared, compiled_on, mesh_of
 from .executables import forget_executables
 from .failure import failed_step
 from .parts import Accuracy, Parts
@@ -47,6 +48,7 @@ def train(
     tolerance: float | None = None,
     corrected: bool = False,
     blas_threads: int | None = 1,
+    mesh: Any = None,
 ) -> TrainResult:
     """Minimize `objective` over the parameters of `model`, until a budget is used up.
 
@@ -89,13 +91,14 @@ def train(
     objective, optimizer = accepted.objective_of(objective), accepted.optimizer_of(optimizer)
     checkpoint = accepted.checkpoint_of(checkpoint, resume)
     warn_about_precision(model, optimizer)
+    check_shared(objective, model, optimizer, mesh := mesh_of(mesh))
     stride, told = stride_of(optimizer, objective, stride), accepted.callbacks_of(callbacks)
     grow &= not moves_points(told)
     parts = Parts(
         optimizer, budget, stride, told,
         Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=stride),
         EvaluationClock(accepted.evaluate_of(evaluate), evaluate_every),
-        Watch(objective, grow=grow), Accuracy(accepted.tolerance_of(tolerance), corrected),
+        Watch(objective, grow=grow), Accuracy(accepted.tolerance_of(tolerance), corrected), mesh,
     )  # fmt: skip
     with heard() as signals, limited_blas(blas_threads):
         return _Loop(parts, signals).run(model, key, resume=resume)
@@ -108,6 +111,7 @@ class _Loop:
         self.optimizer, self.budget, self.stride = parts.optimizer, parts.budget, parts.stride
         self.callbacks, self.saver, self.watch = parts.callbacks, parts.saver, parts.watch
         self.objective, self.accuracy = parts.watch.objective, parts.accuracy
+        self.mesh = parts.mesh
         self.evaluation, self.estimation = parts.evaluation, parts.estimation()
         self.signals, self.started = signals, list[AbstractCallback]()
         self.evaluated: PyTree = None
@@ -190,7 +194,7 @@ class _Loop:
         begun = time.perf_counter()
         forget_executables()
         if self.optimizer.jittable:
-            self.call = compiled_advance(self.stride, *self._arguments())
+            self.call = compiled_on(self.mesh, self.stride, *self._arguments())
         else:
             self.call = advance_plainly
         self.compile_seconds += time.perf_counter() - begun

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from jax.sharding import Mesh
+
 from ..validation import ErrorEstimate, Watch
 from .callbacks import AbstractCallback
 from .clock import EvaluationClock
@@ -49,6 +51,7 @@ class Parts(NamedTuple):
     evaluation: EvaluationClock
     watch: Watch
     accuracy: Accuracy
+    mesh: Mesh | None = None
 
     def estimation(self) -> EvaluationClock:
         """When the error is estimated: at once where a tolerance waits for it."""
