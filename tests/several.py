@@ -163,13 +163,14 @@ def stepped(count):
     from pinn_ngd.optimizers.deterministic.acceleration import Plain
     from pinn_ngd.training.advance import Carry, as_arrays
     from pinn_ngd.training.devices import compiled_on, mesh_of
+    from pinn_ngd.training.processes import Processes
 
     def losses(given, optimizer, stride, width=4):
         start, batch = as_arrays(network(width=width)), as_arrays(given.batch(jax.random.key(2)))
         carry = Carry(start, start, as_arrays(optimizer.init(start, given, batch)))
         count_ = np.asarray(stride, np.int32)
         args = optimizer, given, carry, batch, jax.random.key(1), np.int32(0), count_
-        after, _, infos = compiled_on(mesh_of(count), stride, *args)(*args)
+        after, _, infos = compiled_on(Processes(mesh_of(count)), stride, *args)(*args)
         assert jax.tree.leaves(after.model)[0].is_fully_addressable
         return np.asarray(infos.loss)
 

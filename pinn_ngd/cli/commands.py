@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from .compiled import keep_compiled
+from .devices import joined
 from .errors import honest
 from .help import Command, Group
 from .listing import listed
@@ -90,6 +91,16 @@ Single = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", metavar="", help="Go on with what the folder holds.")
 ]
+Devices = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Share the points among N devices of each process."),
+]
+Distributed = Annotated[
+    bool,
+    typer.Option(
+        "--distributed", metavar="", help="This is one of several processes (srun, mpirun)."
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting of problem or optimizer."),
@@ -115,10 +126,13 @@ def solve(
     out: Out = None,
     x32: Single = False,
     resume: Resume = False,
+    devices: Devices = None,
+    distributed: Distributed = False,
     set_: Set = None,
 ) -> None:
     """Train one problem; print a summary and leave results and pictures in a folder."""
     with honest(source), _computing(x32):
+        mesh = joined(devices, distributed=distributed)
         from ..experiments import run_problem
         from .tables import console, summary_of
 
@@ -128,6 +142,7 @@ def solve(
             seconds=seconds, tolerance=tolerance, corrected=corrected,
             fixed_points=fixed_points or None, balance=balance or None,
             normalize=normalize or None, out=out, resume=resume, progress=True,
+            mesh=mesh,
         )  # fmt: skip
         console().print(summary_of(result))
     missed = tolerance is not None and not _is_accurate(result, tolerance, corrected)

@@ -18,6 +18,7 @@ from ..linalg.tall import ROWS, WHOLE
 from ..objectives import ResidualObjective
 from ..objectives.sharded import Sharded, put, shared
 from .advance import advance, compiled_advance
+from .processes import Processes, answering, check_processes, digest_of
 
 
 def mesh_of(mesh: Any) -> Mesh | None:
@@ -25,12 +26,14 @@ def mesh_of(mesh: Any) -> Mesh | None:
 
     Raises ValueError for what is none, and for more devices than there are.
     """
-    if mesh is None or isinstance(mesh, Mesh):
-        devices = np.asarray([] if mesh is None else mesh.devices).ravel()
-    else:
-        devices = np.asarray(_first(mesh))
-    alone = devices.size <= 1 and jax.process_count() == 1
-    return None if alone else Mesh(devices, (ROWS,), axis_types=(AxisType.Auto,))
+    if mesh is None:
+        return None
+    devices = mesh.devices.ravel() if isinstance(mesh, Mesh) else np.asarray(_first(mesh))
+    if devices.size == 1 and jax.process_count() == 1:
+        return None
+    made = Mesh(devices, (ROWS,), axis_types=(AxisType.Auto,))
+    check_processes(made)
+    return made
 
 
 def _first(count: Any) -> list[Any]:
@@ -78,16 +81,18 @@ def check_shared(objective: Any, model: PyTree, optimizer: Any, mesh: Mesh | Non
         optimizer.check(model, Sharded(objective, mesh))
 
 
-def compiled_on(mesh: Mesh | None, stride: int, *args: Any) -> Callable:
-    """`compiled_advance`, whose steps are made by all devices of a mesh."""
-    if mesh is None:
+def compiled_on(processes: Processes, stride: int, *args: Any) -> Callable:
+    """`compiled_advance`, whose steps are made by all devices of a mesh, if there is one."""
+    if (mesh := processes.mesh) is None:
         return compiled_advance(stride, *args)
     place = _Places(mesh)
+    processes.check_same(the_points=digest_of(args[3]))
     with jax.set_mesh(mesh):
         compiled = _jitted.lower(stride, mesh, *place(*args)).compile()
 
     def call(*args: Any) -> Any:
-        return jax.tree.map(_here, compiled(stride, mesh, *place(*args)))
+        with answering():
+            return jax.tree.map(_here, compiled(stride, mesh, *place(*args)))
 
     return call
 

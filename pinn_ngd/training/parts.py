@@ -2,11 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from jax.sharding import Mesh
-
 from ..validation import ErrorEstimate, Watch
 from .callbacks import AbstractCallback
 from .clock import EvaluationClock
+from .processes import Processes
 from .result import Budget
 from .saver import Saver
 
@@ -51,7 +50,7 @@ class Parts(NamedTuple):
     evaluation: EvaluationClock
     watch: Watch
     accuracy: Accuracy
-    mesh: Mesh | None = None
+    processes: Processes
 
     def estimation(self) -> EvaluationClock:
         """When the error is estimated: at once where a tolerance waits for it."""

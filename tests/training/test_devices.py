@@ -13,7 +13,9 @@ def agree(one, other):
 
 
 def agree_on_factors(one, other):
-    uppers = [np.sign(np.diag(part["triangle"]))[:, None] * part["triangle"] for part in (one, other)]
+    uppers = [
+        np.sign(np.diag(part["triangle"]))[:, None] * part["triangle"] for part in (one, other)
+    ]
     np.testing.assert_allclose(*uppers, atol=1e-13, rtol=0)
     np.testing.assert_allclose(one["gram"], other["gram"], atol=1e-14, rtol=0)
     product = other["basis"] @ other["upper"]
