@@ -5,6 +5,7 @@ a single process, on one of them too. What it finds is in FOLDER/all.npz and FOL
 """
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -22,20 +23,32 @@ def start(script, folder, *arguments, devices=1, processes=1):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    flags = os.environ["XLA_FLAGS"]
-    environment = {
-        **os.environ, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {flags}",
-    }  # fmt: skip
     folder.mkdir(exist_ok=True)
-    started = []
-    for rank in range(processes):
-        several = () if processes == 1 else (processes, rank, port)
-        command = [sys.executable, script, folder, *arguments, *several]
-        with open(folder / f"log-{rank}.txt", "w") as log:
-            words = [str(word) for word in command]
-            started.append(subprocess.Popen(words, stdout=log, stderr=log, env=environment))
-    return started
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    several = [() if processes == 1 else (processes, rank, port) for rank in range(processes)]
+    commands = [[script, folder, *arguments, *words] for words in several]
+    return [_started(folder, rank, command, flags) for rank, command in enumerate(commands)]
+
+
+def start_step(folder, words, processes):
+    """So many processes of the command line, as SLURM would start them."""
+    job = {"SLURM_JOB_ID": str(random.randrange(10**6)), "SLURM_STEP_NODELIST": "127.0.0.1"}
+    job |= {"SLURM_NTASKS": str(processes), "SLURM_LOCALID": "0"}
+    command = ["-m", "pinn_ngd", *words]
+    return [
+        _started(folder, rank, command, "", **job, SLURM_PROCID=str(rank))
+        for rank in range(processes)
+    ]
+
+
+def _started(folder, rank, command, flags, **variables):
+    environment = {
+        **os.environ, **variables, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT), "XLA_FLAGS": f"{flags} {os.environ['XLA_FLAGS']}",
+    }  # fmt: skip
+    with open(folder / f"log-{rank}.txt", "w") as log:
+        line = [sys.executable, *map(str, command)]
+        return subprocess.Popen(line, stdout=log, stderr=log, env=environment)
 
 
 def finish(started, limit=LIMIT):

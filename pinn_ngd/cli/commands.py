@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from .compiled import keep_compiled
-from .devices import joined
+from .devices import joined, leave, speaks
 from .errors import honest
 from .help import Command, Group
 from .listing import listed
@@ -144,9 +144,10 @@ def solve(
             normalize=normalize or None, out=out, resume=resume, progress=True,
             mesh=mesh,
         )  # fmt: skip
-        console().print(summary_of(result))
+        if speaks():
+            console().print(summary_of(result))
     missed = tolerance is not None and not _is_accurate(result, tolerance, corrected)
-    raise typer.Exit(CODES.get(result["status"], FAILED if missed else TRAINED))
+    leave(CODES.get(result["status"], FAILED if missed else TRAINED))
 
 
 @app.command(

@@ -1,6 +1,11 @@
 """The devices and processes of a command, which JAX wants to know before it starts."""
 
 import contextlib
+import os
+import sys
+from typing import NoReturn
+
+import typer
 
 
 def joined(devices: int | None, *, distributed: bool) -> int | None:
@@ -24,3 +29,21 @@ def joined(devices: int | None, *, distributed: bool) -> int | None:
             "command once for each of them by srun or mpirun."
         ) from error
     return jax.device_count()
+
+
+def speaks() -> bool:
+    """Whether this process prints: the first of several, or alone."""
+    import jax
+
+    return jax.process_index() == 0
+
+
+def leave(code: int) -> NoReturn:
+    """Exit with a code; at once where another process is lost, for which JAX would wait."""
+    from ..training.processes import ProcessLost
+
+    if ProcessLost.seen:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise typer.Exit(code)

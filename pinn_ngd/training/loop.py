@@ -21,7 +21,7 @@ from .devices import check_shared, compiled_on, mesh_of
 from .executables import forget_executables
 from .failure import failed_step
 from .parts import Accuracy, Parts
-from .processes import Processes
+from .processes import Processes, ProcessLost
 from .records import add_solves, record_of
 from .result import Ending, Record, TrainResult
 from .saver import Saver
@@ -29,7 +29,7 @@ from .setup import batch_of, check_start, stride_of, warn_about_precision
 from .signals import Signals, heard, patiently
 from .threads import blas_threads as limited_blas
 from .told import snapshot_of, told_at_end, told_at_start
-from .verdict import CUT, INTERRUPTED, has_stalled, judged
+from .verdict import CUT, has_stalled, interrupted, judged
 
 
 def train(
@@ -139,8 +139,8 @@ class _Loop:
             self._start(key, resume)
             with patiently(self.signals):
                 ending = self._until_the_end()
-        except KeyboardInterrupt:
-            ending = self.signals.ending() or INTERRUPTED
+        except (KeyboardInterrupt, ProcessLost) as error:
+            ending = self.signals.ending() or interrupted(error)
         except BaseException as error:  # `sys.exit` too
             self._tell_the_end(Ending("failed", f"{type(error).__name__}: {error}"))
             raise

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -21,6 +21,7 @@ from ..storage.fingerprint import identity_of
 from .result import Ending
 
 LARGEST = 4096  # bytes of what is told
+TRANSPORTS = ("Gloo", "NCCL", "coordination service")  # what their errors are of
 
 
 def check_processes(mesh: Mesh) -> None:
@@ -102,23 +103,29 @@ def digest_of(arrays: Any) -> str:
     return found.hexdigest()[:12]
 
 
+class ProcessLost(ConnectionError):
+    """Another process of a run has ended, or does not answer.
+
+    `seen` says whether that has happened: JAX then waits for the lost process at the end of this
+    one, and aborts it.
+    """
+
+    seen: ClassVar[bool] = False
+
+
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
     """Turns the error of a collective operation, whose other side is gone, into one sentence."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1 or not _is_lost(str(error)):
+    except (RuntimeError, ValueError) as error:
+        if jax.process_count() == 1 or not any(word in str(error) for word in TRANSPORTS):
             raise
-        raise ConnectionError(
-            "another process of this run has ended or does not answer: what it says tells why; the "
-            "last checkpoint is whole, so start all of them again with `resume`."
+        ProcessLost.seen = True
+        raise ProcessLost(
+            "another process of this run has ended or does not answer, and what it printed tells "
+            "why; start all of them again and resume from the last checkpoint, which is whole"
         ) from error
-
-
-def _is_lost(message: str) -> bool:
-    words = ("gloo", "connection", "nccl", "coordination", "unavailable", "deadline", "peer")
-    return any(word in message.lower() for word in words)
 
 
 def _told(text: str) -> list[str]:
