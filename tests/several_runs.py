@@ -58,7 +58,7 @@ def main():
         problem.objective_at(model), model, "adam", steps=10_000, key=0, mesh=mesh,
         evaluate=evaluate, evaluate_every=1000, checkpoint=Checkpoint(folder / "lost.eqx", 0.0),
     )  # fmt: skip
-    told |= {"status": result.status, "message": result.message, "steps": result.steps}
+    told |= {"status": result.status, "message": result.message}
     (folder / f"told-{rank}.json").write_text(json.dumps(told))
     os._exit(0)  # at its end JAX would wait for the lost process
 
