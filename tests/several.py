@@ -4,8 +4,10 @@
 a single process, on one of them too. What it finds is in FOLDER/all.npz and FOLDER/one.npz.
 """
 
+import math
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -198,7 +200,62 @@ def stepped(count):
     }
 
 
-PARTS = {"factors": factors, "trained": trained, "stepped": stepped}
+KINDS = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
+COLLECTIVE = re.compile(rf"= \(?(.+?)\)? ({KINDS})(?:-start)?\(")
+
+
+def moved(compiled):
+    """The numbers that come out of each collective operation of a compiled program, by its kind."""
+    found = {}
+    for line in compiled.as_text().splitlines():
+        if match := COLLECTIVE.search(line):
+            shapes = re.findall(r"[a-z]+\d+\[([\d,]*)\]", match[1])
+            sizes = [math.prod(int(n) for n in shape.split(",") if n) for shape in shapes]
+            found.setdefault(match[2], []).append(sum(sizes))
+    return found
+
+
+def collectives(count):
+    """What a factorization, a Gram matrix of each side and a whole step of `engd-tr` exchange."""
+    if count == 1:
+        return {}
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import NamedSharding
+
+    from pinn_ngd.linalg.tall import LYING, spread, triangle
+    from pinn_ngd.optimizers import get
+    from pinn_ngd.training import devices
+    from pinn_ngd.training.advance import Carry, as_arrays
+
+    mesh = devices.mesh_of(count)
+
+    def of(fn, *shape):
+        given = jax.ShapeDtypeStruct(shape, jnp.float64, sharding=NamedSharding(mesh, LYING))
+        with jax.set_mesh(mesh):
+            return moved(jax.jit(fn).lower(given).compile())
+
+    def of_step(given, optimizer, model):
+        start, batch = as_arrays(model), as_arrays(given.batch())
+        carry = Carry(start, start, as_arrays(optimizer.init(start, given, batch)))
+        args = optimizer, given, carry, batch, jax.random.key(1), np.int32(0), np.int32(1)
+        lowered = devices.lowered_on(mesh, 1, *devices.Places(mesh)(*args))
+        return moved(lowered.compile().compiled)
+
+    found = {
+        "triangle": of(triangle, 60, 12),
+        "gram": of(lambda a: spread(a).T @ spread(a), 60, 12),
+        "dual": of(lambda a: spread(a.T).T @ spread(a.T), 12, 60),
+        "step": of_step(objective(20), get("engd-tr"), network()),
+    }
+    return {
+        f"{name} {kind}": np.array(sizes)
+        for name, kinds in found.items()
+        for kind, sizes in kinds.items()
+    }
+
+
+PARTS = {"collectives": collectives, "factors": factors, "trained": trained, "stepped": stepped}
 
 if __name__ == "__main__":
     main()

@@ -85,16 +85,21 @@ def compiled_on(processes: Processes, stride: int, *args: Any) -> Callable:
     """`compiled_advance`, whose steps are made by all devices of a mesh, if there is one."""
     if (mesh := processes.mesh) is None:
         return compiled_advance(stride, *args)
-    place = _Places(mesh)
+    place = Places(mesh)
     processes.check_same(the_points=digest_of(args[3]))
-    with jax.set_mesh(mesh):
-        compiled = _jitted.lower(stride, mesh, *place(*args)).compile()
+    compiled = lowered_on(mesh, stride, *place(*args)).compile()
 
     def call(*args: Any) -> Any:
         with answering():
             return jax.tree.map(_here, compiled(stride, mesh, *place(*args)))
 
     return call
+
+
+def lowered_on(mesh: Mesh, stride: int, *placed: Any) -> Any:
+    """The program of `compiled_on` before it is compiled, for arguments on the devices."""
+    with jax.set_mesh(mesh):
+        return _jitted.lower(stride, mesh, *placed)
 
 
 @eqx.filter_jit
@@ -104,7 +109,7 @@ def _jitted(stride: int, mesh: Mesh, *args: Any) -> Any:
     return eqx.combine(jax.lax.with_sharding_constraint(arrays, everywhere), static)
 
 
-class _Places:
+class Places:
     """Puts the arguments of `advance` on the devices; the points only where they are new."""
 
     def __init__(self, mesh: Mesh):

@@ -55,11 +55,32 @@ def test_two_devices_do_what_one_does(tmp_path):
 
 
 @pytest.mark.slow
+def test_four_devices_move_what_the_formulas_say(tmp_path):
+    """docs/several-devices.md: no operation moves a number for every row, but for the wide one."""
+    everywhere, one = found(tmp_path, "factors", "collectives", devices=4)
+    agree_on_factors(one, everywhere)
+    moved = {name: list(sizes) for name, sizes in everywhere.items() if " all-" in name}
+    n, m = 60, 12  # of the matrices there
+    assert moved["triangle all-gather"] == 2 * [2 * m**2]  # two rounds of pairs
+    assert moved["gram all-reduce"] == moved["dual all-reduce"] == [m**2]
+    assert moved["dual all-to-all"] == [m * n // 4]
+    p, candidates = 17, 10
+    assert moved["step all-gather"] == 2 * [2 * p**2]
+    sums = sorted(moved["step all-reduce"], reverse=True)
+    assert sums[0] == p**2  # the Gram matrix of the other branch
+    assert sums[1] <= candidates * p  # A^T times the remainders of all candidates
+    assert sum(sums[2:]) <= p + 10 * candidates  # the gradient, losses and reductions
+    assert {name.split()[1] for name in moved if "step" in name} == {"all-gather", "all-reduce"}
+
+
+@pytest.mark.slow
 def test_two_processes_do_what_two_devices_do(tmp_path):
     devices, one = found(tmp_path / "devices", "stepped", devices=2)
     agree(one, devices)
     (processes,) = found(tmp_path / "processes", "factors", "stepped", processes=2)
     agree(devices, {name: processes[name] for name in devices})
+    (both,) = found(tmp_path / "both", "factors", devices=2, processes=2)
+    agree_on_factors(processes, both)
 
 
 @pytest.mark.slow
