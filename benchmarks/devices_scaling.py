@@ -107,7 +107,7 @@ if __name__ == "__main__":
         rank, processes, port, rows, parameters, repeats = (int(word) for word in sys.argv[2:])
         child(processes, rank, port, rows, parameters, repeats)
     else:
-        parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+        parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
         parser.add_argument("--rows", type=int, default=8000)
         parser.add_argument("--parameters", type=int, default=257)
         parser.add_argument("--repeats", type=int, default=20)

@@ -169,6 +169,15 @@ def trained(count):
     return {"trained": np.array([line["loss"] for line in result.history])}
 
 
+def grown(count):
+    """The points of a run that begins with too few of them, and its losses."""
+    import pinn_ngd as pn
+
+    result = pn.train(objective(2), network(), "engd-tr", steps=12, key=0, mesh=count)
+    names = {"points": "points", "grown": "loss"}
+    return {k: np.array([line[name] for line in result.history]) for k, name in names.items()}
+
+
 def stepped(count):
     """Losses of steps: tall, wide by a Gram matrix and by QR, by products alone, by gradients."""
     import jax
@@ -255,7 +264,13 @@ def collectives(count):
     }
 
 
-PARTS = {"collectives": collectives, "factors": factors, "trained": trained, "stepped": stepped}
+PARTS = {
+    "collectives": collectives,
+    "factors": factors,
+    "grown": grown,
+    "trained": trained,
+    "stepped": stepped,
+}
 
 if __name__ == "__main__":
     main()
