@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from .compiled import keep_compiled
+from .devices import joined, leave, speaks
 from .errors import honest
 from .help import Command, Group
 from .listing import listed
@@ -98,6 +99,16 @@ Single = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", metavar="", help="Go on with what the folder holds.")
 ]
+Devices = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Share the points among N devices of each process."),
+]
+Distributed = Annotated[
+    bool,
+    typer.Option(
+        "--distributed", metavar="", help="This is one of several processes (srun, mpirun)."
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting of problem or optimizer."),
@@ -123,10 +134,13 @@ def solve(
     out: Out = None,
     x32: Single = False,
     resume: Resume = False,
+    devices: Devices = None,
+    distributed: Distributed = False,
     set_: Set = None,
 ) -> None:
     """Train one problem; print a summary and leave results and pictures in a folder."""
     with honest(source), _computing(x32):
+        mesh = joined(devices, distributed=distributed)
         from ..experiments import run_problem
         from .tables import print_table, summary_of
 
@@ -134,12 +148,13 @@ def solve(
         result = run_problem(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
             seconds=seconds, tolerance=tolerance, corrected=corrected,
-            fixed_points=fixed_points, balance=balance,
-            normalize=normalize, out=out, resume=resume, progress=True,
+            fixed_points=fixed_points, balance=balance, normalize=normalize, out=out,
+            resume=resume, progress=True, mesh=mesh,
         )  # fmt: skip
-        print_table(summary_of(result))
+        if speaks():
+            print_table(summary_of(result))
     missed = tolerance is not None and not _is_accurate(result, tolerance, corrected)
-    raise typer.Exit(CODES.get(result["status"], FAILED if missed else TRAINED))
+    leave(CODES.get(result["status"], FAILED if missed else TRAINED))
 
 
 @app.command(

@@ -14,6 +14,8 @@ from .. import _tree
 from ..optimizers import AbstractOptimizer
 from ..storage import FolderError
 from ..training import AbstractCallback, ProgressBar, TrainResult, train
+from ..training.devices import mesh_of
+from ..training.processes import Processes
 from ..training.result import Run
 from ..training.signals import heard, patiently
 from .in_windows import goes_on_in_windows, trained_in_windows
@@ -45,6 +47,7 @@ def run_problem(
     progress: bool = False,
     pictures: bool = True,
     callbacks: Iterable[AbstractCallback] = (),
+    mesh: Any = None,
 ) -> dict[str, Any]:
     """Train `problem` and leave config, history, result, checkpoint and pictures in a folder.
 
@@ -66,6 +69,9 @@ def run_problem(
     that ended under these very settings, or used more than this budget, is not repeated. Budgets
     are all that may differ: steps, seconds, tolerance and what it is asked of.
 
+    `mesh` are the devices that share the points, as in `train`. Of several processes all call this
+    alike, with a folder that all of them see, and the first one writes.
+
     Ctrl-C and SIGTERM end the run between two steps, with all its files. Nothing in the folder
     changes before everything that can be tested was: a folder that holds a run of another problem,
     that another process writes to, or with `resume` another run, is refused.
@@ -80,9 +86,12 @@ def run_problem(
     plan = planned(
         problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance, corrected
     )
+    if mesh is not None and problem.windows is not None:
+        raise ValueError("windows in time run on one device: leave `mesh` or `--devices` out.")
+    writes = Processes(mesh_of(mesh)).writes
     folder = RunFolder(RUNS / plan.name if out is None else out)
     bars = (ProgressBar(),) if progress else ()
-    with folder.lock():
+    with folder.lock() if writes else contextlib.nullcontext():
         goes_on = check_folder(folder, plan, resume=resume)
         if resume and (found := ended(folder, plan)) is not None:
             return found | {"folder": str(folder.path)}
@@ -91,7 +100,8 @@ def run_problem(
             goes_on = goes_on_in_windows(problem, there[0], has_result=there[1])
         opening = _Opening(plan, folder)
         with heard() as signals:
-            result = _trained(plan, opening, (folder.writer(), *bars, *callbacks), resume=goes_on)
+            told = folder.writer(), *bars, *callbacks
+            result = _trained(plan, opening, told, mesh=mesh, resume=goes_on)
             with patiently(signals):
                 values = _written(plan, folder, result, begun=opening.begun)
         if pictures and opening.begun:
@@ -119,7 +129,12 @@ class _Opening(AbstractCallback):
 
 
 def _trained(
-    plan: Plan, opening: _Opening, callbacks: tuple[AbstractCallback, ...], *, resume: bool
+    plan: Plan,
+    opening: _Opening,
+    callbacks: tuple[AbstractCallback, ...],
+    *,
+    mesh: Any,
+    resume: bool,
 ) -> TrainResult:
     problem, folder = plan.problem, opening.folder
     key = jax.random.key(plan.seed)
@@ -140,7 +155,7 @@ def _trained(
     try:
         if problem.windows is not None:
             return trained_in_windows(problem, *parts, resume=resume, **options)
-        return train(*parts, resume=resume, **options)
+        return train(*parts, resume=resume, mesh=mesh, **options)
     except BaseException:
         failed = opening.result
         if opening.begun and failed is not None:

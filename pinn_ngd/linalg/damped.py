@@ -16,6 +16,7 @@ from .operators import (
     conjugate,
     register_operator,
 )
+from .tall import spread
 
 _PSD = frozenset({lx.positive_semidefinite_tag})
 
@@ -77,7 +78,7 @@ class Gram(lx.AbstractLinearOperator):
 
     def as_matrix(self) -> Inexact[Array, "p p"]:
         own = getattr(adjoint(self.operator), "kernel_matrix", None)
-        matrix: Any = self.operator.as_matrix() if own is None else None
+        matrix: Any = spread(self.operator.as_matrix()) if own is None else None
         product = own() if own else jnp.matmul(matrix.conj().T, matrix, precision=HIGHEST)
         shift = self.damping.astype(product.dtype)
         return product + shift * jnp.eye(len(product), dtype=product.dtype)

@@ -159,8 +159,7 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
     ) -> Answer:
         parts = state.layout.join(gradient)
         solved = [
-            sum(block.solve(part, jnp.asarray(damping, part.dtype)) for block in shards)
-            / len(shards)
+            _mean([block.solve(part, jnp.asarray(damping, part.dtype)) for block in shards])
             for shards, part in zip(state.blocks, parts, strict=True)
         ]
         value = state.layout.split(solved)
@@ -249,6 +248,10 @@ def _spectrum(gram: Float[Array, "m m"]) -> tuple[Array, Array]:
     """Eigenvalues, none of them negative by rounding, and eigenvectors."""
     values, vectors = jnp.linalg.eigh(gram)
     return jnp.maximum(values, 0), vectors
+
+
+def _mean(parts: list[Array]) -> Array:
+    return sum(parts[1:], start=parts[0]) / len(parts)
 
 
 def _as_layer(rows: Float[Array, "m p"]) -> LayerRows:

@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Inexact, Int, Real
 
 from .._names import choose
 from .operators import matvec
+from .tall import spread, thin_qr, triangle
 
 Method = Literal["auto", "gram", "qr"]
 
@@ -240,16 +241,16 @@ def _no_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
 
 def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     if _is_wide(matrix):
-        basis, upper = jnp.linalg.qr(_adjoint(matrix))
+        basis, upper = thin_qr(_adjoint(matrix))
         inner, s, right = jnp.linalg.svd(upper, full_matrices=False)
         return s, _adjoint(right), basis, inner
-    upper = jnp.linalg.qr(matrix, mode="r")
+    upper = triangle(matrix)
     _, s, right = jnp.linalg.svd(upper, full_matrices=False)
     return s, _adjoint(right), matrix, _over(_adjoint(right), s)
 
 
 def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
-    tall = _tall(matrix)
+    tall = spread(_tall(matrix))
     product = jnp.matmul(_adjoint(tall), tall, precision=jax.lax.Precision.HIGHEST)
     values, vectors = jnp.linalg.eigh(product)
     # Rounding makes the smallest eigenvalues negative. A floor far below the noise, not zero, keeps

@@ -120,8 +120,13 @@ class RAD(AbstractCallback):
 
 def moves_points(callbacks: Iterable[Any]) -> bool:
     """Whether one of some callbacks puts points of its own in place of those of a run."""
+    return bool(moving(callbacks))
+
+
+def moving(callbacks: Iterable[Any]) -> tuple[Any, ...]:
+    """Those of some callbacks that put points of their own in place of those of a run."""
     plain = AbstractCallback.points
-    return any(getattr(type(one), "points", plain) is not plain for one in callbacks)
+    return tuple(one for one in callbacks if getattr(type(one), "points", plain) is not plain)
 
 
 def moved_by(callbacks: Iterable[Any], *run: Any) -> Any:

@@ -13,20 +13,23 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
 from . import accepted
-from .adaptive import moved_again, moved_by, moves_points, numbers_of, on_new_points
-from .advance import Carry, advance_plainly, as_arrays, compiled_advance, plain_errors, refusals
+from .adaptive import moved_again, moved_by, moves_points, moving, on_new_points
+from .advance import Carry, advance_plainly, as_arrays, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
+from .devices import check_shared, compiled_on, mesh_of
 from .executables import forget_executables
 from .failure import failed_step
 from .parts import Accuracy, Parts
+from .processes import Processes, ProcessLost
 from .records import add_solves, record_of
-from .result import Ending, Record, Run, TrainResult
+from .result import Ending, Record, TrainResult
 from .saver import Saver
 from .setup import batch_of, check_start, stride_of, warn_about_precision
 from .signals import Signals, heard, patiently
 from .threads import blas_threads as limited_blas
-from .verdict import CUT, INTERRUPTED, has_stalled, judged
+from .told import snapshot_of, told_at_end, told_at_start
+from .verdict import CUT, has_stalled, interrupted, judged
 
 
 def train(
@@ -47,6 +50,7 @@ def train(
     tolerance: float | None = None,
     corrected: bool = False,
     blas_threads: int | None = 1,
+    mesh: Any = None,
 ) -> TrainResult:
     """Minimize `objective` over the parameters of `model`, until a budget is used up.
 
@@ -77,6 +81,10 @@ def train(
     the tolerance is asked of the corrected solution, `TrainResult.solution`, which reaches it
     sooner; by default of the model itself.
 
+    **Devices.** Those of `mesh`, a `jax.sharding.Mesh` or their number, share the points; the run
+    is the same to rounding. Of several processes (`jax.distributed.initialize`) all call `train`
+    alike, and the first one calls the callbacks and writes. See docs/several-devices.md.
+
     **Ends.** See `TrainResult`. A step whose loss or parameters are not finite is thrown away and
     the last finite model returned. Ctrl-C, SIGTERM and SIGHUP (in the main thread) end the run
     after the call in progress, a second one at once. Other exceptions are raised at the end.
@@ -89,16 +97,22 @@ def train(
     objective, optimizer = accepted.objective_of(objective), accepted.optimizer_of(optimizer)
     checkpoint = accepted.checkpoint_of(checkpoint, resume)
     warn_about_precision(model, optimizer)
+    processes = Processes(mesh_of(mesh))
+    check_shared(objective, model, optimizer, processes.mesh)
     stride, told = stride_of(optimizer, objective, stride), accepted.callbacks_of(callbacks)
     grow &= not moves_points(told)
-    parts = Parts(
-        optimizer, budget, stride, told,
-        Saver.of(checkpoint, objective, model, optimizer, grow=grow, stride=stride),
+    same = {"steps": budget.steps, "stride": stride, "growing_points": grow, "resume": resume}
+    parts = objective, model, optimizer
+    processes.check_alike(*parts, same | {"key": str(jax.random.key_data(key))})
+    made = Parts(
+        optimizer, budget, stride, told if processes.writes else moving(told),
+        Saver.of(checkpoint, *parts, writes=processes.writes, grow=grow, stride=stride),
         EvaluationClock(accepted.evaluate_of(evaluate), evaluate_every),
         Watch(objective, grow=grow), Accuracy(accepted.tolerance_of(tolerance), corrected),
+        processes,
     )  # fmt: skip
     with heard() as signals, limited_blas(blas_threads):
-        return _Loop(parts, signals).run(model, key, resume=resume)
+        return _Loop(made, signals).run(model, key, resume=resume)
 
 
 class _Loop:
@@ -108,6 +122,7 @@ class _Loop:
         self.optimizer, self.budget, self.stride = parts.optimizer, parts.budget, parts.stride
         self.callbacks, self.saver, self.watch = parts.callbacks, parts.saver, parts.watch
         self.objective, self.accuracy = parts.watch.objective, parts.accuracy
+        self.processes = parts.processes
         self.evaluation, self.estimation = parts.evaluation, parts.estimation()
         self.signals, self.started = signals, list[AbstractCallback]()
         self.evaluated: PyTree = None
@@ -124,8 +139,8 @@ class _Loop:
             self._start(key, resume)
             with patiently(self.signals):
                 ending = self._until_the_end()
-        except KeyboardInterrupt:
-            ending = self.signals.ending() or INTERRUPTED
+        except (KeyboardInterrupt, ProcessLost) as error:
+            ending = self.signals.ending() or interrupted(error)
         except BaseException as error:  # `sys.exit` too
             self._tell_the_end(Ending("failed", f"{type(error).__name__}: {error}"))
             raise
@@ -157,6 +172,7 @@ class _Loop:
         return as_arrays(batch_of(self.objective, self.batch_key, number))
 
     def _restore(self, snapshot: Snapshot) -> None:
+        self.processes.check_same(step_of_the_checkpoint=snapshot.step)
         self._set_key(snapshot.key)
         self.step, self.lines = snapshot.step, snapshot.lines
         self.seconds, self.compile_seconds = snapshot.seconds, snapshot.compile_seconds
@@ -169,28 +185,24 @@ class _Loop:
             self._take_new_points()
 
     def _tell_the_start(self, resumed: bool) -> None:
-        run = Run(
-            steps=self.budget.steps, seconds=self.budget.seconds, start=self.step,
-            start_seconds=self.seconds, resumed=resumed, stride=self.stride,
-            objective=self.objective, optimizer=self.optimizer, model=self._answer(),
-        )  # fmt: skip
+        run = told_at_start(self, resumed)
         for callback in self.callbacks:
             self.started.append(callback)
             callback.on_start(run)
 
     def _until_the_end(self) -> Ending:
-        ending = self.budget.at_start(self.step, self.seconds)
+        (ending,) = self.processes.agree(self.budget.at_start(self.step, self.seconds))
         if ending is None:
             self._compile()
         while ending is None:
-            ending = self._one_call() or self.signals.ending()
+            (ending,) = self.processes.agree(self._one_call() or self.signals.ending())
         return ending
 
     def _compile(self) -> None:
         begun = time.perf_counter()
         forget_executables()
         if self.optimizer.jittable:
-            self.call = compiled_advance(self.stride, *self._arguments())
+            self.call = compiled_on(self.processes, self.stride, *self._arguments())
         else:
             self.call = advance_plainly
         self.compile_seconds += time.perf_counter() - begun
@@ -217,6 +229,8 @@ class _Loop:
             self.ready = True
             told = self._note(numbers, last=ending is not None)
             self.ready = False
+            ending, told = self.processes.agree(ending, told)
+            self.watch.pending = self.processes.agree_whether(self.watch.pending)
             if not progress.failed and self._grown(told or ending):
                 ending = self.budget.ending(self.step, self.seconds)
             elif not (progress.failed or told):
@@ -248,7 +262,7 @@ class _Loop:
         return True
 
     def _move_points(self) -> None:
-        run = self.history[-1], self._answer(), self.objective, self.batch
+        run = self.history[-1], self.answer(), self.objective, self.batch
         if (found := moved_by(self.callbacks, *run)) is not None:
             self.batch, self.moved = as_arrays(found), True
             self.carry = on_new_points(self.optimizer, self.carry)
@@ -259,7 +273,7 @@ class _Loop:
 
     def _estimate(self) -> bool:
         """Estimate the error anew; whether it is below the tolerance."""
-        numbers = self.estimation.measure(self._answer(), self.step, self.seconds)
+        numbers = self.estimation.measure(self.answer(), self.step, self.seconds)
         if self.history:
             self.history[-1].update(numbers)
         return self.accuracy.reached(self.watch.estimate)
@@ -298,17 +312,17 @@ class _Loop:
         if (last or self.estimation.due(self.step, self.seconds)) and self._estimate():
             ending = Ending("converged", self.accuracy.in_words)
         for callback in self.callbacks:
-            if callback.on_step(record, self._answer()) == "stop" and ending is None:
+            if callback.on_step(record, self.answer()) == "stop" and ending is None:
                 ending = Ending("stopped", callback.message)
         return ending
 
     def _evaluate(self) -> None:
-        measures = self.evaluation.measure(self._answer(), self.step, self.seconds)
+        measures = self.evaluation.measure(self.answer(), self.step, self.seconds)
         self.evaluated = self.carry.model
         if self.history:
             self.history[-1].update(measures)
 
-    def _answer(self) -> PyTree:
+    def answer(self) -> PyTree:
         model, state = self.carry.model, self.carry.state
         answer = getattr(self.optimizer, "answer", None)  # a duck-typed optimizer may have none
         return model if answer is None or state is None else answer(model, state)
@@ -316,13 +330,7 @@ class _Loop:
     def _save(self) -> None:
         if self.saver is None or not self.ready:
             return
-        snapshot = Snapshot(
-            self.carry.model, self.carry.state, step=self.step, seconds=self.seconds, key=self.key,
-            compile_seconds=self.compile_seconds, lines=self.lines + len(self.history),
-            loss=self.loss, solves=self.solves, answer=self._answer(),
-            watch=self.watch.state | numbers_of(self.batch, self.moved),
-        )  # fmt: skip
-        self.saver.save(snapshot)
+        self.saver.save(snapshot_of(self))
 
     def _finish(self, ending: Ending) -> TrainResult:
         ending = self.signals.over(ending)
@@ -336,15 +344,7 @@ class _Loop:
         return self._tell_the_end(self.signals.over(ending))
 
     def _tell_the_end(self, ending: Ending) -> TrainResult:
-        # A run that was cut has no estimate, and that of an earlier model is not its own.
-        estimated = self.estimation.latest if self.watch.estimate is not None else {}
-        result = TrainResult(
-            model=self._answer(), state=self.carry.state, history=self.history,
-            status=ending.status, message=ending.message, steps=self.step, seconds=self.seconds,
-            compile_seconds=self.compile_seconds, loss=self.loss,
-            measures=self.evaluation.latest | estimated,
-            solves=self.solves, estimate=self.watch.estimate, held_out=self.watch.look,
-        )  # fmt: skip
+        result = told_at_end(self, ending)
         for callback in self.started:
             callback.on_end(result)
         return result

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from ..validation import ErrorEstimate, Watch
 from .callbacks import AbstractCallback
 from .clock import EvaluationClock
+from .processes import Processes
 from .result import Budget
 from .saver import Saver
 
@@ -49,6 +50,7 @@ class Parts(NamedTuple):
     evaluation: EvaluationClock
     watch: Watch
     accuracy: Accuracy
+    processes: Processes
 
     def estimation(self) -> EvaluationClock:
         """When the error is estimated: at once where a tolerance waits for it."""

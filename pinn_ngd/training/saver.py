@@ -18,14 +18,16 @@ COST_RATIO = 50.0  # seconds between two checkpoints per second of writing one
 class Saver:
     """Writes and reads the checkpoint of one run, and knows when the next one is due.
 
+    Of several processes all read, and those with `writes`, which is the first, write.
+
     The first checkpoint is written after two seconds. The time until the next one is fifty times
     the time that the last one took, but at least two seconds and at most the checkpoint's own
     `every_seconds`. A power cut thus costs a small network two seconds, and a large network spends
     a fiftieth of its time on writing.
     """
 
-    def __init__(self, checkpoint: Checkpoint):
-        self.checkpoint = checkpoint
+    def __init__(self, checkpoint: Checkpoint, *, writes: bool = True):
+        self.checkpoint, self.writes = checkpoint, writes
         self.wait = min(FIRST_SECONDS, checkpoint.every_seconds)
         self.saved_at = time.monotonic()
 
@@ -36,6 +38,8 @@ class Saver:
         objective: Any,
         model: PyTree,
         optimizer: Any,
+        *,
+        writes: bool = True,
         **settings: Any,
     ) -> "Saver | None":
         """A saver whose identity has these settings and the fingerprint of these parts."""
@@ -46,14 +50,16 @@ class Saver:
             **settings,
             **identity_of(objective, model, optimizer),
         }
-        return cls(dataclasses.replace(checkpoint, identity=identity))
+        return cls(dataclasses.replace(checkpoint, identity=identity), writes=writes)
 
     def due(self) -> bool:
         """Whether it is time to write."""
-        return time.monotonic() - self.saved_at >= self.wait
+        return self.writes and time.monotonic() - self.saved_at >= self.wait
 
     def save(self, snapshot: Snapshot) -> None:
         """Write the checkpoint."""
+        if not self.writes:
+            return
         begun = time.monotonic()
         signed = dataclasses.replace(snapshot, identity=self.checkpoint.identity)
         save_checkpoint(self.checkpoint.path, signed)
@@ -68,4 +74,5 @@ class Saver:
 
     def forget(self) -> None:
         """Remove the checkpoint of an older run."""
-        remove(Path(self.checkpoint.path))
+        if self.writes:
+            remove(Path(self.checkpoint.path))

@@ -143,6 +143,12 @@ def estimate_in_words(watch: Watch) -> str:
     )
 
 
+def interrupted(error: BaseException) -> Ending:
+    """The end that the keyboard sets, or the loss of another process, which says more."""
+    keyboard = isinstance(error, KeyboardInterrupt)
+    return INTERRUPTED if keyboard else Ending("interrupted", str(error))
+
+
 def has_stalled(ending: Ending | None) -> bool:
     """Whether a run ends because its optimizer found no better step."""
     return ending is not None and ending.status == "stalled"

@@ -1,0 +1,276 @@
+"""Work for one device, several devices or several processes, and how it is started by a test.
+
+`python several.py FOLDER DEVICES PARTS [PROCESSES RANK PORT]` does the parts on all devices and, in
+a single process, on one of them too. What it finds is in FOLDER/all.npz and FOLDER/one.npz.
+"""
+
+import math
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+LIMIT = 200.0  # seconds by the clock on the wall, of all processes of one call
+ROOT = Path(__file__).parents[1]
+
+
+def start(script, folder, *arguments, devices=1, processes=1):
+    """So many processes of a script, with so many devices each; what they print is in files."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir(exist_ok=True)
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    several = [() if processes == 1 else (processes, rank, port) for rank in range(processes)]
+    commands = [[script, folder, *arguments, *words] for words in several]
+    return [_started(folder, rank, command, flags) for rank, command in enumerate(commands)]
+
+
+def start_step(folder, words, processes):
+    """So many processes of the command line, as SLURM would start them."""
+    job = {"SLURM_JOB_ID": str(random.randrange(10**6)), "SLURM_STEP_NODELIST": "127.0.0.1"}
+    job |= {"SLURM_NTASKS": str(processes), "SLURM_LOCALID": "0"}
+    command = ["-m", "pinn_ngd", *words]
+    return [
+        _started(folder, rank, command, "", **job, SLURM_PROCID=str(rank))
+        for rank in range(processes)
+    ]
+
+
+def _started(folder, rank, command, flags, **variables):
+    environment = {
+        **os.environ, **variables, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT), "XLA_FLAGS": f"{flags} {os.environ['XLA_FLAGS']}",
+    }  # fmt: skip
+    with open(folder / f"log-{rank}.txt", "w") as log:
+        line = [sys.executable, *map(str, command)]
+        return subprocess.Popen(line, stdout=log, stderr=log, env=environment)
+
+
+def finish(started, limit=LIMIT):
+    """The exit codes; whoever lasts longer than the limit is killed, which is a code below zero."""
+    end = time.monotonic() + limit
+    try:
+        for process in started:
+            process.wait(timeout=max(0.1, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    return [process.returncode for process in started]
+
+
+def logs(folder):
+    return "\n".join(f"{log.name}:\n{log.read_text()}" for log in sorted(folder.glob("log-*")))
+
+
+def found(folder, *parts, devices=1, processes=1):
+    """What this script finds in a setting: on all devices, and on one."""
+    script, named = Path(__file__), ",".join(parts)
+    started = start(script, folder, devices, named, devices=devices, processes=processes)
+    codes = finish(started)
+    assert not any(codes), f"{codes}\n{logs(folder)}"
+    return [dict(np.load(file)) for file in sorted(folder.glob("*.npz"))]
+
+
+def join(words):
+    """Become one of several processes, if the words say so."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if words:
+        processes, rank, port = (int(word) for word in words)
+        jax.distributed.initialize(
+            f"127.0.0.1:{port}", processes, rank,
+            initialization_timeout=60, heartbeat_timeout_seconds=10, shutdown_timeout_seconds=20,
+        )  # fmt: skip
+
+
+def main():
+    folder, devices, parts = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
+    join(sys.argv[4:])
+    import jax
+
+    assert jax.local_device_count() == devices
+    places = {"all": jax.device_count()}
+    places |= {"one": 1} if jax.process_count() == 1 else {}
+    for name, count in places.items():
+        numbers = {key: x for part in parts for key, x in PARTS[part](count).items()}
+        if jax.process_index() == 0:
+            np.savez(folder / f"{name}.npz", **numbers)
+
+
+def conditioned(n, p, least, seed=0):
+    rng = np.random.default_rng(seed)
+    left, right = (np.linalg.qr(rng.normal(size=(size, p)))[0] for size in (n, p))
+    return (left * np.logspace(0, np.log10(least), p)) @ right.T
+
+
+def factors(count):
+    """R, Q R and the Gram matrix of 61 rows, which no number of devices divides, condition 1e12."""
+    import jax
+
+    from pinn_ngd.linalg.tall import WHOLE, spread, thin_qr, triangle
+    from pinn_ngd.training.devices import mesh_of
+
+    def all_of(a):
+        basis, upper = thin_qr(a)
+        return triangle(a), basis, upper, spread(a).T @ spread(a)
+
+    mesh, matrix = mesh_of(count), conditioned(61, 12, 1e-12)
+    if mesh is None:
+        parts = jax.jit(all_of)(matrix)
+    else:
+        everywhere = jax.sharding.NamedSharding(mesh, WHOLE)
+        with jax.set_mesh(mesh):
+            parts = jax.jit(all_of, out_shardings=everywhere)(matrix)
+    names = ("triangle", "basis", "upper", "gram")
+    return {n: np.asarray(x.addressable_data(0)) for n, x in zip(names, parts, strict=True)}
+
+
+def objective(rule=None):
+    import jax.numpy as jnp
+
+    import pinn_ngd as pn
+
+    def residual(u, x):
+        forcing = 2 * jnp.pi**2 * jnp.sin(jnp.pi * x[0]) * jnp.sin(jnp.pi * x[1])
+        return pn.laplacian(u)(x) + forcing
+
+    square = pn.Box((0.0, 0.0), (1.0, 1.0))
+    edges = pn.Residual(lambda u, x: u(x), pn.GaussLegendre(square.boundary(), 3))
+    rule = {7: pn.GaussLegendre(square, 7), None: pn.MonteCarlo(square, 49)}.get(rule, rule)
+    rule = pn.GaussLegendre(square, rule) if isinstance(rule, int) else rule
+    return pn.ResidualObjective([pn.Residual(residual, rule), edges], chunk_size=8)
+
+
+def network(seed=1, width=4):
+    import jax
+
+    from pinn_ngd.models import MLP
+
+    return MLP((2, width, 1), key=jax.random.key(seed))
+
+
+def trained(count):
+    """The losses of a run by `train`, tall and by QR, and what points it was made on."""
+    import pinn_ngd as pn
+
+    result = pn.train(objective(7), network(), "engd-tr", steps=10, key=0, grow=False, mesh=count)
+    return {"trained": np.array([line["loss"] for line in result.history])}
+
+
+def grown(count):
+    """The points of a run that begins with too few of them, and its losses."""
+    import pinn_ngd as pn
+
+    result = pn.train(objective(2), network(), "engd-tr", steps=12, key=0, mesh=count)
+    names = {"points": "points", "grown": "loss"}
+    return {k: np.array([line[name] for line in result.history]) for k, name in names.items()}
+
+
+def stepped(count):
+    """Losses of steps: tall, wide by a Gram matrix and by QR, by products alone, by gradients."""
+    import jax
+
+    from pinn_ngd.linalg import get_solver
+    from pinn_ngd.optimizers import TrustRegion, get
+    from pinn_ngd.optimizers.deterministic.acceleration import Plain
+    from pinn_ngd.training.advance import Carry, as_arrays
+    from pinn_ngd.training.devices import compiled_on, mesh_of
+    from pinn_ngd.training.processes import Processes
+
+    def losses(given, optimizer, stride, width=4):
+        start, batch = as_arrays(network(width=width)), as_arrays(given.batch(jax.random.key(2)))
+        carry = Carry(start, start, as_arrays(optimizer.init(start, given, batch)))
+        count_ = np.asarray(stride, np.int32)
+        args = optimizer, given, carry, batch, jax.random.key(1), np.int32(0), count_
+        after, _, infos = compiled_on(Processes(mesh_of(count)), stride, *args)(*args)
+        assert jax.tree.leaves(after.model)[0].is_fully_addressable
+        return np.asarray(infos.loss)
+
+    products = TrustRegion(solver=get_solver("lsmr"), form="matrix-free", acceleration=Plain())
+    by_qr = get("engd-tr", solver="spectral-qr", acceleration="none")
+    return {
+        "random": losses(objective(), get("engd-tr", acceleration="geodesic"), 3),
+        "wide": losses(objective(3), get("engd-w", damping=1e-6), 5, width=8),
+        "wide-qr": losses(objective(3), by_qr, 5, width=8),
+        "products": losses(objective(7), products, 3),
+        "gradient": losses(objective(7), get("adam"), 50),
+    }
+
+
+KINDS = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
+COLLECTIVE = re.compile(rf"= \(?(.+?)\)? ({KINDS})(?:-start)?\(")
+
+
+def moved(compiled):
+    """The numbers that come out of each collective operation of a compiled program, by its kind."""
+    found = {}
+    for line in compiled.as_text().splitlines():
+        if match := COLLECTIVE.search(line):
+            shapes = re.findall(r"[a-z]+\d+\[([\d,]*)\]", match[1])
+            sizes = [math.prod(int(n) for n in shape.split(",") if n) for shape in shapes]
+            found.setdefault(match[2], []).append(sum(sizes))
+    return found
+
+
+def collectives(count):
+    """What a factorization, a Gram matrix of each side and a whole step of `engd-tr` exchange."""
+    if count == 1:
+        return {}
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import NamedSharding
+
+    from pinn_ngd.linalg.tall import LYING, spread, triangle
+    from pinn_ngd.optimizers import get
+    from pinn_ngd.training import devices
+    from pinn_ngd.training.advance import Carry, as_arrays
+
+    mesh = devices.mesh_of(count)
+
+    def of(fn, *shape):
+        given = jax.ShapeDtypeStruct(shape, jnp.float64, sharding=NamedSharding(mesh, LYING))
+        with jax.set_mesh(mesh):
+            return moved(jax.jit(fn).lower(given).compile())
+
+    def of_step(given, optimizer, model):
+        start, batch = as_arrays(model), as_arrays(given.batch())
+        carry = Carry(start, start, as_arrays(optimizer.init(start, given, batch)))
+        args = optimizer, given, carry, batch, jax.random.key(1), np.int32(0), np.int32(1)
+        lowered = devices.lowered_on(mesh, 1, *devices.Places(mesh)(*args))
+        return moved(lowered.compile().compiled)
+
+    found = {
+        "triangle": of(triangle, 60, 12),
+        "gram": of(lambda a: spread(a).T @ spread(a), 60, 12),
+        "dual": of(lambda a: spread(a.T).T @ spread(a.T), 12, 60),
+        "step": of_step(objective(20), get("engd-tr"), network()),
+    }
+    return {
+        f"{name} {kind}": np.array(sizes)
+        for name, kinds in found.items()
+        for kind, sizes in kinds.items()
+    }
+
+
+PARTS = {
+    "collectives": collectives,
+    "factors": factors,
+    "grown": grown,
+    "trained": trained,
+    "stepped": stepped,
+}
+
+if __name__ == "__main__":
+    main()
