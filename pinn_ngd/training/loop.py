@@ -18,6 +18,7 @@ from .advance import Carry, advance_plainly, as_arrays, plain_errors, refusals
 from .callbacks import AbstractCallback
 from .clock import Evaluate, EvaluationClock
 from .devices import check_shared, compiled_on, mesh_of
+from .digits import all_digits
 from .executables import forget_executables
 from .failure import failed_step
 from .parts import Accuracy, Parts
@@ -111,7 +112,7 @@ def train(
         Watch(objective, grow=grow), Accuracy(accepted.tolerance_of(tolerance), corrected),
         processes,
     )  # fmt: skip
-    with heard() as signals, limited_blas(blas_threads):
+    with heard() as signals, limited_blas(blas_threads), all_digits(optimizer):
         return _Loop(made, signals).run(model, key, resume=resume)
 
 
