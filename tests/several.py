@@ -268,8 +268,8 @@ PARTS = {
     "collectives": collectives,
     "factors": factors,
     "grown": grown,
-    "trained": trained,
     "stepped": stepped,
+    "trained": trained,
 }
 
 if __name__ == "__main__":

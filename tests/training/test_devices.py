@@ -77,8 +77,12 @@ def test_four_devices_move_what_the_formulas_say(tmp_path):
 def test_two_processes_do_what_two_devices_do(tmp_path):
     devices, one = found(tmp_path / "devices", "stepped", devices=2)
     agree(one, devices)
-    (processes,) = found(tmp_path / "processes", "factors", "stepped", processes=2)
+    (processes,) = found(tmp_path / "processes", "factors", "stepped", "grown", processes=2)
     agree(devices, {name: processes[name] for name in devices})
+    alone = several.grown(1)
+    assert alone["points"][-1] > alone["points"][0]
+    np.testing.assert_array_equal(processes["points"], alone["points"])
+    np.testing.assert_allclose(processes["grown"], alone["grown"], rtol=1e-8)
     (both,) = found(tmp_path / "both", "factors", devices=2, processes=2)
     agree_on_factors(processes, both)
 
