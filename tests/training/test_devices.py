@@ -64,6 +64,10 @@ def test_four_devices_move_what_the_formulas_say(tmp_path):
     assert moved["triangle all-gather"] == 2 * [2 * m**2]  # two rounds of pairs
     assert moved["gram all-reduce"] == moved["dual all-reduce"] == [m**2]
     assert moved["dual all-to-all"] == [m * n // 4]
+    rows, columns = 9 + 12 + 3, 4 * 17  # of a wide step, filled up to multiples of four
+    assert moved["wide all-to-all"] == [rows * columns // 4]
+    assert max(moved["wide all-reduce"]) == rows**2
+    assert max(moved["wide all-gather"]) < rows * columns / 4
     p, candidates = 17, 10
     assert moved["step all-gather"] == 2 * [2 * p**2]
     sums = sorted(moved["step all-reduce"], reverse=True)
