@@ -255,6 +255,9 @@ def collectives(count):
         "triangle": of(triangle, 60, 12),
         "gram": of(lambda a: spread(a).T @ spread(a), 60, 12),
         "dual": of(lambda a: spread(a.T).T @ spread(a.T), 12, 60),
+        "wide": of_step(
+            objective(3), get("spring", solver="spectral-gram", damping=1e-6), network(width=16)
+        ),
         "step": of_step(objective(20), get("engd-tr"), network()),
     }
     return {
@@ -268,8 +271,8 @@ PARTS = {
     "collectives": collectives,
     "factors": factors,
     "grown": grown,
-    "trained": trained,
     "stepped": stepped,
+    "trained": trained,
 }
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from ..storage.fingerprint import identity_of
 from .result import Ending
 
 LARGEST = 4096  # bytes of what is told
+LETTERS = 300  # of a message in it
 TRANSPORTS = ("Gloo", "NCCL", "coordination service")  # what their errors are of
 
 
@@ -50,7 +51,8 @@ class Processes:
         """Each ending, or the first that another process gives in its place."""
         if self.alone:
             return endings
-        every = [json.loads(text) for text in _told(json.dumps(endings))]
+        short = [None if one is None else (one.status, one.message[:LETTERS]) for one in endings]
+        every = [json.loads(text) for text in _told(json.dumps(short))]
         return tuple(
             next((Ending(*one) for one in ones if one is not None), None)
             for ones in zip(*every, strict=True)

@@ -64,6 +64,10 @@ def test_four_devices_move_what_the_formulas_say(tmp_path):
     assert moved["triangle all-gather"] == 2 * [2 * m**2]  # two rounds of pairs
     assert moved["gram all-reduce"] == moved["dual all-reduce"] == [m**2]
     assert moved["dual all-to-all"] == [m * n // 4]
+    rows, columns = 9 + 12 + 3, 4 * 17  # of a wide step, filled up to multiples of four
+    assert moved["wide all-to-all"] == [rows * columns // 4]
+    assert max(moved["wide all-reduce"]) == rows**2
+    assert max(moved["wide all-gather"]) < rows * columns / 4
     p, candidates = 17, 10
     assert moved["step all-gather"] == 2 * [2 * p**2]
     sums = sorted(moved["step all-reduce"], reverse=True)
@@ -77,8 +81,12 @@ def test_four_devices_move_what_the_formulas_say(tmp_path):
 def test_two_processes_do_what_two_devices_do(tmp_path):
     devices, one = found(tmp_path / "devices", "stepped", devices=2)
     agree(one, devices)
-    (processes,) = found(tmp_path / "processes", "factors", "stepped", processes=2)
+    (processes,) = found(tmp_path / "processes", "factors", "stepped", "grown", processes=2)
     agree(devices, {name: processes[name] for name in devices})
+    alone = several.grown(1)
+    assert alone["points"][-1] > alone["points"][0]
+    np.testing.assert_array_equal(processes["points"], alone["points"])
+    np.testing.assert_allclose(processes["grown"], alone["grown"], rtol=1e-8)
     (both,) = found(tmp_path / "both", "factors", devices=2, processes=2)
     agree_on_factors(processes, both)
 
