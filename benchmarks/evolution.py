@@ -52,7 +52,7 @@ def causally(problem: Problem, model: PyTree, options: argparse.Namespace) -> tu
         used += time.perf_counter() - begun - part.compile_seconds
         steps += part.steps
         model = part.model
-    left = options.seconds - used
+    left = max(options.seconds - used, 0.0)
     result = pinn_ngd.train(objective, model, "engd-tr", seconds=left, key=0)
     return result.model, steps + result.steps
 

@@ -3,13 +3,13 @@
 import contextlib
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
 
-def joined(devices: int | None, *, distributed: bool) -> int | None:
-    """Join the other processes; returns how many devices there are in all, None for one as usual.
+def joined(devices: int | None, *, distributed: bool) -> Any:
+    """Join the other processes; returns the `mesh` of `train`, None for one device as usual.
 
     `devices` are those of this process: so many accelerators, or that many parts of a CPU. Raises
     ValueError where JAX finds no other processes.
@@ -28,7 +28,13 @@ def joined(devices: int | None, *, distributed: bool) -> int | None:
             f"`--distributed` finds no other processes ({str(error).splitlines()[0]}): start the "
             "command once for each of them by srun or mpirun."
         ) from error
-    return jax.device_count()
+    if devices is None:
+        return jax.device_count()
+    own = [[d for d in jax.devices() if d.process_index == i] for i in range(jax.process_count())]
+    short = min(map(len, own))
+    if devices > short:
+        raise ValueError(f"`--devices` is {devices}, and a process has {short}: ask for fewer.")
+    return jax.sharding.Mesh([d for few in own for d in few[:devices]], ("rows",))
 
 
 def speaks() -> bool:

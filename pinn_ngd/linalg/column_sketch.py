@@ -126,8 +126,14 @@ def draw_sketch(
 ) -> AbstractColumnSketch:
     """A sketch of matrices of that shape to `columns` numbers; ValueError for an unknown name.
 
-    "grid" takes the square root of so many outputs and inputs, or all where there are fewer.
+    "grid" takes some outputs times some inputs, as many of both as there are, and at most
+    `columns` in all. Raises ValueError for more columns than a matrix has entries too.
     """
+    if columns > math.prod(shape):
+        raise ValueError(
+            f"`columns` is {columns}, and a matrix {shape} has {math.prod(shape)} entries: give "
+            "fewer columns."
+        )
     return choose(name, _DRAWN, "`sketch`")(shape, columns, key, dtype)
 
 
@@ -140,8 +146,9 @@ def _uniform(shape: tuple[int, int], columns: int, key: PRNGKeyArray, dtype: jnp
 
 def _grid(shape: tuple[int, int], columns: int, key: PRNGKeyArray, dtype: jnp.dtype) -> Grid:
     del dtype
-    side = math.isqrt(columns)
-    outputs, inputs = (min(side, n) for n in shape)
+    outputs = min(math.isqrt(columns), shape[0])
+    inputs = min(columns // outputs, shape[1])
+    outputs = min(columns // inputs, shape[0])
     first, second = jax.random.split(key)
     scale = math.sqrt(math.prod(shape) / (outputs * inputs))
     chosen = jax.random.choice(first, shape[0], (outputs,), replace=False)

@@ -4,7 +4,7 @@ import abc
 from typing import Any, ClassVar, TypeVar
 
 import lineax as lx
-from jaxtyping import Array, ArrayLike, Bool, PyTree, Real
+from jaxtyping import Array, ArrayLike, Bool, PRNGKeyArray, PyTree, Real
 
 from .least_squares import LeastSquaresSystem, Solution
 from .system_solver import AbstractSystemSolver
@@ -31,10 +31,12 @@ class AbstractKeptSolver(AbstractSystemSolver[_State]):
         *,
         keep: Real[ArrayLike, ""] = 0.0,
         renew: Bool[ArrayLike, ""] = True,
+        key: PRNGKeyArray | None = None,
     ) -> PyTree:
         """The factors of `operator`, mixed with those of `state` with weight `keep` for the old.
 
-        What is expensive to make of them is made anew where `renew` says so.
+        What is expensive to make of them is made anew where `renew` says so, with random numbers
+        of `key` where some are needed.
         """
 
     @abc.abstractmethod

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, ArrayLike, Bool, PyTree, Real
+from jaxtyping import Array, ArrayLike, Bool, PRNGKeyArray, PyTree, Real
 
 from ._ravel import dtype_of
 from .block_diagonal import BlockDiagonal
@@ -55,6 +55,7 @@ class KroneckerFactored(AbstractKeptSolver[Any]):
         *,
         keep: Real[ArrayLike, ""] = 0.0,
         renew: Bool[ArrayLike, ""] = True,
+        key: PRNGKeyArray | None = None,
     ) -> KroneckerState:
         """The factors keep * old + (1 - keep) * those of `operator`.
 
@@ -62,6 +63,7 @@ class KroneckerFactored(AbstractKeptSolver[Any]):
         eigenvalues of EKFAC are averaged in the basis that they belong to; after it has changed the
         average goes on from s_G s_A^T.
         """
+        del key
         rows = layerwise_of(operator)
         measured = kronecker_blocks(rows, self.sharing)
         if state is None:

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree, Real
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, PyTree, Real
 
 from .._names import choose
 from .._settings import Count, check_fields
@@ -102,23 +103,31 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
     With `columns` = s, a layer with more parameters replaces U U^T by (U S^T)(U S^T)^T and U g by
     (U S^T)(S g), S the random map `sketch` ("uniform", "grid", "countsketch", "srht", "gaussian")
     to s numbers with E[S^T S] = I; the last product with U^T stays whole. The step then is
-    argmin_a |S (U^T a - g)|^2 + damping |a|^2 with x = (g - U^T a) / damping. `scaling` "authors"
-    multiplies the sketched Gram matrix of the two kinds that sample by o i / s once more, as the
-    authors' program does: the unbiased sketch with a damping smaller by s / (o i) in the inverse.
+    argmin_a |S (U^T a - g)|^2 + damping |a|^2 with x = (g - U^T a) / damping. "uniform" and "grid"
+    take entries out of captured layers; the other three form all rows at every renewal. A layer
+    with no more parameters than there are rows needs no sketch and gets none. `scaling` "authors"
+    multiplies the sketched Gram matrix, for "uniform" and "grid", once more by the number of
+    columns over that of the chosen ones, c, as the authors' program does: then a is 1 / c times
+    that of the unbiased sketch with damping / c.
 
-    A layer with more than `implicit_above` parameters always takes the sketch "grid" where there
-    are `columns`, keeps the `rank` largest singular values of the cotangents of an example over its
-    positions, and with `products="means"` replaces sum_i y_i d_i a_i^T by
-    (sum_i sqrt|y_i| d_i)(sum_i y_i a_i / sum_j sqrt|y_j|)^T, which is cheaper and wrong: the
-    cross terms are dropped in. Where the layers are that large the authors do so.
+    A layer with more than `implicit_above` parameters takes the sketch "grid" where there are
+    `columns`, which never forms its rows, keeps the `rank` largest singular values of the
+    cotangents of an example over its positions, and with `products="means"` replaces
+    sum_i y_i d_i a_i^T by (sum_i sqrt|y_i| d_i)(sum_i y_i a_i / sum_j sqrt|y_j|)^T, which is
+    cheaper and wrong: cross terms come in. Where the layers are that large the authors do so.
 
     `shards` = P cuts the examples into P parts of the same size and returns the mean of the P
     solutions, each with its own part: what P processes do that exchange directions and no rows.
     It is the mean of inverses, not the inverse of the mean.
 
-    `seed` begins the random sequence; every renewal draws anew. Raises ValueError for settings that
-    do not exist or fit, complex operators, and examples that `shards` does not divide; TypeError
-    for an operator that knows no layers.
+    Every renewal draws anew: of the `key` that it is given, or of a sequence that `seed` begins.
+    A gradient in the span of the rows cancels: the relative rounding error is some
+    eps lambda_max / damping, lambda_max the largest eigenvalue of U^T U, which in single precision
+    asks for dampings above lambda_max / 1e5.
+
+    Raises ValueError for settings that do not exist or fit, complex operators, a damping that is
+    not positive, other numbers of examples than those kept, and such as `shards` does not divide;
+    TypeError for an operator that knows no layers.
     """
 
     columns: Count | None = eqx.field(static=True, default=None)
@@ -143,6 +152,7 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
         *,
         keep: Real[ArrayLike, ""] = 0.0,
         renew: Bool[ArrayLike, ""] = True,
+        key: PRNGKeyArray | None = None,
     ) -> WoodburyState:
         """The rows of `operator` where `renew` says so, else those of before: rows of different
         batches have no average, so that `keep` counts for nothing."""
@@ -151,12 +161,22 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
         if is_complex(rows.in_structure()):
             raise ValueError("`operator` is complex, and LayerwiseWoodbury is for real rows.")
         if state is None:
-            return self._made(rows, jnp.asarray(0, jnp.int32))
-        return jax.lax.cond(renew, lambda: self._made(rows, state.count + 1), lambda: state)
+            return self._made(rows, jnp.asarray(0, jnp.int32), key)
+        made = eqx.filter_eval_shape(self._made, rows, state.count, key)
+        if jax.tree.map(jnp.shape, state) != jax.tree.map(jnp.shape, made):
+            raise ValueError(
+                f"`operator` has rows of {rows.shape[0]} examples, and those kept are of another"
+                " number: give batches of one size, or begin without a state."
+            )
+        return jax.lax.cond(renew, lambda: self._made(rows, state.count + 1, key), lambda: state)
 
     def compute_kept(
         self, state: WoodburyState, gradient: PyTree[Array], damping: Real[ArrayLike, ""]
     ) -> Answer:
+        if not isinstance(damping, Tracer) and not jnp.all(jnp.asarray(damping) > 0):
+            raise ValueError(
+                f"`damping` is {damping}, by which Woodbury's identity divides: give one above 0."
+            )
         parts = state.layout.join(gradient)
         solved = [
             _mean([block.solve(part, jnp.asarray(damping, part.dtype)) for block in shards])
@@ -166,7 +186,9 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
         good = all_finite((gradient, value))
         return value, lx.RESULTS.where(good, lx.RESULTS.successful, lx.RESULTS.nonfinite_input), {}
 
-    def _made(self, rows: LayerwiseJacobian, count: Int[Array, ""]) -> WoodburyState:
+    def _made(
+        self, rows: LayerwiseJacobian, count: Int[Array, ""], key: PRNGKeyArray | None
+    ) -> WoodburyState:
         n = rows.shape[0]
         if n % self.shards:
             raise ValueError(
@@ -177,7 +199,8 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
         layers += [_as_layer(part) for part in rows.rows]
         leaves = [*(layer.leaves for layer in rows.layers), *((place,) for place in rows.rest)]
         shapes = [(x.cotangents.shape[-1], x.inputs.shape[-1]) for x in layers]
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(self.seed), count), len(layers))
+        key = jax.random.fold_in(jax.random.key(self.seed), count) if key is None else key
+        keys = jax.random.split(key, len(layers))
         blocks = [self._blocks(layer, key) for layer, key in zip(layers, keys, strict=True)]
         return WoodburyState(
             tuple(blocks), Layout(tuple(leaves), tuple(shapes), rows.frozen_in), count
@@ -190,7 +213,9 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
         if implicit:
             layer = truncated(layer, self.rank)
         sketch = None
-        if self.columns is not None and o * i > self.columns:
+        n, k = layer.cotangents.shape[:2]
+        least = 0 if implicit else n * k // self.shards  # below, the block is solved as it stands
+        if self.columns is not None and o * i > max(self.columns, least):
             name = "grid" if implicit else self.sketch
             sketch = draw_sketch(name, (o, i), self.columns, key, layer.inputs.dtype)
         means = implicit and self.products == "means"
@@ -222,6 +247,7 @@ def truncated(layer: LayerRows, rank: int) -> LayerRows:
     """The rows with every (positions, outputs) of cotangents replaced by its best of that rank.
 
     sum_s d_s a_s^T = D^T A with D = W S V^T is (S V^T)^T (W^T A): positions become singular values.
+    The largest entry of each row of V^T is positive, so that sums over examples have a meaning.
     """
     n, k, positions, o = layer.cotangents.shape
     if positions <= rank:
@@ -231,6 +257,9 @@ def truncated(layer: LayerRows, rank: int) -> LayerRows:
         layer.cotangents.reshape(n * k, positions, o), full_matrices=False
     )
     kept = min(rank, values.shape[-1])
+    largest = jnp.argmax(jnp.abs(right), axis=-1, keepdims=True)
+    signs = jnp.sign(jnp.take_along_axis(right, largest, axis=-1))
+    left, right = left * signs.swapaxes(-1, -2), right * signs
     turned = jnp.einsum("nsr,nsi->nri", left[..., :kept], inputs, precision=HIGHEST)
     cotangents = values[:, :kept, None] * right[:, :kept]
     return LayerRows(turned, cotangents[:, None], layer.weight, layer.bias)

@@ -71,6 +71,55 @@ def test_without_a_sketch_every_block_is_solved_exactly(n, k, positions):
     np.testing.assert_allclose(flat(found(operator, implicit).value), dense(operator), rtol=1e-10)
 
 
+def test_more_positions_than_outputs_are_truncated_to_what_counts():
+    """Five positions of three outputs have rank three, for several directions and shards too."""
+    operator = rows(n=4, k=2, positions=5)
+    assert truncated(operator.layers[0], 3).inputs.shape == (8, 3, 4)
+    implicit = LayerwiseWoodbury(implicit_above=1, rank=3)
+    np.testing.assert_allclose(flat(found(operator, implicit).value), dense(operator), rtol=1e-9)
+    plain, cut = (LayerwiseWoodbury(shards=2, **s) for s in ({}, {"implicit_above": 1, "rank": 3}))
+    expected = flat(found(operator, plain).value)
+    np.testing.assert_allclose(flat(found(operator, cut).value), expected, rtol=1e-9)
+    short = LayerwiseWoodbury(implicit_above=1, rank=1)
+    assert np.abs(flat(found(operator, short).value) - dense(operator)).max() > 1e-2
+
+
+def test_means_do_not_depend_on_the_signs_of_singular_vectors():
+    layer = LayerRows(normal(2, 5, 4), normal(2, 1, 5, 3, seed=1), 0, None)
+    turned = LayerRows(-layer.inputs, -layer.cotangents, 0, None)  # the same rows
+    for a, b in zip(jax.tree.leaves(truncated(layer, 2)), jax.tree.leaves(truncated(turned, 2)),
+                    strict=True):  # fmt: skip
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def test_a_small_layer_needs_no_sketch():
+    operator = rows(n=40)  # 15 parameters
+    value = found(operator, LayerwiseWoodbury(columns=9)).value
+    np.testing.assert_allclose(flat(value), dense(operator), rtol=1e-9)
+
+
+def test_single_precision_keeps_what_the_docstring_says():
+    operator = rows(n=4)
+    single = jax.tree.map(lambda x: x.astype(jnp.float32), operator)
+    structure = [jax.ShapeDtypeStruct(leaf.shape, jnp.dtype("float32")) for leaf in LEAVES]
+    single = LayerwiseJacobian(single.layers, single.rows, [2], (4, 1), structure)
+    gradient = operator.transpose_mv(normal(4, 1, seed=5))  # in the span of the rows
+    largest = np.linalg.eigvalsh(operator.kernel_matrix())[-1]
+    for damping in (1.0, 1e-2):
+        systems = [
+            (one, jax.tree.map(lambda g, dtype=dtype: g.astype(dtype), gradient))
+            for one, dtype in ((operator, jnp.float64), (single, jnp.float32))
+        ]
+        exact, rounded = (
+            flat(LayerwiseWoodbury().compute_kept(
+                LayerwiseWoodbury().refreshed(None, one), g, jnp.asarray(damping, g[0].dtype)
+            )[0])
+            for one, g in systems
+        )  # fmt: skip
+        error = np.linalg.norm(rounded - exact) / np.linalg.norm(exact)
+        assert error < 10 * np.finfo(np.float32).eps * largest / damping
+
+
 def test_kept_factors_answer_other_dampings_and_are_renewed_on_demand():
     solver, first, second = LayerwiseWoodbury(), rows(), rows(seed=20)
     system = LeastSquaresSystem(first, gradient=GRADIENT)
@@ -222,6 +271,15 @@ def test_bad_input_is_told_in_one_sentence():
             LayerwiseWoodbury(**settings)
     with pytest.raises(ValueError, match="does not divide the 6 examples"):
         LayerwiseWoodbury(shards=4).refreshed(None, rows())
+    state = LayerwiseWoodbury().refreshed(None, rows())
+    with pytest.raises(ValueError, match="has rows of 5 examples, and those kept are of another"):
+        LayerwiseWoodbury().refreshed(state, rows(n=5))
+    with pytest.raises(
+        ValueError, match=r"`damping` is 0\.0, by which Woodbury's identity divides"
+    ):
+        LayerwiseWoodbury().compute_kept(state, GRADIENT, 0.0)
+    with pytest.raises(ValueError, match=r"`columns` is 7, and a matrix \(2, 3\) has 6 entries"):
+        draw_sketch("srht", (2, 3), 7, jax.random.key(0), jnp.dtype("float64"))
     plain = JacobianRows(normal(4, 20), LEAVES, jax.ShapeDtypeStruct((4,), jnp.dtype("float64")))
     with pytest.raises(TypeError, match="knows no inputs and cotangents"):
         LayerwiseWoodbury().refreshed(None, plain)

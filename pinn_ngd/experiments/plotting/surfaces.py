@@ -79,6 +79,10 @@ def _line(piece: Any) -> np.ndarray:
 def _one_after_another(lines: list[np.ndarray]) -> list[np.ndarray]:
     """The lines in an order, and turned round, so that as many as possible touch the one before."""
     found, left = lines[:1], lines[1:]
+    others = [end for line in left for end in (line[0], line[-1])]
+    first = found[0]
+    if not any(_touch(first[-1], x) for x in others) and any(_touch(first[0], x) for x in others):
+        found = [first[::-1]]
     while left:
         end = found[-1][-1]
         starts = [i for i, line in enumerate(left) if _touch(end, line[0])]

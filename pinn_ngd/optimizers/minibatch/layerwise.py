@@ -228,7 +228,8 @@ class LayerwiseNaturalGradient(AbstractOptimizer):
         if count is None:
             return self.solver.refreshed(None, rows)
         keep, renew = self.clocks.keep(count, scalar_type(model)), self.clocks.renews(count)
-        return self.solver.refreshed(factors, rows, keep=keep, renew=renew)
+        drawn = None if key is None else jax.random.fold_in(key, 1)
+        return self.solver.refreshed(factors, rows, keep=keep, renew=renew, key=drawn)
 
 
 def _check_batch(batch: Any) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from pinn_ngd import Interval, SpaceTime, annulus, disk
 from pinn_ngd.experiments import plotting
 from pinn_ngd.experiments.plotting.surfaces import along_curve, is_curve, is_surface
-from pinn_ngd.geometry import ball, curve, sphere
+from pinn_ngd.geometry import Patches, ball, curve, sphere
 
 
 def height(x):
@@ -44,6 +44,13 @@ def test_two_circles_have_a_gap_between_them():
     assert np.isnan(points).all(axis=1).sum() == 1
     np.testing.assert_allclose(lengths[-1], 3 * np.pi, rtol=1e-5)
     assert np.isfinite(lengths).all()
+
+
+def test_lines_that_share_a_start_are_turned():
+    there, back = (curve(lambda t, s=s: s * t, 0.0, 1.0).patches[0] for s in (1.0, -1.0))
+    points, lengths = along_curve(Patches([there, back]))
+    assert np.isfinite(points).all()
+    np.testing.assert_allclose(np.diff(points[:, 0]), -np.diff(lengths), atol=1e-12)
 
 
 def test_on_a_curve_values_are_drawn_over_its_length():
