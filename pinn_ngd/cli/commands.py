@@ -127,7 +127,7 @@ def solve(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
             seconds=seconds, tolerance=tolerance, corrected=corrected,
             fixed_points=fixed_points or None, balance=balance or None,
-            normalize=normalize or None, out=out, resume=resume, progress=True,
+            normalize=normalize or None, out=out, resume=resume, progress=True, tell=_tell,
         )  # fmt: skip
         console().print(summary_of(result))
     missed = tolerance is not None and not _is_accurate(result, tolerance, corrected)

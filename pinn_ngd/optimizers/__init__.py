@@ -9,6 +9,9 @@ from .adapters import OptaxOptimizer as OptaxOptimizer
 from .base import STOP_REASONS as STOP_REASONS
 from .base import AbstractOptimizer as AbstractOptimizer
 from .base import StepInfo as StepInfo
+from .by_size import Choice as Choice
+from .by_size import suited as suited
+from .cost import Cost as Cost
 from .deterministic import AbstractAcceleration as AbstractAcceleration
 from .deterministic import Armijo as Armijo
 from .deterministic import Chord as Chord

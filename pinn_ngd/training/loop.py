@@ -23,7 +23,7 @@ from .parts import Accuracy, Parts
 from .records import add_solves, record_of
 from .result import Ending, Record, Run, TrainResult
 from .saver import Saver
-from .setup import batch_of, check_start, stride_of, warn_about_precision
+from .setup import batch_of, check_start, fits, stride_of, warn_about_cost, warn_about_precision
 from .signals import Signals, heard, patiently
 from .threads import blas_threads as limited_blas
 from .verdict import CUT, INTERRUPTED, has_stalled, judged
@@ -138,6 +138,7 @@ class _Loop:
         self.batch = self._draw(0)
         model = self.carry.model
         check_start(self.objective, model, self.batch, self.evaluation.evaluate)
+        warn_about_cost(self.optimizer, self.objective, model, self.batch)
         state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
         self.carry = Carry(model, model, state)
         if resume and self.saver is not None:
@@ -241,7 +242,12 @@ class _Loop:
             return False
         self.watch.pending = False
         solved = has_stalled(ending) and self.accuracy.reached(self.watch.estimate)
+        before = self.watch.state
         if solved or not self.watch.refine():
+            return False
+        if not fits(self.optimizer, self.watch.objective, self.carry.model):
+            self.watch.restore(before)
+            self.watch.grow = False
             return False
         self._take_new_points()
         self._compile()

@@ -19,10 +19,12 @@ from pinn_ngd import (
     laplacian,
     list_problems,
     load_problem,
+    optimizers,
 )
 from pinn_ngd.evaluation.errors import evaluator
+from pinn_ngd.optimizers import cost
 from pinn_ngd.training import train
-from pinn_ngd.training.setup import check_start
+from pinn_ngd.training.setup import check_start, fits, warn_about_cost
 from tests.training.helpers import Descent, Linear, info
 
 LINE = Interval(0.0, 1.0)
@@ -160,3 +162,22 @@ def test_an_evaluation_that_does_not_fit_is_refused_at_the_start(model, exact, w
 
     with pytest.raises(ValueError, match=words):
         check_start(Squares(), model, jnp.ones(1), evaluator(exact, RULE.quadrature()))
+
+
+FIT = ResidualObjective([Residual(lambda u, x: u(x) - 1, RULE, name="fit")])
+
+
+def test_of_a_step_that_takes_long_is_told_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
+    words = r"4 rows x 1 parameters take .* with this optimizer: cheaper is `--optimizer engd-sub"
+    with pytest.warns(UserWarning, match=words):
+        warn_about_cost(optimizers.get("engd-tr"), FIT, Linear(jnp.asarray([0.1])), FIT.batch())
+
+
+def test_points_do_not_grow_beyond_the_memory(monkeypatch):
+    model, optimizer = Linear(jnp.asarray([0.1])), optimizers.get("engd-tr")
+    assert fits(optimizer, FIT, model)
+    assert fits(Descent(), FIT, model)  # of a duck-typed optimizer nothing is known
+    monkeypatch.setattr(cost, "total_memory", lambda: 100.0)
+    with pytest.warns(UserWarning, match=r"a step on 4 points takes about .* and 0 kB"):
+        assert not fits(optimizer, FIT, model)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from ... import _tree
 from ..._settings import Count, Fraction
 from ...linalg import Spectral, prepare
+from ...metrics import EnergyMetric
 from ...objectives import AbstractObjective, ResidualObjective
 from ..base import (
     GO_ON,
@@ -20,7 +21,8 @@ from ..base import (
     StepInfo,
     scalar_type,
 )
-from ..forms import gradient_of, squared_norm
+from ..cost import Cost, part_cost
+from ..forms import gradient_of, shape_for, squared_norm
 
 LEAST, LARGEST, FIRST = 1e-12, 1.0, 1e-3  # dampings, in units of |A|_F^2
 FACTORS = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # of the last accepted damping
@@ -82,6 +84,13 @@ class SubsampledTrustRegion(AbstractOptimizer):
                 f"{type(objective).__name__}: take 'engd-tr'."
             )
             raise ValueError(msg)
+
+    def cost(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> Cost:
+        assert isinstance(objective, ResidualObjective)
+        objective.check_separable(batch)
+        share = min(1.0, self.rows / sum(rule.weights.size for rule in batch))
+        rows, *others = shape_for(EnergyMetric(), objective, model, batch)
+        return part_cost(round(share * rows), *others)
 
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> SubsampledState:
         self.check(model, objective)
