@@ -24,6 +24,9 @@ from .deterministic import ScipyLevenbergMarquardt as ScipyLevenbergMarquardt
 from .deterministic import TrustRegion as TrustRegion
 from .deterministic import bfgs as bfgs
 from .deterministic import scale_by_bfgs as scale_by_bfgs
+from .deterministic import scale_by_self_scaled as scale_by_self_scaled
+from .deterministic import ssbfgs as ssbfgs
+from .deterministic import ssbroyden as ssbroyden
 from .forms import system_for as system_for
 from .links import as_optax as as_optax
 from .links import scale_by_natural_gradient as scale_by_natural_gradient

@@ -230,7 +230,7 @@ class _Loop:
     def _look(self, loss: float, ending: Ending | None) -> Record:
         """The losses at held-out points, whose time counts as training since they steer the run."""
         begun = time.perf_counter()
-        numbers = self.watch.look_at(self.carry.model, self.batch)
+        numbers = self.watch.look_at(self._answer(), self.batch)
         # If the run is cut before the points grow, the resumed run lets them grow.
         self.watch.pending = self.watch.gap(loss, stalled=has_stalled(ending))
         self.seconds += time.perf_counter() - begun

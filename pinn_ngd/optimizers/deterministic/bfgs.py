@@ -56,5 +56,10 @@ def _update(inverse: Array, s: Array, y: Array, started: Array) -> Array:
 
 def bfgs() -> optax.GradientTransformation:
     """BFGS with the zoom line search (strong Wolfe conditions) of Optax."""
+    return with_zoom(scale_by_bfgs())
+
+
+def with_zoom(direction: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Steps against a direction, as long as the zoom line search of Optax says."""
     search = optax.scale_by_zoom_linesearch(max_linesearch_steps=30)
-    return optax.chain(scale_by_bfgs(), optax.scale(-1.0), search)
+    return optax.chain(direction, optax.scale(-1.0), search)

@@ -18,6 +18,7 @@ from ..deterministic.bfgs import bfgs
 from ..deterministic.line_search import AbstractLineSearch, Armijo, FixedStep, GridLineSearch
 from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
+from ..deterministic.self_scaled import ssbfgs, ssbroyden
 from ..deterministic.trust_region import TrustRegion
 from ..minibatch.subsampled import SubsampledTrustRegion
 from .citations import cited
@@ -223,6 +224,36 @@ class BFGS(AbstractPreset):
 
     def build(self) -> AbstractOptimizer:
         return OptaxOptimizer(bfgs(), steps_per_call=10)
+
+
+class SSBroyden(AbstractPreset):
+    """Self-scaled Broyden with a dense inverse Hessian and a zoom line search."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("numerical", "selfscaled", "urban")
+
+    def build(self) -> AbstractOptimizer:
+        return OptaxOptimizer(ssbroyden(), steps_per_call=10)
+
+
+class SSBFGS(AbstractPreset):
+    """Self-scaled BFGS with a dense inverse Hessian and a zoom line search."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("numerical", "selfscaled", "urban")
+
+    def build(self) -> AbstractOptimizer:
+        return OptaxOptimizer(ssbfgs(), steps_per_call=10)
+
+
+class Muon(AbstractScheduled):
+    """Muon for the matrices of a network, Adam for the rest, from Optax."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("muon", "adam")
+    rate: Positive = 1e-2
+
+    def build(self) -> AbstractOptimizer:
+        from optax.contrib import muon
+
+        return OptaxOptimizer(muon(self.learning_rate()))
 
 
 class ScipyLM(AbstractPreset):
