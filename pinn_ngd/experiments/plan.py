@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .. import _tree, optimizers
+from ..objectives import AbstractObjective
 from ..storage import FolderError
 from ..storage.checkpoint import check_identity
 from ..storage.files import safe_name, shown, to_json
@@ -68,7 +69,8 @@ def planned(
     """Resolve names, settings and budgets; raises ValueError for what there is not."""
     seed = seed_of(seed)
     why = None
-    if given is None and problem.by_size and not settings and solver_name is None:
+    unnamed = given is None and not settings and solver_name is None
+    if unnamed and problem.by_size and isinstance(problem.objective, AbstractObjective):
         given, own, why = _suited(problem, seed)
         name, optimizer, chosen = _chosen(problem, given, dict(own), None)
     else:

@@ -37,6 +37,7 @@ from .minibatch import ConjugateGradients as ConjugateGradients
 from .minibatch import Exact as Exact
 from .minibatch import Filtered as Filtered
 from .minibatch import FixedDamping as FixedDamping
+from .minibatch import Interleaved as Interleaved
 from .minibatch import KroneckerNaturalGradient as KroneckerNaturalGradient
 from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient

@@ -8,7 +8,8 @@ from jaxtyping import PyTree
 from .. import _tree
 from ..metrics import EnergyMetric
 from ..objectives import AbstractObjective
-from .cost import Cost
+from .cost import LONGEST, Cost, balance
+from .forms import shape_for
 from .presets.registry import get
 
 EXACT = ("engd-tr", {})
@@ -31,7 +32,9 @@ def suited(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Choice
     The first of these whose step fits into half of the memory of the machine:
 
     1. `engd-tr`, all rows factored, where a step takes at most about 2 s as well;
-    2. `engd-sub`, a random part of 512, 128 or 32 points, where the terms are residuals of points;
+    2. `engd-sub`, a random part of 512, 128 or 32 points, where the terms are residuals of points.
+       If a step of all rows fits too and takes at most a minute, half of the time goes to such
+       steps (`full_every`);
     3. `engd-tr` all the same, where no part of the rows stands alone;
     4. `engd-tr` with products only, `form="matrix-free"`.
 
@@ -48,8 +51,12 @@ def suited(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Choice
     for part in PARTS:
         cost = _cost(part, objective, model, batch)
         if cost is not None and cost.fits:
-            why = f"{trouble}: engd-sub takes {part[1]['rows']} random points for a step, {cost}."
-            return Choice(*part, cost, why)
+            why = f"{trouble}: engd-sub takes {part[1]['rows']} random points for a step, {cost}"
+            settings = dict(part[1])
+            if exact.fits and exact.seconds <= LONGEST:
+                settings["full_every"] = _full_every(objective, model, batch, part[1]["rows"])
+                why += f", and all rows for each {settings['full_every']}th"
+            return Choice(part[0], settings, cost, f"{why}.")
     if exact.fits:
         return Choice(*EXACT, exact, f"{trouble}, and no part of its rows stands alone.")
     cost = _cost(PRODUCTS, objective, model, batch) or exact
@@ -87,6 +94,13 @@ def _cost(
         return optimizer.cost(objective, model, batch)
     except ValueError:
         return None
+
+
+def _full_every(objective: AbstractObjective, model: PyTree, batch: PyTree, points: int) -> int:
+    """How many steps make one of all rows take half of the time."""
+    rows, parameters, _ = shape_for(EnergyMetric(), objective, model, batch)
+    share = min(1.0, points / sum(rule.weights.size for rule in batch))
+    return balance(rows, parameters, round(share * rows))
 
 
 def _size(objective: AbstractObjective, model: PyTree, batch: PyTree) -> str:

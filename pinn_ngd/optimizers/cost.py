@@ -20,6 +20,7 @@ PRODUCT = 40  # of n p: a product with A and one with its transpose by automatic
 # Operations per second that a step reaches: one core, and an H200 on large matrices (docs/gpu.md).
 RATES = {"cpu": 4e10, "gpu": 3e11}
 MOST_SECONDS = 2.0  # a step that takes longer is too slow: a minute then has fewer than 30 of them
+LONGEST = 60.0  # seconds of a step that may still be made now and then
 SHARE = 0.5  # of the memory of the machine that a step may take
 
 
@@ -63,6 +64,15 @@ def part_cost(rows: int, parameters: int, itemsize: int = 8) -> Cost:
     work = GRAM * large * small**2 + EIGEN * small**3 + PASSES * rows * parameters
     form = "dual" if rows < parameters else "primal"
     return Cost(work, memory_estimate(rows, parameters, itemsize=itemsize)[form])
+
+
+def balance(rows: int, parameters: int, part: int) -> int:
+    """The number of steps of a part of the rows that take as long as one of all of them.
+
+    Both by Gram matrices, which is the route of a step of all rows until dampings are tiny.
+    """
+    whole, few = part_cost(rows, parameters).operations, part_cost(part, parameters).operations
+    return max(2, round(whole / few))
 
 
 def product_cost(rows: int, parameters: int, itemsize: int = 8) -> Cost:

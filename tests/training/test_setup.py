@@ -181,3 +181,20 @@ def test_points_do_not_grow_beyond_the_memory(monkeypatch):
     monkeypatch.setattr(cost, "total_memory", lambda: 100.0)
     with pytest.warns(UserWarning, match=r"a step on 4 points takes about .* and 0 kB"):
         assert not fits(optimizer, FIT, model)
+
+
+class Elsewhere(Descent):
+    """Its answer is a model that no step moves."""
+
+    def answer(self, model, state):
+        del state
+        return jax.tree.map(lambda w: 0 * w + 0.9, model)
+
+
+def test_held_out_points_look_at_the_answer_and_not_at_a_noisy_iterate():
+    """u = 0.9 x on (0, 1) against 1: the loss there is 1/2 of the integral of (0.9 x - 1)^2."""
+    model = Linear(jnp.asarray([0.1]))
+    result = train(FIT, model, Elsewhere(noise=5.0), steps=2, key=0, grow=False)
+    assert result.held_out is not None
+    assert result.held_out.loss == pytest.approx(0.5 * (0.9**2 / 3 - 0.9 + 1), rel=1e-9)
+    assert float(result.model.weight[0]) == 0.9

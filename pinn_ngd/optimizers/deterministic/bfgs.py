@@ -60,6 +60,10 @@ def bfgs() -> optax.GradientTransformation:
 
 
 def with_zoom(direction: optax.GradientTransformation) -> optax.GradientTransformation:
-    """Steps against a direction, as long as the zoom line search of Optax says."""
-    search = optax.scale_by_zoom_linesearch(max_linesearch_steps=30)
+    """Steps against a direction, as long as the zoom line search of Optax says.
+
+    It tries the whole step first, which quasi-Newton directions are scaled for, and not the length
+    of the step before.
+    """
+    search = optax.scale_by_zoom_linesearch(30, initial_guess_strategy="one")
     return optax.chain(direction, optax.scale(-1.0), search)

@@ -9,6 +9,7 @@ from .directions import ConjugateGradients as ConjugateGradients
 from .directions import Exact as Exact
 from .directions import Filtered as Filtered
 from .directions import clipped as clipped
+from .interleaved import Interleaved as Interleaved
 from .kronecker import Clocks as Clocks
 from .kronecker import KroneckerNaturalGradient as KroneckerNaturalGradient
 from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient

@@ -8,7 +8,7 @@ import optax
 
 from ... import metrics
 from ..._names import choose
-from ..._settings import SHARED, Count, Fraction, NonNegative, Positive
+from ..._settings import SHARED, Count, Fraction, NonNegative, Positive, Whole
 from ...linalg import Form, Spectral, get_solver
 from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
@@ -20,6 +20,7 @@ from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
 from ..deterministic.self_scaled import ssbfgs, ssbroyden
 from ..deterministic.trust_region import TrustRegion
+from ..minibatch.interleaved import Interleaved
 from ..minibatch.subsampled import SubsampledTrustRegion
 from .citations import cited
 from .preset import AbstractPreset, AbstractScheduled, Solver, solver_of
@@ -169,17 +170,20 @@ class EngdSub(AbstractPreset):
     """Energy natural gradient of a random part of the rows, judged by another: large networks.
 
     `rows` points make a step and as many others judge it; `momentum` keeps what earlier steps saw.
+    Each `full_every`-th step is one of `engd-tr`, of all rows; none is where that is 0.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("engd", "spring", "radius", "lineax")
     rows: Count = 512
     momentum: Fraction = 0.98
     acceptance: Fraction = 0.1
+    full_every: Whole = 0
 
     def build(self) -> AbstractOptimizer:
-        return SubsampledTrustRegion(
+        part = SubsampledTrustRegion(
             rows=self.rows, momentum=self.momentum, acceptance=self.acceptance
         )
+        return Interleaved(part, every=self.full_every) if self.full_every else part
 
 
 class GradientDescent(AbstractPreset):
