@@ -79,8 +79,9 @@ class Interleaved(AbstractOptimizer):
             return params, _known(state.part, params, info), after, _plain(info, info.stop)
 
         count = state.count + 1
-        params, *states, info = jax.lax.cond(count % self.every == 0, whole, part, params, state)
-        return eqx.combine(params, static), InterleavedState(*states, count), info
+        found = jax.lax.cond(count % self.every == 0, whole, part, params, state)
+        params, few, all_of_them, info = found
+        return eqx.combine(params, static), InterleavedState(few, all_of_them, count), info
 
     def refreshed(self, state: InterleavedState) -> InterleavedState:
         """Both states refreshed."""
