@@ -37,13 +37,13 @@ from .minibatch import ConjugateGradients as ConjugateGradients
 from .minibatch import Exact as Exact
 from .minibatch import Filtered as Filtered
 from .minibatch import FixedDamping as FixedDamping
-from .minibatch import Interleaved as Interleaved
 from .minibatch import KroneckerNaturalGradient as KroneckerNaturalGradient
 from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise
 from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic
+from .minibatch import TwoPhase as TwoPhase
 from .minibatch import clipped as clipped
 from .minibatch import schedule as schedule
 from .presets import AbstractPreset as AbstractPreset

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import equinox as eqx
 from jaxtyping import PyTree
 
 from .. import _tree
@@ -33,8 +34,8 @@ def suited(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Choice
 
     1. `engd-tr`, all rows factored, where a step takes at most about 2 s as well;
     2. `engd-sub`, a random part of 512, 128 or 32 points, where the terms are residuals of points.
-       If a step of all rows fits too and takes at most a minute, half of the time goes to such
-       steps (`full_every`);
+       If a step of all rows fits too and takes at most a minute, only such steps are made after as
+       much time as two of them take (`full_after`);
     3. `engd-tr` all the same, where no part of the rows stands alone;
     4. `engd-tr` with products only, `form="matrix-free"`.
 
@@ -54,8 +55,8 @@ def suited(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Choice
             why = f"{trouble}: engd-sub takes {part[1]['rows']} random points for a step, {cost}"
             settings = dict(part[1])
             if exact.fits and exact.seconds <= LONGEST:
-                settings["full_every"] = _full_every(objective, model, batch, part[1]["rows"])
-                why += f", and all rows for each {settings['full_every']}th"
+                settings["full_after"] = _full_after(objective, model, batch, part[1]["rows"])
+                why += f", and all rows after {settings['full_after']} of them"
             return Choice(part[0], settings, cost, f"{why}.")
     if exact.fits:
         return Choice(*EXACT, exact, f"{trouble}, and no part of its rows stands alone.")
@@ -74,6 +75,8 @@ def remark(
     if cost is None or (cost.fits and cost.is_quick):
         return None
     better = suited(objective, model, batch)
+    if eqx.tree_equal(get(better.name, **better.settings), optimizer):
+        return None
     if not better.cost.operations < cost.operations and (cost.fits or not better.cost.fits):
         return None
     given = "".join(f" --set {key}={value}" for key, value in better.settings.items())
@@ -96,11 +99,11 @@ def _cost(
         return None
 
 
-def _full_every(objective: AbstractObjective, model: PyTree, batch: PyTree, points: int) -> int:
-    """How many steps make one of all rows take half of the time."""
+def _full_after(objective: AbstractObjective, model: PyTree, batch: PyTree, points: int) -> int:
+    """How many steps of a part take as long as two of all rows."""
     rows, parameters, _ = shape_for(EnergyMetric(), objective, model, batch)
     share = min(1.0, points / sum(rule.weights.size for rule in batch))
-    return balance(rows, parameters, round(share * rows))
+    return 2 * balance(rows, parameters, round(share * rows))
 
 
 def _size(objective: AbstractObjective, model: PyTree, batch: PyTree) -> str:

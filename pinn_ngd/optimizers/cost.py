@@ -20,7 +20,7 @@ PRODUCT = 40  # of n p: a product with A and one with its transpose by automatic
 # Operations per second that a step reaches: one core, and an H200 on large matrices (docs/gpu.md).
 RATES = {"cpu": 4e10, "gpu": 3e11}
 MOST_SECONDS = 2.0  # a step that takes longer is too slow: a minute then has fewer than 30 of them
-LONGEST = 60.0  # seconds of a step that may still be made now and then
+LONGEST = 60.0  # seconds of a step of all rows that may still be made in the end
 SHARE = 0.5  # of the memory of the machine that a step may take
 
 

@@ -43,8 +43,8 @@ def with_memory(monkeypatch, size):
     ("memory", "points", "name", "settings"),
     [
         (1e12, 64, "engd-tr", {}),
-        (1e12, 3500, "engd-sub", {"rows": 512, "full_every": 57}),  # too slow
-        (1e12, 2**17, "engd-sub", {"rows": 512}),  # too slow even now and then
+        (1e12, 3500, "engd-sub", {"rows": 512, "full_after": 114}),  # too slow
+        (1e12, 2**17, "engd-sub", {"rows": 512}),  # too slow even in the end
         (2.0e7, 64, "engd-sub", {"rows": 32}),  # too large
         (1.0e8, 3500, "engd-sub", {"rows": 128}),
         (5.0e6, 3500, "engd-tr", {"form": "matrix-free"}),  # not even 32 rows
@@ -55,7 +55,7 @@ def test_the_first_form_that_fits_is_taken(monkeypatch, memory, points, name, se
     found = chosen(fit(points), LARGE)
     assert found.name == name
     assert settings.items() <= found.settings.items()
-    assert ("full_every" in settings) == ("full_every" in found.settings)
+    assert ("full_after" in settings) == ("full_after" in found.settings)
     assert found.cost.fits
     assert found.why.count(".") - found.why.count("0.") <= 2  # one sentence
     optimizers.get(found.name, **found.settings)
@@ -66,7 +66,7 @@ def test_the_sentence_says_what_was_too_much_and_what_is_done(monkeypatch):
     found = chosen(fit(3500), LARGE)
     assert "3,500 rows x 10,065 parameters would take engd-tr about 35 s and 8" in found.why
     assert "engd-sub takes 512 random points for a step" in found.why
-    assert found.why.endswith(", and all rows for each 57th.")
+    assert found.why.endswith(", and all rows after 114 of them.")
 
 
 def test_what_has_no_part_of_rows_stays_exact_while_it_fits(monkeypatch):
@@ -98,11 +98,19 @@ def test_who_names_a_large_step_is_told_what_would_be_cheaper(monkeypatch):
     objective, batch = fit(3500), fit(3500).batch()
     said = remark(optimizers.get("engd-tr"), objective, LARGE, batch)
     assert said is not None
-    assert "cheaper is `--optimizer engd-sub --set rows=512 --set full_every=57`, about" in said
+    assert "cheaper is `--optimizer engd-sub --set rows=512 --set full_after=114`, about" in said
     with_memory(monkeypatch, 4e8)
     assert "more than half of the memory" in str(
         remark(optimizers.get("engd-tr"), objective, LARGE, batch)
     )
+
+
+def test_nothing_is_said_of_what_would_be_chosen(monkeypatch):
+    monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
+    objective = fit(3500)
+    found = chosen(objective, LARGE)
+    optimizer = optimizers.get(found.name, **found.settings)
+    assert remark(optimizer, objective, LARGE, objective.batch()) is None
 
 
 @pytest.mark.parametrize("name", ["engd-sub", "adam"])

@@ -9,7 +9,6 @@ from .directions import ConjugateGradients as ConjugateGradients
 from .directions import Exact as Exact
 from .directions import Filtered as Filtered
 from .directions import clipped as clipped
-from .interleaved import Interleaved as Interleaved
 from .kronecker import Clocks as Clocks
 from .kronecker import KroneckerNaturalGradient as KroneckerNaturalGradient
 from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient
@@ -17,3 +16,4 @@ from .schedules import schedule as schedule
 from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion
 from .thermodynamic import RelativeNoise as RelativeNoise
 from .thermodynamic import Thermodynamic as Thermodynamic
+from .two_phase import TwoPhase as TwoPhase

@@ -20,8 +20,8 @@ from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
 from ..deterministic.self_scaled import ssbfgs, ssbroyden
 from ..deterministic.trust_region import TrustRegion
-from ..minibatch.interleaved import Interleaved
 from ..minibatch.subsampled import SubsampledTrustRegion
+from ..minibatch.two_phase import TwoPhase
 from .citations import cited
 from .preset import AbstractPreset, AbstractScheduled, Solver, solver_of
 
@@ -170,20 +170,20 @@ class EngdSub(AbstractPreset):
     """Energy natural gradient of a random part of the rows, judged by another: large networks.
 
     `rows` points make a step and as many others judge it; `momentum` keeps what earlier steps saw.
-    Each `full_every`-th step is one of `engd-tr`, of all rows; none is where that is 0.
+    After `full_after` of them come steps of all rows, those of `engd-tr`; never where that is 0.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("engd", "spring", "radius", "lineax")
     rows: Count = 512
     momentum: Fraction = 0.98
     acceptance: Fraction = 0.1
-    full_every: Whole = 0
+    full_after: Whole = 0
 
     def build(self) -> AbstractOptimizer:
         part = SubsampledTrustRegion(
             rows=self.rows, momentum=self.momentum, acceptance=self.acceptance
         )
-        return Interleaved(part, every=self.full_every) if self.full_every else part
+        return TwoPhase(part, first=self.full_after) if self.full_after else part
 
 
 class GradientDescent(AbstractPreset):

@@ -1,4 +1,4 @@
-"""Steps of all rows now and then, between steps of a part of them."""
+"""Steps of a part of the rows first, then of all of them."""
 
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from ..deterministic.trust_region import TrustRegion, TrustRegionState
 from .subsampled import SubsampledState, SubsampledTrustRegion
 
 
-class InterleavedState(eqx.Module):
+class TwoPhaseState(eqx.Module):
     """The states of both kinds of steps, and how many were made."""
 
     part: SubsampledState
@@ -24,20 +24,21 @@ class InterleavedState(eqx.Module):
     count: Int[Array, ""]
 
 
-class Interleaved(AbstractOptimizer):
-    """`every` - 1 steps of a part of the rows, then one of all of them, and so on.
+class TwoPhase(AbstractOptimizer):
+    """`first` steps of a part of the rows, then only steps of all of them.
 
-    Steps of a part are cheap and make a rough solution good; a step of all rows makes a good one
-    far better, since its error is not that of a sample. It starts from the best iterate of the
-    others, `SubsampledState.best`, and its result, whose loss is known, is the next best one.
-    Where `every` is the ratio of their costs, half of the time goes to either kind.
+    Steps of a part are cheap and make a rough solution good. Steps of all rows make a good one far
+    better, since their error is not that of a sample, but the first few of them only bring the
+    damping down. So they come in a row: single ones between steps of a part cost more than they
+    bring, since the memory of earlier directions ends with each (docs/scale.md). The first starts
+    from the best iterate of the others, `SubsampledState.best`.
 
     Refused steps of a part do not end the run, as a step of all rows may still succeed.
     """
 
     part: SubsampledTrustRegion = SubsampledTrustRegion()
     whole: TrustRegion = TrustRegion()
-    every: Count = 100
+    first: Count = 100
     stride: ClassVar[int] = 5
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
@@ -45,50 +46,50 @@ class Interleaved(AbstractOptimizer):
         self.whole.check(model, objective)
 
     def cost(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> Cost:
+        """The time of a step of a part, the memory of one of all rows."""
         part = self.part.cost(objective, model, batch)
         whole = self.whole.cost(objective, model, batch)
-        mean = ((self.every - 1) * part.operations + whole.operations) / self.every
-        return Cost(mean, max(part.bytes, whole.bytes))
+        return Cost(part.operations, max(part.bytes, whole.bytes))
 
-    def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> InterleavedState:
+    def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> TwoPhaseState:
         part = self.part.init(model, objective, batch)
         whole = self.whole.init(model, objective, batch)
-        return InterleavedState(part, whole, jnp.asarray(0, jnp.int32))
+        return TwoPhaseState(part, whole, jnp.asarray(0, jnp.int32))
 
     def step(
         self,
         model: PyTree,
-        state: InterleavedState,
+        state: TwoPhaseState,
         objective: AbstractObjective,
         batch: PyTree,
         *,
         key: PRNGKeyArray,
-    ) -> tuple[PyTree, InterleavedState, StepInfo]:
+    ) -> tuple[PyTree, TwoPhaseState, StepInfo]:
         params, static = _tree.trainable(model)
 
-        def part(params: PyTree, state: InterleavedState):
+        def part(params: PyTree, state: TwoPhaseState):
             start = eqx.combine(params, static)
             new, after, info = self.part.step(start, state.part, objective, batch, key=key)
             return _tree.trainable(new)[0], after, state.whole, _plain(info, jnp.int32(GO_ON))
 
-        def whole(params: PyTree, state: InterleavedState):
+        def whole(params: PyTree, state: TwoPhaseState):
             del params
             start = eqx.combine(state.part.best, static)
             new, after, info = self.whole.step(start, state.whole, objective, batch, key=key)
             params, _ = _tree.trainable(new)
             return params, _known(state.part, params, info), after, _plain(info, info.stop)
 
-        count = state.count + 1
-        found = jax.lax.cond(count % self.every == 0, whole, part, params, state)
+        found = jax.lax.cond(state.count < self.first, part, whole, params, state)
         params, few, all_of_them, info = found
-        return eqx.combine(params, static), InterleavedState(few, all_of_them, count), info
+        count = jnp.minimum(state.count + 1, self.first)
+        return eqx.combine(params, static), TwoPhaseState(few, all_of_them, count), info
 
-    def refreshed(self, state: InterleavedState) -> InterleavedState:
+    def refreshed(self, state: TwoPhaseState) -> TwoPhaseState:
         """Both states refreshed."""
         part, whole = self.part.refreshed(state.part), self.whole.refreshed(state.whole)
-        return InterleavedState(part, whole, state.count)
+        return TwoPhaseState(part, whole, state.count)
 
-    def answer(self, model: PyTree, state: InterleavedState) -> PyTree:
+    def answer(self, model: PyTree, state: TwoPhaseState) -> PyTree:
         """The best iterate, of either kind of steps."""
         return self.part.answer(model, state.part)
 
