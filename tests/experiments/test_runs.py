@@ -29,7 +29,7 @@ from pinn_ngd.experiments import (
 )
 from pinn_ngd.experiments.plan import planned
 from pinn_ngd.models import MLP
-from pinn_ngd.optimizers import cost
+from pinn_ngd.optimizers import by_size, cost
 from pinn_ngd.storage.reading import read_history
 from pinn_ngd.training import AbstractCallback
 
@@ -98,6 +98,7 @@ def test_result_has_the_last_error_of_the_history(finished):
 
 def test_without_a_named_optimizer_the_size_chooses_and_says_why(monkeypatch, tmp_path):
     monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(by_size, "LONGEST", -1.0)  # no second program to compile
     unnamed, said = _problem(optimizer=None), []
     arguments = {"steps": 1, "out": tmp_path / "a", "pictures": False, "tell": said.append}
     assert run_problem(unnamed, **arguments)["optimizer"] == "engd-sub"
