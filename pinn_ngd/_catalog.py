@@ -61,6 +61,9 @@ OPTIMIZERS: dict[str, Lines] = {
         "adam": "Adam, by default with the schedule of the ENGD paper.",
         "lbfgs": "L-BFGS with the zoom line search, from Optax.",
         "bfgs": "BFGS with a dense inverse Hessian and a zoom line search.",
+        "ssbroyden": "Self-scaled Broyden with a dense inverse Hessian and a zoom line search.",
+        "ssbfgs": "Self-scaled BFGS with a dense inverse Hessian and a zoom line search.",
+        "muon": "Muon for the matrices of a network, Adam for the rest, from Optax.",
         "sgd": "Stochastic gradient descent with momentum.",
         "signsgd": (
             "Descent along the sign of the gradient: what Adam is when both its betas are zero."

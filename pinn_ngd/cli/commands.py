@@ -111,7 +111,7 @@ def solve(
             problem, optimizer, settings=settings, solver_name=solver, seed=seed, steps=steps,
             seconds=seconds, tolerance=tolerance, corrected=corrected,
             fixed_points=fixed_points, balance=balance, normalize=normalize, out=out,
-            resume=resume, progress=True, mesh=mesh,
+            resume=resume, progress=True, mesh=mesh, tell=_tell,
         )  # fmt: skip
         if speaks():
             print_table(summary_of(result))

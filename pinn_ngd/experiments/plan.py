@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .. import _tree, optimizers
+from ..objectives import AbstractObjective
 from ..storage import FolderError
 from ..storage.checkpoint import check_identity
 from ..storage.files import safe_name, shown, to_json
@@ -18,6 +20,7 @@ from ..storage.fingerprint import fingerprint
 from ..storage.reading import read_config, read_result
 from ..training.accepted import budget_of, optimizer_of, seed_of
 from ..training.result import Budget
+from ..training.setup import batch_of
 from .environment import plain
 from .problem import Problem
 from .run_folder import RunFolder
@@ -49,6 +52,7 @@ class Plan:
     corrected: bool
     record: dict[str, Any]
     identity: dict[str, Any]
+    why: str | None = None  # the optimizer was chosen, where nobody named one
 
 
 def planned(
@@ -63,9 +67,15 @@ def planned(
     corrected: bool,
 ) -> Plan:
     """Resolve names, settings and budgets; raises ValueError for what there is not."""
-    given = problem.optimizer if given is None else given
     seed = seed_of(seed)
-    name, optimizer, chosen = _chosen(problem, given, dict(settings or {}), solver_name)
+    why = None
+    unnamed = given is None and not settings and solver_name is None
+    if unnamed and problem.by_size and isinstance(problem.objective, AbstractObjective):
+        given, own, why = _suited(problem, seed)
+        name, optimizer, chosen = _chosen(problem, given, dict(own), None)
+    else:
+        given = problem.optimizer if given is None else given
+        name, optimizer, chosen = _chosen(problem, given, dict(settings or {}), solver_name)
     if steps is None and seconds is None:
         steps, seconds = problem.steps, problem.seconds
     budget = budget_of(steps, seconds)
@@ -92,7 +102,17 @@ def planned(
         identity["optimizer_settings"] = fingerprint(optimizer)
     identity = json.loads(to_json(plain(identity)))
     label = safe_name(f"{problem.name}-{name}-{seed}")
-    return Plan(problem, optimizer, label, seed, budget, tolerance, corrected, record, identity)
+    parts = problem, optimizer, label, seed, budget, tolerance, corrected, record, identity
+    return Plan(*parts, why)
+
+
+def _suited(problem: Problem, seed: int) -> tuple[str, Mapping[str, Any], str]:
+    """The optimizer that suits the size of a problem, its settings, and why."""
+    model = problem.model(jax.random.key(seed))
+    choice = optimizers.suited(
+        problem.objective, model, batch_of(problem.objective, jax.random.key(seed), 0)
+    )
+    return choice.name, choice.settings, choice.why
 
 
 def _chosen(

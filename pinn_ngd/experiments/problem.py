@@ -65,12 +65,14 @@ class Problem:
     do); written with NumPy it has no error in H1. `components` are the names of the components of a
     solution with several, such as ("u", "v", "p"): errors and pictures call them so. `seconds` and
     `steps` are the default budgets, `optimizer` (a name, or an optimizer with all its settings) and
-    `optimizer_settings` what `pinn-ngd solve` uses. The points of `objective` are a start: where
-    the residual is larger between them than on them a run adds some, unless `fixed_points`. With
-    `balance` the terms get weights under which all of them feel the parameters alike
-    (`objectives.balanced`), and with `normalize` the network sees the unit box instead of the
-    domain (`models.Normalized`), for problems in units of their own. With `windows`, a number of
-    them or the times of their ends, a run goes window by window of time (`train_windows`).
+    `optimizer_settings` what `pinn-ngd solve` uses: `engd-tr` where there is none, unless another
+    suits its size better (`optimizers.suited`), which is what `by_size` says. The points of
+    `objective` are a start: where the residual is larger between them than on them a run adds some,
+    unless `fixed_points`. With `balance` the terms get weights under which all of them feel the
+    parameters alike (`objectives.balanced`), and with `normalize` the network sees the unit box
+    instead of the domain (`models.Normalized`), for problems in units of their own. With `windows`,
+    a number of them or the times of their ends, a run goes window by window of time
+    (`train_windows`).
     `settings` records the arguments that the problem file was called with, `source` the file
     itself: `load_problem` adds both. `picture(model)` makes the figure of a run where the model is
     no function of a point.
@@ -88,7 +90,7 @@ class Problem:
     domain: Domain | None = None
     evaluation: Any = None  # a Quadrature; a rule and an array of points become one
     exact: Callable[[Array], Array] | None = None
-    optimizer: str | Any = "engd-tr"
+    optimizer: str | Any = None
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 60.0
     steps: int | None = None
@@ -102,8 +104,13 @@ class Problem:
     compared: str | None = None
     components: Sequence[str] = ()
     source: ProblemSource | None = None
+    by_size: bool | None = None
 
     def __post_init__(self):
+        if self.by_size is None:
+            object.__setattr__(self, "by_size", self.optimizer is None)
+        if self.optimizer is None:
+            object.__setattr__(self, "optimizer", "engd-tr")
         self._check_kinds()
         check_components(self.components)
         if not callable(self.model) or _tree.size(self.model):

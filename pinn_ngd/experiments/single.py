@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ from .run_folder import RunFolder
 RUNS = Path("runs")
 
 
+def _silence(text: str) -> None:
+    del text
+
+
 def run_problem(
     problem: Problem,
     optimizer: str | AbstractOptimizer | Any | None = None,
@@ -48,13 +52,15 @@ def run_problem(
     pictures: bool = True,
     callbacks: Iterable[AbstractCallback] = (),
     mesh: Any = None,
+    tell: Callable[[str], None] = _silence,
 ) -> dict[str, Any]:
     """Train `problem` and leave config, history, result, checkpoint and pictures in a folder.
 
-    `optimizer` is a registered name with `settings` over its own (those of its metric are called
-    "metric.floor" and the like), `solver_name` one of `linalg.solver_names()`; without them the
-    problem's own are taken. It may also be an optimizer or an Optax transformation, which brings
-    all its settings along. The network is
+    Without an `optimizer` the problem's own is taken, or the default that suits its size
+    (`optimizers.suited`), of which `tell` gets a sentence before the run. One by name has
+    `settings` over its own (those of its metric are called "metric.floor" and the like) and
+    `solver_name`, one of `linalg.solver_names()`. It may also be an optimizer or an Optax
+    transformation, which brings all its settings along. The network is
     `problem.model(jax.random.key(seed))`. Where neither `steps` nor `seconds` is given the
     problem's budgets hold; where one is given, only that one. The folder is
     `runs/<problem>-<optimizer>-<seed>` unless `out` names another.
@@ -89,6 +95,8 @@ def run_problem(
     if mesh is not None and problem.windows is not None:
         raise ValueError("windows in time run on one device: leave `mesh` or `--devices` out.")
     writes = Processes(mesh_of(mesh)).writes
+    if plan.why is not None and writes:
+        tell(plan.why)
     folder = RunFolder(RUNS / plan.name if out is None else out)
     bars = (ProgressBar(),) if progress else ()
     with folder.lock() if writes else contextlib.nullcontext():

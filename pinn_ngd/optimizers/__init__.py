@@ -9,6 +9,9 @@ from .adapters import OptaxOptimizer as OptaxOptimizer
 from .base import STOP_REASONS as STOP_REASONS
 from .base import AbstractOptimizer as AbstractOptimizer
 from .base import StepInfo as StepInfo
+from .by_size import Choice as Choice
+from .by_size import suited as suited
+from .cost import Cost as Cost
 from .deterministic import AbstractAcceleration as AbstractAcceleration
 from .deterministic import Armijo as Armijo
 from .deterministic import Chord as Chord
@@ -21,6 +24,9 @@ from .deterministic import ScipyLevenbergMarquardt as ScipyLevenbergMarquardt
 from .deterministic import TrustRegion as TrustRegion
 from .deterministic import bfgs as bfgs
 from .deterministic import scale_by_bfgs as scale_by_bfgs
+from .deterministic import scale_by_self_scaled as scale_by_self_scaled
+from .deterministic import ssbfgs as ssbfgs
+from .deterministic import ssbroyden as ssbroyden
 from .forms import system_for as system_for
 from .links import as_optax as as_optax
 from .links import scale_by_natural_gradient as scale_by_natural_gradient
@@ -37,6 +43,7 @@ from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise
 from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic
+from .minibatch import TwoPhase as TwoPhase
 from .minibatch import clipped as clipped
 from .minibatch import schedule as schedule
 from .presets import AbstractPreset as AbstractPreset

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from .._settings import check_fields
 from ..objectives import AbstractObjective
+from .cost import Cost
 
 GO_ON = 0
 NO_DAMPING_HELPS = 1
@@ -102,6 +103,11 @@ class AbstractOptimizer(eqx.Module):
                 f" {' and '.join(self.dtypes)}: convert them before training."
             )
             raise ValueError(msg)
+
+    def cost(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> Cost | None:
+        """What a step costs, by shapes alone; None where that is not known."""
+        del objective, model, batch
+        return None
 
     @abc.abstractmethod
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> PyTree:

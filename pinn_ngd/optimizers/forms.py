@@ -13,6 +13,7 @@ from .._names import choose
 from ..linalg import Form, JacobianRows, LeastSquaresSystem, ProductOperator, choose_form, takes_key
 from ..metrics import AbstractMetric
 from ..objectives import AbstractObjective
+from .base import scalar_type
 
 FORMS = get_args(Form)
 POWER_ITERATIONS = 3  # of `squared_norm`, where the matrix is not stored
@@ -31,6 +32,14 @@ def system_for(
     if form == "auto":
         form = choose_form(metric.rows(objective, model, batch), _tree.size(model))
     return metric.system(objective, model, batch, matrix_free=form == "matrix-free")
+
+
+def shape_for(
+    metric: AbstractMetric, objective: AbstractObjective, model: PyTree, batch: PyTree
+) -> tuple[int, int, int]:
+    """Rows and parameters of the metric's system, and the bytes of a number in it."""
+    size = jnp.dtype(scalar_type(model)).itemsize
+    return metric.rows(objective, model, batch), _tree.size(model), size
 
 
 def squared_norm(operator: lx.AbstractLinearOperator, gradient: PyTree) -> Float[Array, ""]:

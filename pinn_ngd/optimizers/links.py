@@ -42,8 +42,9 @@ def as_optax(
     """
     if type(optimizer).answer is not AbstractOptimizer.answer:
         msg = (
-            "`optimizer` averages its iterates, but an Optax transformation only returns updates:"
-            " wrap the inner optimizer, and average the parameters with optax.ema."
+            "`optimizer` returns another model than its last iterate, a mean or the best one, but"
+            " an Optax transformation only returns updates: wrap the inner optimizer of a mean, and"
+            " average the parameters with optax.ema; the best one takes `train`."
         )
         raise ValueError(msg)
 

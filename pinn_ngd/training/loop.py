@@ -12,7 +12,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from ..storage.checkpoint import Checkpoint, Snapshot
 from ..validation import Watch
-from . import accepted
+from . import accepted, setup
 from .adaptive import moved_again, moved_by, moves_points, moving, on_new_points
 from .advance import Carry, advance_plainly, as_arrays, plain_errors, refusals
 from .callbacks import AbstractCallback
@@ -26,7 +26,6 @@ from .processes import Processes, ProcessLost
 from .records import add_solves, record_of
 from .result import Ending, Record, TrainResult
 from .saver import Saver
-from .setup import batch_of, check_start, stride_of, warn_about_precision
 from .signals import Signals, heard, patiently
 from .threads import blas_threads as limited_blas
 from .told import snapshot_of, told_at_end, told_at_start
@@ -97,10 +96,10 @@ def train(
     budget, key = accepted.budget_of(steps, seconds), accepted.key_of(key)
     objective, optimizer = accepted.objective_of(objective), accepted.optimizer_of(optimizer)
     checkpoint = accepted.checkpoint_of(checkpoint, resume)
-    warn_about_precision(model, optimizer)
+    setup.warn_about_precision(model, optimizer)
     processes = Processes(mesh_of(mesh))
     check_shared(objective, model, optimizer, processes.mesh)
-    stride, told = stride_of(optimizer, objective, stride), accepted.callbacks_of(callbacks)
+    stride, told = setup.stride_of(optimizer, objective, stride), accepted.callbacks_of(callbacks)
     grow &= not moves_points(told)
     same = {"steps": budget.steps, "stride": stride, "growing_points": grow, "resume": resume}
     parts = objective, model, optimizer
@@ -153,7 +152,8 @@ class _Loop:
         self._set_key(key)
         self.batch = self._draw(0)
         model = self.carry.model
-        check_start(self.objective, model, self.batch, self.evaluation.evaluate)
+        setup.check_start(self.objective, model, self.batch, self.evaluation.evaluate)
+        setup.warn_about_cost(self.optimizer, self.objective, model, self.batch)
         state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
         self.carry = Carry(model, model, state)
         if resume and self.saver is not None:
@@ -170,7 +170,7 @@ class _Loop:
         self.batch_key, self.step_key = jax.random.split(key)
 
     def _draw(self, number: int) -> PyTree:
-        return as_arrays(batch_of(self.objective, self.batch_key, number))
+        return as_arrays(setup.batch_of(self.objective, self.batch_key, number))
 
     def _restore(self, snapshot: Snapshot) -> None:
         self.processes.check_same(step_of_the_checkpoint=snapshot.step)
@@ -244,7 +244,7 @@ class _Loop:
     def _look(self, loss: float, ending: Ending | None) -> Record:
         """The losses at held-out points, whose time counts as training since they steer the run."""
         begun = time.perf_counter()
-        numbers = self.watch.look_at(self.carry.model, self.batch)
+        numbers = self.watch.look_at(self.answer(), self.batch)
         # If the run is cut before the points grow, the resumed run lets them grow.
         self.watch.pending = self.watch.gap(loss, stalled=has_stalled(ending))
         self.seconds += time.perf_counter() - begun
@@ -256,7 +256,7 @@ class _Loop:
             return False
         self.watch.pending = False
         solved = has_stalled(ending) and self.accuracy.reached(self.watch.estimate)
-        if solved or not self.watch.refine():
+        if solved or not setup.refined(self.watch, self.optimizer, self.carry.model):
             return False
         self._take_new_points()
         self._compile()
@@ -329,9 +329,8 @@ class _Loop:
         return model if answer is None or state is None else answer(model, state)
 
     def _save(self) -> None:
-        if self.saver is None or not self.ready:
-            return
-        self.saver.save(snapshot_of(self))
+        if self.saver is not None and self.ready:
+            self.saver.save(snapshot_of(self))
 
     def _finish(self, ending: Ending) -> TrainResult:
         ending = self.signals.over(ending)

@@ -11,7 +11,8 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from ..models.parameters import check_parameters
 from ..objectives import AbstractObjective
-from ..validation import scaling_remarks
+from ..optimizers.by_size import remark
+from ..validation import Watch, scaling_remarks
 from ..validation.held_out import masses_of
 from .coefficients import warn_about_fixed
 
@@ -37,6 +38,46 @@ def warn_about_precision(model: PyTree, optimizer: Any) -> None:
             UserWarning,
             stacklevel=3,
         )
+
+
+def warn_about_cost(optimizer: Any, objective: Any, model: PyTree, batch: PyTree) -> None:
+    """Of a step that takes long or does not fit, where another optimizer's is cheaper."""
+    if isinstance(objective, AbstractObjective):
+        found = remark(optimizer, objective, model, batch)
+        if found is not None:
+            warnings.warn(found, UserWarning, stacklevel=3)
+
+
+def fits(optimizer: Any, objective: Any, model: PyTree) -> bool:
+    """Whether a step on the points of an objective fits into memory; a warning where not."""
+    if not hasattr(optimizer, "cost"):
+        return True
+    cost = optimizer.cost(objective, model, objective.batch())
+    if cost is None or cost.fits:
+        return True
+    points = sum(rule.size for rule in objective.rules)
+    warnings.warn(
+        f"the residual is larger between the points, and more of them do not fit: a step on "
+        f"{points:,} points takes {cost}, more than half of the memory.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return False
+
+
+def refined(watch: Watch, optimizer: Any, model: PyTree) -> bool:
+    """Let points grow where the residual is larger between them; whether they did.
+
+    Where more of them do not fit into memory they stay as they are for good.
+    """
+    before = watch.state
+    if not watch.refine():
+        return False
+    if fits(optimizer, watch.objective, model):
+        return True
+    watch.restore(before)
+    watch.grow = False
+    return False
 
 
 def check_start(objective: Any, model: PyTree, batch: PyTree, evaluate: Any = None) -> None:

@@ -27,7 +27,9 @@ from pinn_ngd.experiments import (
     summarize,
     table_cells,
 )
+from pinn_ngd.experiments.plan import planned
 from pinn_ngd.models import MLP
+from pinn_ngd.optimizers import by_size, cost
 from pinn_ngd.storage.reading import read_history
 from pinn_ngd.training import AbstractCallback
 
@@ -92,6 +94,34 @@ def test_result_has_the_last_error_of_the_history(finished):
     last = read_history(out)[-1]
     assert last["relative_l2"] == result["relative_l2"]
     assert "relative_h1" not in last
+
+
+def test_without_a_named_optimizer_the_size_chooses_and_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(by_size, "LONGEST", -1.0)  # no second program to compile
+    unnamed, said = _problem(optimizer=None), []
+    arguments = {"steps": 1, "out": tmp_path / "a", "pictures": False, "tell": said.append}
+    assert run_problem(unnamed, **arguments)["optimizer"] == "engd-sub"
+    assert len(said) == 1
+    assert said[0].startswith("6 rows x 10 parameters would take engd-tr about")
+    assert run_problem(unnamed, **arguments, resume=True)["optimizer"] == "engd-sub"
+    monkeypatch.undo()
+    plan = planned(unnamed, None, None, None, 0, 1, None, None, False)
+    assert plan.record["optimizer"] == unnamed.optimizer == "engd-tr"
+
+
+def test_a_named_optimizer_stays(monkeypatch):
+    monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
+    named, settings = _problem(optimizer="engd-tr"), {"corrections": 2}
+    unnamed = _problem(optimizer=None)
+    for problem, given, own in (
+        (named, None, None),
+        (unnamed, "engd-tr", None),
+        (unnamed, None, settings),
+    ):
+        plan = planned(problem, given, own, None, 0, 1, None, None, False)
+        assert plan.record["optimizer"] == "engd-tr"
+        assert plan.why is None
 
 
 def test_a_finished_run_is_reused(problem, finished):

@@ -274,9 +274,7 @@ def test_bad_input_is_told_in_one_sentence():
     state = LayerwiseWoodbury().refreshed(None, rows())
     with pytest.raises(ValueError, match="has rows of 5 examples, and those kept are of another"):
         LayerwiseWoodbury().refreshed(state, rows(n=5))
-    with pytest.raises(
-        ValueError, match=r"`damping` is 0\.0, by which Woodbury's identity divides"
-    ):
+    with pytest.raises(ValueError, match=r"is 0\.0, by which Woodbury's identity divides"):
         LayerwiseWoodbury().compute_kept(state, GRADIENT, 0.0)
     with pytest.raises(ValueError, match=r"`columns` is 7, and a matrix \(2, 3\) has 6 entries"):
         draw_sketch("srht", (2, 3), 7, jax.random.key(0), jnp.dtype("float64"))

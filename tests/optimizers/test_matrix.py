@@ -80,7 +80,8 @@ def _refusal(name, metric, kind):
     if name == "engd-sub":
         return None if kind == "residual" else "takes a part of the rows of a ResidualObjective"
     settings = optimizers.settings(name)
-    gradient = name in ("adam", "sgd", "signsgd", "lbfgs", "bfgs", "gd")
+    quasi_newton = ("lbfgs", "bfgs", "ssbfgs", "ssbroyden")
+    gradient = name in ("adam", "muon", "sgd", "signsgd", "gd", *quasi_newton)
     metric = metric or settings.get("metric", "euclidean" if gradient else "energy")
     if metric == "wasserstein-kernel" and kind != "samples":
         return "the kernelized Wasserstein metric measures samples, and .* has none"

@@ -19,10 +19,12 @@ from pinn_ngd import (
     laplacian,
     list_problems,
     load_problem,
+    optimizers,
 )
 from pinn_ngd.evaluation.errors import evaluator
+from pinn_ngd.optimizers import cost
 from pinn_ngd.training import train
-from pinn_ngd.training.setup import check_start
+from pinn_ngd.training.setup import check_start, fits, warn_about_cost
 from tests.training.helpers import Descent, Linear, info
 
 LINE = Interval(0.0, 1.0)
@@ -160,3 +162,39 @@ def test_an_evaluation_that_does_not_fit_is_refused_at_the_start(model, exact, w
 
     with pytest.raises(ValueError, match=words):
         check_start(Squares(), model, jnp.ones(1), evaluator(exact, RULE.quadrature()))
+
+
+FIT = ResidualObjective([Residual(lambda u, x: u(x) - 1, RULE, name="fit")])
+
+
+def test_of_a_step_that_takes_long_is_told_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
+    words = r"4 rows x 1 parameters take .* with this optimizer: cheaper is `--optimizer engd-sub"
+    with pytest.warns(UserWarning, match=words):
+        warn_about_cost(optimizers.get("engd-tr"), FIT, Linear(jnp.asarray([0.1])), FIT.batch())
+
+
+def test_points_do_not_grow_beyond_the_memory(monkeypatch):
+    model, optimizer = Linear(jnp.asarray([0.1])), optimizers.get("engd-tr")
+    assert fits(optimizer, FIT, model)
+    assert fits(Descent(), FIT, model)  # of a duck-typed optimizer nothing is known
+    monkeypatch.setattr(cost, "total_memory", lambda: 100.0)
+    with pytest.warns(UserWarning, match=r"a step on 4 points takes about .* and 0 kB"):
+        assert not fits(optimizer, FIT, model)
+
+
+class Elsewhere(Descent):
+    """Its answer is a model that no step moves."""
+
+    def answer(self, model, state):
+        del state
+        return jax.tree.map(lambda w: 0 * w + 0.9, model)
+
+
+def test_held_out_points_look_at_the_answer_and_not_at_a_noisy_iterate():
+    """u = 0.9 x on (0, 1) against 1: the loss there is 1/2 of the integral of (0.9 x - 1)^2."""
+    model = Linear(jnp.asarray([0.1]))
+    result = train(FIT, model, Elsewhere(noise=5.0), steps=2, key=0, grow=False)
+    assert result.held_out is not None
+    assert result.held_out.loss == pytest.approx(0.5 * (0.9**2 / 3 - 0.9 + 1), rel=1e-9)
+    assert float(result.model.weight[0]) == 0.9

@@ -12,4 +12,7 @@ from .line_search import FixedStep as FixedStep
 from .line_search import GridLineSearch as GridLineSearch
 from .natural_gradient import NaturalGradient as NaturalGradient
 from .scipy_lm import ScipyLevenbergMarquardt as ScipyLevenbergMarquardt
+from .self_scaled import scale_by_self_scaled as scale_by_self_scaled
+from .self_scaled import ssbfgs as ssbfgs
+from .self_scaled import ssbroyden as ssbroyden
 from .trust_region import TrustRegion as TrustRegion

@@ -56,5 +56,14 @@ def _update(inverse: Array, s: Array, y: Array, started: Array) -> Array:
 
 def bfgs() -> optax.GradientTransformation:
     """BFGS with the zoom line search (strong Wolfe conditions) of Optax."""
-    search = optax.scale_by_zoom_linesearch(max_linesearch_steps=30)
-    return optax.chain(scale_by_bfgs(), optax.scale(-1.0), search)
+    return with_zoom(scale_by_bfgs())
+
+
+def with_zoom(direction: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Steps against a direction, as long as the zoom line search of Optax says.
+
+    It tries the whole step first, which quasi-Newton directions are scaled for, and not the length
+    of the step before.
+    """
+    search = optax.scale_by_zoom_linesearch(30, initial_guess_strategy="one")
+    return optax.chain(direction, optax.scale(-1.0), search)

@@ -1,6 +1,5 @@
 """`engd-tr`: natural gradient with ratio-controlled damping and accelerated candidates."""
 
-import warnings
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +12,7 @@ from ... import _tree
 from ..._settings import Fraction
 from ...linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
 from ...metrics import AbstractMetric, EnergyMetric
-from ...objectives import AbstractObjective, ResidualObjective
+from ...objectives import AbstractObjective
 from ..base import (
     GO_ON,
     NO_DAMPING_HELPS,
@@ -24,7 +23,8 @@ from ..base import (
     StepInfo,
     scalar_type,
 )
-from ..forms import POWER_ITERATIONS, gradient_of, options_for, squared_norm, system_for
+from ..cost import Cost, exact_cost, product_cost
+from ..forms import POWER_ITERATIONS, gradient_of, options_for, shape_for, squared_norm, system_for
 from . import counting
 from .acceleration import AbstractAcceleration, Chord, Plain, StepEquation
 
@@ -33,7 +33,6 @@ REJECTED_GROWTH = 1e4  # the grid spans five decades, so that the next one overl
 LARGEST_DAMPING = 1e3  # relative to |A|_F^2: with it a step is a tiny gradient step
 STALL_REDUCTION = 1e-4  # a step that lowers the loss by a smaller fraction counts as stalled
 STALL_STEPS = 50
-HEAVY = 5e10  # rows x parameters x the smaller of both, from which on a step takes many seconds
 ENERGY_STALL_STEPS = 300  # a gradient norm, unlike a loss, does not fall monotonically
 
 
@@ -79,11 +78,14 @@ class TrustRegion(AbstractOptimizer):
         super().check(model, objective)
         self.metric.check(objective, matrix_free=self.form == "matrix-free")
 
+    def cost(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> Cost:
+        of_products = self.form == "matrix-free"
+        shape = shape_for(self.metric, objective, model, batch)
+        return (product_cost if of_products else exact_cost)(*shape)
+
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> TrustRegionState:
         del batch
         self.check(model, objective)
-        if self.form != "matrix-free":
-            _warn_of_heavy_steps(objective, _tree.size(model))
         dtype = scalar_type(model)
         infinite = jnp.asarray(jnp.inf, dtype)
         return TrustRegionState(jnp.zeros((), dtype), infinite, jnp.asarray(0, jnp.int32))
@@ -194,18 +196,6 @@ class TrustRegion(AbstractOptimizer):
     def _factors(self, dtype) -> Float[Array, " k"]:
         low, high, count = self.grid
         return jnp.logspace(jnp.log10(low), jnp.log10(high), count, dtype=dtype)
-
-
-def _warn_of_heavy_steps(objective: AbstractObjective, params: int) -> None:
-    """Of residuals whose rows take long to factor: there is a step that needs only a part."""
-    rows = sum(getattr(rule, "size", 0) for rule in objective.rules)
-    if isinstance(objective, ResidualObjective) and rows * params * min(rows, params) > HEAVY:
-        warnings.warn(
-            f"every step factors {rows:,} rows x {params:,} parameters, which takes many seconds: "
-            "'engd-sub' makes a step of a part of the rows and is far ahead at such sizes.",
-            UserWarning,
-            stacklevel=2,
-        )
 
 
 def _solve(

@@ -16,3 +16,4 @@ from .schedules import schedule as schedule
 from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion
 from .thermodynamic import RelativeNoise as RelativeNoise
 from .thermodynamic import Thermodynamic as Thermodynamic
+from .two_phase import TwoPhase as TwoPhase

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from ... import _tree
 from ..._settings import Count, Fraction
 from ...linalg import Spectral, prepare
+from ...metrics import EnergyMetric
 from ...objectives import AbstractObjective, ResidualObjective
 from ..base import (
     GO_ON,
@@ -20,7 +21,8 @@ from ..base import (
     StepInfo,
     scalar_type,
 )
-from ..forms import gradient_of, squared_norm
+from ..cost import Cost, part_cost
+from ..forms import gradient_of, shape_for, squared_norm
 
 LEAST, LARGEST, FIRST = 1e-12, 1.0, 1e-3  # dampings, in units of |A|_F^2
 FACTORS = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # of the last accepted damping
@@ -28,11 +30,14 @@ PATIENCE = 20  # refused steps in a row that end a run
 
 
 class SubsampledState(eqx.Module):
-    """The last direction, its damping in units of |A|_F^2, and the refused steps in a row."""
+    """The last direction, its damping in units of |A|_F^2, the refused steps in a row, and the
+    iterate whose loss, on the rows drawn after it was made, is the least so far."""
 
     direction: PyTree
     damping: Float[Array, ""]
     refused: Int[Array, ""]
+    best: PyTree
+    best_loss: Float[Array, ""]
 
 
 class Candidate(eqx.Module):
@@ -64,6 +69,11 @@ class SubsampledTrustRegion(AbstractOptimizer):
     So damping and length adapt to how much of a step holds beyond its own rows. A step costs
     rows^2 p operations for p parameters, instead of the n^2 p of all n rows.
 
+    The error of the iterates fluctuates, since a step sees few rows. S and V were drawn after the
+    iterate was made, so that the mean of the losses on both estimates its own without bias, at no
+    cost. What is evaluated and returned (`answer`) is the iterate for which it was least; the last
+    one, which nothing has judged, does not take part unless all rows judge each step.
+
     Needs an objective of residuals. With `rows` at least as many as there are points all of them
     make a step, and judge it.
     """
@@ -83,13 +93,22 @@ class SubsampledTrustRegion(AbstractOptimizer):
             )
             raise ValueError(msg)
 
+    def cost(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> Cost:
+        assert isinstance(objective, ResidualObjective)
+        objective.check_separable(batch)
+        share = min(1.0, self.rows / sum(rule.weights.size for rule in batch))
+        rows, *others = shape_for(EnergyMetric(), objective, model, batch)
+        return part_cost(round(share * rows), *others)
+
     def init(self, model: PyTree, objective: AbstractObjective, batch: PyTree) -> SubsampledState:
         self.check(model, objective)
         assert isinstance(objective, ResidualObjective)
         objective.check_separable(batch)
         params, _ = _tree.trainable(model)
         damping = jnp.asarray(FIRST, scalar_type(model))
-        return SubsampledState(_tree.zeros_like(params), damping, jnp.asarray(0, jnp.int32))
+        infinite = jnp.full_like(damping, jnp.inf)
+        zero = jnp.asarray(0, jnp.int32)
+        return SubsampledState(_tree.zeros_like(params), damping, zero, params, infinite)
 
     def step(
         self,
@@ -122,6 +141,12 @@ class SubsampledTrustRegion(AbstractOptimizer):
         chosen = jax.tree.map(lambda leaf: leaf[best], found)
         kept = _tree.where(accepted, chosen, jax.tree.map(jnp.zeros_like, chosen))
         step = _tree.scale(kept.length, kept.direction)
+        moved = _tree.move(model, step)
+        if self._takes_all(batch):
+            state = _compared(state, moved, before - kept.actual)
+        else:
+            own = 0.5 * _tree.dot(system.target, system.target)
+            state = _compared(state, model, 0.5 * (own + before))
         state = _next(state, kept.direction, dampings, best, accepted)
         gradient_norm = _tree.norm(gradient)
         stop = jnp.where(state.refused >= PATIENCE, NO_DAMPING_HELPS, GO_ON)
@@ -135,7 +160,11 @@ class SubsampledTrustRegion(AbstractOptimizer):
             accepted=accepted,
             stop=jnp.where(gradient_norm == 0, STATIONARY, stop).astype(jnp.int32),
         )
-        return _tree.move(model, step), state, info
+        return moved, state, info
+
+    def _takes_all(self, batch: PyTree) -> bool:
+        """Whether all rows judge a step, so that the loss after it is known."""
+        return self.rows >= sum(rule.weights.size for rule in batch)
 
     def _best(self, found: Candidate) -> tuple[Bool[Array, ""], Int[Array, ""]]:
         enough = found.actual >= self.acceptance * jnp.abs(found.predicted)
@@ -143,8 +172,16 @@ class SubsampledTrustRegion(AbstractOptimizer):
         return jnp.any(good), jnp.argmax(jnp.where(good, found.actual, -jnp.inf))
 
     def refreshed(self, state: SubsampledState) -> SubsampledState:
-        """The same memory and damping, with the count of refused steps reset."""
-        return SubsampledState(state.direction, state.damping, jnp.zeros_like(state.refused))
+        """The same memory, damping and best iterate, with the count of refused steps reset, and the
+        loss forgotten: on other points it is another one."""
+        infinite = jnp.full_like(state.best_loss, jnp.inf)
+        none = jnp.zeros_like(state.refused)
+        return SubsampledState(state.direction, state.damping, none, state.best, infinite)
+
+    def answer(self, model: PyTree, state: SubsampledState) -> PyTree:
+        """The iterate that fresh rows liked best."""
+        _, static = _tree.trainable(model)
+        return eqx.combine(state.best, static)
 
 
 def _judge(objective: ResidualObjective, model: PyTree, batch: PyTree):
@@ -170,6 +207,15 @@ def _judge(objective: ResidualObjective, model: PyTree, batch: PyTree):
     return judge, loss
 
 
+def _compared(state: SubsampledState, model: PyTree, loss: Array) -> SubsampledState:
+    """The state after the model of a step was judged by rows that no step to it had seen."""
+    params, _ = _tree.trainable(model)
+    better = loss < state.best_loss
+    best = _tree.where(better, params, state.best)
+    least = jnp.where(better, loss, state.best_loss)
+    return SubsampledState(state.direction, state.damping, state.refused, best, least)
+
+
 def _next(
     state: SubsampledState,
     direction: PyTree,
@@ -180,4 +226,4 @@ def _next(
     """After a refusal the largest damping is the middle of the next ones, and no memory is left."""
     damping = jnp.where(accepted, dampings[best], dampings[-1])
     refused = jnp.where(accepted, 0, state.refused + 1).astype(jnp.int32)
-    return SubsampledState(direction, damping, refused)
+    return SubsampledState(direction, damping, refused, state.best, state.best_loss)

@@ -60,6 +60,28 @@ ENTRIES = {
   edition   = {2},
   year      = {2006}
 }""",
+    "selfscaled": """@article{albaali2005wide,
+  title   = {Wide Interval for Efficient Self-Scaling Quasi-{N}ewton Algorithms},
+  author  = {Al-Baali, Mehiddin and Khalfan, Humaid},
+  journal = {Optimization Methods and Software},
+  volume  = {20},
+  number  = {6},
+  pages   = {679--691},
+  year    = {2005}
+}""",
+    "urban": """@article{urban2025unveiling,
+  title   = {Unveiling the Optimization Process of Physics Informed Neural Networks: How Accurate and Competitive Can {PINN}s Be?},
+  author  = {Urb{\\'a}n, Jorge F. and Stefanou, Petros and Pons, Jos{\\'e} A.},
+  journal = {Journal of Computational Physics},
+  volume  = {523},
+  pages   = {113656},
+  year    = {2025}
+}""",
+    "muon": """@misc{jordan2024muon,
+  title  = {Muon: An Optimizer for Hidden Layers in Neural Networks},
+  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and Cesista, Franz and Newhouse, Laker and Bernstein, Jeremy},
+  year   = {2024}
+}""",
     "minpack": """@incollection{more1978lm,
   title     = {The {L}evenberg--{M}arquardt Algorithm: Implementation and Theory},
   author    = {Mor{\\'e}, Jorge J.},

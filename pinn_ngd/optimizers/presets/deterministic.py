@@ -8,7 +8,7 @@ import optax
 
 from ... import metrics
 from ..._names import choose
-from ..._settings import SHARED, Count, Fraction, NonNegative, Positive
+from ..._settings import SHARED, Count, Fraction, NonNegative, Positive, Whole
 from ...linalg import Form, Spectral, get_solver
 from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
@@ -18,8 +18,10 @@ from ..deterministic.bfgs import bfgs
 from ..deterministic.line_search import AbstractLineSearch, Armijo, FixedStep, GridLineSearch
 from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
+from ..deterministic.self_scaled import ssbfgs, ssbroyden
 from ..deterministic.trust_region import TrustRegion
 from ..minibatch.subsampled import SubsampledTrustRegion
+from ..minibatch.two_phase import TwoPhase
 from .citations import cited
 from .preset import AbstractPreset, AbstractScheduled, Solver, solver_of
 
@@ -168,17 +170,20 @@ class EngdSub(AbstractPreset):
     """Energy natural gradient of a random part of the rows, judged by another: large networks.
 
     `rows` points make a step and as many others judge it; `momentum` keeps what earlier steps saw.
+    After `full_after` of them come steps of all rows, those of `engd-tr`; never where that is 0.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("engd", "spring", "radius", "lineax")
     rows: Count = 512
     momentum: Fraction = 0.98
     acceptance: Fraction = 0.1
+    full_after: Whole = 0
 
     def build(self) -> AbstractOptimizer:
-        return SubsampledTrustRegion(
+        part = SubsampledTrustRegion(
             rows=self.rows, momentum=self.momentum, acceptance=self.acceptance
         )
+        return TwoPhase(part, first=self.full_after) if self.full_after else part
 
 
 class GradientDescent(AbstractPreset):
@@ -223,6 +228,36 @@ class BFGS(AbstractPreset):
 
     def build(self) -> AbstractOptimizer:
         return OptaxOptimizer(bfgs(), steps_per_call=10)
+
+
+class SSBroyden(AbstractPreset):
+    """Self-scaled Broyden with a dense inverse Hessian and a zoom line search."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("numerical", "selfscaled", "urban")
+
+    def build(self) -> AbstractOptimizer:
+        return OptaxOptimizer(ssbroyden(), steps_per_call=10)
+
+
+class SSBFGS(AbstractPreset):
+    """Self-scaled BFGS with a dense inverse Hessian and a zoom line search."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("numerical", "selfscaled", "urban")
+
+    def build(self) -> AbstractOptimizer:
+        return OptaxOptimizer(ssbfgs(), steps_per_call=10)
+
+
+class Muon(AbstractScheduled):
+    """Muon for the matrices of a network, Adam for the rest, from Optax."""
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("muon", "adam")
+    rate: Positive = 1e-2
+
+    def build(self) -> AbstractOptimizer:
+        from optax.contrib import muon
+
+        return OptaxOptimizer(muon(self.learning_rate()))
 
 
 class ScipyLM(AbstractPreset):

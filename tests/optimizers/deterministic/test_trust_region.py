@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinn_ngd import Interval, Residual, ResidualObjective, Sobol, Trapezoid, _tree, optimizers
+from pinn_ngd import Interval, Residual, ResidualObjective, Trapezoid, _tree
 from pinn_ngd.linalg import get_solver
-from pinn_ngd.models import MLP
 from pinn_ngd.optimizers import Chord, Geodesic, Plain, TrustRegion
 from pinn_ngd.optimizers.base import NO_DAMPING_HELPS, STATIONARY
 from tests.optimizers.helpers import network, poisson_1d, ritz_1d
@@ -182,10 +181,3 @@ def test_unknown_form_is_named():
     object.__setattr__(optimizer, "form", "sideways")  # past the type checker of the tests
     with pytest.raises((ValueError, TypeError), match="form"):
         run(optimizer, line(), fit(lambda x: x[0]), 1)
-
-
-def test_steps_that_take_long_are_told_of():
-    objective = ResidualObjective([Residual(lambda u, x: u(x), Sobol(Interval(0.0, 1.0), 4096))])
-    model = MLP((1, 100, 100, 1), key=jax.random.key(0))
-    with pytest.warns(UserWarning, match=r"4,096 rows x 10,401 parameters.*'engd-sub'"):
-        optimizers.get("engd-tr").init(model, objective, None)

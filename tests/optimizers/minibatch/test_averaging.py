@@ -57,7 +57,7 @@ def test_a_checkpoint_holds_the_answer_and_the_iterate(tmp_path):
 
 
 def test_chains_of_optax_have_no_place_for_a_mean():
-    with pytest.raises(ValueError, match=r"`optimizer` averages its iterates.*optax\.ema"):
+    with pytest.raises(ValueError, match=r"`optimizer` returns another model.*optax\.ema"):
         as_optax(AVERAGED, OBJECTIVE)
 
 

@@ -113,6 +113,35 @@ def test_a_step_that_does_not_hold_on_other_rows_is_refused_and_forgotten():
     assert int(optimizer.refreshed(refused).refused) == 0
 
 
+def test_the_answer_is_the_iterate_that_fresh_rows_liked_best():
+    """The judgement of a model is the mean of its losses on the two sets that its step draws."""
+    optimizer, objective = SubsampledTrustRegion(rows=8), fit(GaussLegendre(LINE, 40))
+    batch = objective.batch(KEY)
+    state, model = optimizer.init(START, objective, batch), START
+    step = eqx.filter_jit(optimizer.step)
+    losses, models = [], []
+    for number in range(12):
+        key = jax.random.key(number)
+        parts = [objective.subset(batch, k, 8) for k in jax.random.split(key)]
+        losses.append(np.mean([float(objective.loss(model, part)) for part in parts]))
+        models.append(model)
+        model, state, _ = step(model, state, objective, batch, key=key)
+        best = int(np.argmin(losses))
+        assert float(state.best_loss) == pytest.approx(losses[best], rel=1e-9)
+        np.testing.assert_array_equal(optimizer.answer(model, state).c, models[best].c)
+    assert 0 < best < 11  # neither the first nor the last: the test can tell them apart
+    again = optimizer.refreshed(state)
+    assert np.isinf(again.best_loss)
+    np.testing.assert_array_equal(again.best.c, models[best].c)
+
+
+def test_with_all_rows_the_last_iterate_is_judged_as_well():
+    optimizer = SubsampledTrustRegion(rows=100)
+    model, state, info = one_step(optimizer, LINEAR, START)
+    assert bool(info.accepted)
+    np.testing.assert_array_equal(optimizer.answer(model, state).c, model.c)
+
+
 @pytest.mark.slow
 def test_networks_are_trained_by_a_third_of_the_rows_a_step():
     """What a run reaches depends on its rows, and on rounding: the median of five, three digits."""
