@@ -12,7 +12,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ... import _tree
 from ..._settings import Count, NonNegative, Positive, check_fields
@@ -47,7 +47,7 @@ class AbstractAcceleration(eqx.Module):
     @property
     @abc.abstractmethod
     def evaluations(self) -> int:
-        """Evaluations of the objective that one call makes."""
+        """Evaluations of the objective that one call makes at most."""
 
 
 class Plain(AbstractAcceleration):
@@ -88,7 +88,12 @@ class Chord(AbstractAcceleration):
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         radius = self.limit * _tree.norm(step)
 
-        def iterate(_, carry):
+        def goes_on(loop: tuple) -> Bool[Array, ""]:
+            count, improved, _ = loop
+            return (count < self.iterations) & improved
+
+        def iterate(loop: tuple) -> tuple:
+            count, _, carry = loop
             d, there = carry
             linearized = _tree.subtract(equation.right_hand_side, equation.linear(d))
             remainder = _tree.subtract(there.right_hand_side, linearized)
@@ -97,10 +102,12 @@ class Chord(AbstractAcceleration):
             change = _tree.subtract(candidate, d)
             better = equation.objective.reduction(there, evaluation, change) > 0
             inside = _tree.norm(_tree.subtract(candidate, step)) <= radius
-            return _tree.where(better & inside, (candidate, evaluation), carry)
+            better &= inside
+            return count + 1, better, _tree.where(better, (candidate, evaluation), carry)
 
-        start = (step, equation.evaluate(step))
-        return jax.lax.fori_loop(0, self.iterations, iterate, start)
+        # An iterate that is not kept ends the iteration: the next one would be the same.
+        start = jnp.asarray(0), jnp.asarray(True), (step, equation.evaluate(step))
+        return jax.lax.while_loop(goes_on, iterate, start)[2]
 
     @property
     def evaluations(self) -> int:
