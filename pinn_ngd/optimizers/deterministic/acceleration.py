@@ -88,25 +88,31 @@ class Chord(AbstractAcceleration):
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         radius = self.limit * _tree.norm(step)
 
-        def goes_on(loop: tuple) -> Bool[Array, ""]:
-            count, improved, _ = loop
-            return (count < self.iterations) & improved
-
-        def iterate(loop: tuple) -> tuple:
-            count, _, carry = loop
-            d, there = carry
+        def corrected(d: PyTree, there: Evaluation) -> PyTree:
             linearized = _tree.subtract(equation.right_hand_side, equation.linear(d))
             remainder = _tree.subtract(there.right_hand_side, linearized)
-            candidate = _tree.add(step, equation.solve(remainder, self.relative_damping))
+            return _tree.add(step, equation.solve(remainder, self.relative_damping))
+
+        def goes_on(loop: tuple) -> Bool[Array, ""]:
+            count, kept, _ = loop
+            # The iterate after one that was not kept would be the same again.
+            return (count <= self.iterations) & kept
+
+        def iterate(loop: tuple) -> tuple:
+            count, _, (d, there) = loop
+            # The predictor is evaluated by the code of the iterates, which so is compiled once.
+            is_predictor = count == 0
+            candidate = jax.lax.cond(is_predictor, lambda *_: step, corrected, d, there)
             evaluation = equation.evaluate(candidate)
             change = _tree.subtract(candidate, d)
             better = equation.objective.reduction(there, evaluation, change) > 0
             inside = _tree.norm(_tree.subtract(candidate, step)) <= radius
-            better &= inside
-            return count + 1, better, _tree.where(better, (candidate, evaluation), carry)
+            kept = is_predictor | (better & inside)
+            return count + 1, kept, _tree.where(kept, (candidate, evaluation), (d, there))
 
-        # An iterate that is not kept ends the iteration: the next one would be the same.
-        start = jnp.asarray(0), jnp.asarray(True), (step, equation.evaluate(step))
+        right_hand_side = equation.right_hand_side
+        nothing = Evaluation(jnp.zeros_like(radius), _tree.zeros_like(right_hand_side))
+        start = jnp.asarray(0), jnp.asarray(True), (step, nothing)
         return jax.lax.while_loop(goes_on, iterate, start)[2]
 
     @property
