@@ -22,15 +22,15 @@ from ...objectives import AbstractObjective, Evaluation
 class StepEquation(eqx.Module):
     """The equation of a step for one damping at one model, as an acceleration sees it.
 
-    `right_hand_side` is the residual b or the gradient g at the model. `solve(rhs,
-    relative_damping=1)` is the damped solve for another right-hand side, `linear(d)` the change of
-    the right-hand side by the linear model (A d, or A^T A d where it is a gradient), and
-    `evaluate(d)` the objective at theta - d.
+    `right_hand_side` is the residual b or the gradient g at the model. `solver(relative_damping)`
+    returns the damped solve rhs -> step, with what all right-hand sides share done. `linear(d)` is
+    the change of the right-hand side by the linear model (A d, or A^T A d where it is a gradient),
+    and `evaluate(d)` the objective at theta - d.
     """
 
     objective: AbstractObjective
     right_hand_side: PyTree
-    solve: Callable[..., PyTree]
+    solver: Callable[[float], Callable[[PyTree], PyTree]]
     linear: Callable[[PyTree], PyTree]
     evaluate: Callable[[PyTree], Evaluation]
 
@@ -87,11 +87,12 @@ class Chord(AbstractAcceleration):
 
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         radius = self.limit * _tree.norm(step)
+        solve = equation.solver(self.relative_damping)
 
         def corrected(d: PyTree, there: Evaluation) -> PyTree:
             linearized = _tree.subtract(equation.right_hand_side, equation.linear(d))
             remainder = _tree.subtract(there.right_hand_side, linearized)
-            return _tree.add(step, equation.solve(remainder, self.relative_damping))
+            return _tree.add(step, solve(remainder))
 
         def goes_on(loop: tuple) -> Bool[Array, ""]:
             count, kept, _ = loop
@@ -140,7 +141,7 @@ class Geodesic(AbstractAcceleration):
             return jax.jvp(right_hand_side, (t,), (one,))[1]
 
         _, second = jax.jvp(slope, (zero,), (one,))
-        correction = _tree.scale(0.5, equation.solve(second))
+        correction = _tree.scale(0.5, equation.solver(1.0)(second))
         short = _tree.norm(correction) <= self.limit * _tree.norm(step)
         step = _tree.where(short, _tree.add(step, correction), step)
         return step, equation.evaluate(step)

@@ -1,6 +1,7 @@
 """`engd-tr`: natural gradient with ratio-controlled damping and accelerated candidates."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, get_args
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from ... import _tree
 from ..._names import choose
 from ..._settings import Fraction
-from ...linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
+from ...linalg import QLP, Form, LeastSquaresSystem, Prepared, Solution, prepare
 from ...metrics import AbstractMetric, EnergyMetric
 from ...objectives import AbstractObjective, ResidualObjective
 from ..base import (
@@ -65,7 +66,7 @@ class TrustRegion(AbstractOptimizer):
     """
 
     metric: AbstractMetric = EnergyMetric()
-    solver: lx.AbstractLinearSolver = Spectral(refine=False)
+    solver: lx.AbstractLinearSolver = QLP()
     form: Form = eqx.field(static=True, default="auto")
     grid: tuple[float, float, int] = eqx.field(static=True, default=(1e-3, 1e2, 10))
     acceleration: AbstractAcceleration = Chord()
@@ -123,17 +124,21 @@ class TrustRegion(AbstractOptimizer):
         options = options_for(self.solver, key)
 
         def attempt(damping: Array) -> Candidate:
-            def solve(rhs, relative_damping=1.0):
-                return _solve(prepared, system, rhs, relative_damping * damping, options).value
+            at_damping = prepared.at(damping)
+
+            def solver(relative_damping: float) -> Callable[[PyTree], PyTree]:
+                own = relative_damping == 1
+                there = at_damping if own else prepared.at(relative_damping * damping)
+                return lambda rhs: _solve(there, rhs, options).value
 
             equation = StepEquation(
                 objective,
                 right_hand_side,
-                solve,
+                solver,
                 lambda d: _linear(system, d),
                 lambda d: objective.evaluate(_tree.move(model, d), batch),
             )
-            found = _solve(prepared, system, right_hand_side, damping, options)
+            found = _solve(at_damping, right_hand_side, options)
             plain = found.value
             step, after = self.acceleration(equation, plain)
             actual, predicted = objective.reduction(before, after, step), _predicted(system, plain)
@@ -214,12 +219,10 @@ def _warn_of_heavy_steps(objective: AbstractObjective, params: int) -> None:
         )
 
 
-def _solve(
-    prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array, options: dict[str, Any]
-) -> Solution:
-    if system.gradient is not None:
-        return prepared.solve(damping=damping, gradient=rhs, options=options)
-    return prepared.solve(damping=damping, target=rhs, options=options)
+def _solve(prepared: Prepared, rhs: PyTree, options: dict[str, Any]) -> Solution:
+    if prepared.system.gradient is not None:
+        return prepared.solve(gradient=rhs, options=options)
+    return prepared.solve(target=rhs, options=options)
 
 
 def _linear(system: LeastSquaresSystem, step: PyTree) -> PyTree:
