@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from ..objectives import check_indices, explained
+from ..objectives.rows import map_points
 from .host_function import HostFunction, traceable
 
 CHUNK = 2048  # points whose derivatives are in memory at once
@@ -196,27 +197,46 @@ def norms(function: Any, points: Array, weights: Array, h1: bool) -> tuple[float
     return tuple(float(norm) for norm in _both_norms(function, points, weights, h1)[0])
 
 
+def norms_of_both(
+    functions: tuple[Any, Any], points: Array, weights: Array
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """L2 and H1 norms of two functions that have much in common, which is computed once."""
+    parts = _square_integrals(_Pair(functions), points, weights, True)
+    each, slopes = (np.asarray(part).reshape(2, -1).sum(axis=1) for part in parts)
+    both = np.sqrt(np.stack([each, each + slopes], axis=1))
+    return tuple(map(float, both[0])), tuple(map(float, both[1]))
+
+
+class _Pair(eqx.Module):
+    """Two functions with as many components as one."""
+
+    functions: tuple[Any, Any]
+
+    def __call__(self, x: Float[Array, " d"]) -> Array:
+        return jnp.stack([jnp.asarray(function(x)).ravel() for function in self.functions])
+
+
 def _both_norms(
     function: Any, points: Array, weights: Array, h1: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """The norms of `norms`, and the L2 norm of every component (k,)."""
-    each, *slope = map(np.asarray, _square_integrals(function, points, weights, h1))
+    each, *slopes = map(np.asarray, _square_integrals(function, points, weights, h1))
     l2 = each.sum()
-    return np.sqrt(np.stack([l2, *(l2 + square for square in slope)])), np.sqrt(each)
+    return np.sqrt(np.stack([l2, *(l2 + slope.sum() for slope in slopes)])), np.sqrt(each)
 
 
 @eqx.filter_jit
 def _square_integrals(function: Any, points: Array, weights: Array, h1: bool) -> tuple[Array, ...]:
-    """The squared L2 norms (k,) of the components, and that of the gradient if `h1`."""
+    """The squared L2 norms (k,) of the components, and those of their gradients if `h1`."""
 
     def squares(x: Array) -> tuple[Array, ...]:
         each = _squares(jnp.asarray(function(x)).ravel())
-        return (each, jnp.sum(_squares(jax.jacfwd(function)(x)))) if h1 else (each,)
+        if not h1:
+            return (each,)
+        slopes = _squares(jax.jacfwd(function)(x)).reshape(each.size, -1)
+        return each, jnp.sum(slopes, axis=1)
 
-    many = len(points) > CHUNK
-    pointwise = (
-        jax.lax.map(squares, points, batch_size=CHUNK) if many else jax.vmap(squares)(points)
-    )
+    pointwise = map_points(squares, points, CHUNK)
     return tuple(jnp.tensordot(weights, square, 1) for square in pointwise)
 
 

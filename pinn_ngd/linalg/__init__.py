@@ -28,6 +28,9 @@ from .operators import JacobianRows as JacobianRows
 from .operators import ProductOperator as ProductOperator
 from .operators import StackedOperator as StackedOperator
 from .operators import register_operator as register_operator
+from .qlp import QLPFactor as QLPFactor
+from .qlp import qlp_factor as qlp_factor
+from .qlp_solver import QLP as QLP
 from .sketch import sketch as sketch
 from .solvers import CG as CG
 from .solvers import LSMR as LSMR

@@ -48,6 +48,19 @@ class Prepared(eqx.Module):
         system = LeastSquaresSystem(old.operator, target, gradient=gradient, damping=damping)
         return solve(system, self.solver, form=self.form, options=options, state=self.state)
 
+    def at(self, damping: Real[ArrayLike, ""]) -> "Prepared":
+        """The same for one damping, with what its right-hand sides share done once.
+
+        It answers no other damping.
+        """
+        old, whole = self.system, system_solver(self.solver)
+        target, gradient = old.target, old.gradient
+        system = LeastSquaresSystem(old.operator, target, gradient=gradient, damping=damping)
+        state = self.state
+        if whole is not None and state is not None:
+            state = whole.prepare_damping(state, damping)
+        return Prepared(system, self.solver, state, self.form)
+
 
 def prepare(
     system: LeastSquaresSystem,

@@ -31,13 +31,20 @@ class AbstractSystemSolver(lx.AbstractLinearSolver[_State]):
         del system, smallest_damping
         return None
 
+    def prepare_damping(self, state: PyTree, damping: Real[ArrayLike, ""]) -> PyTree:
+        """`state` with what the right-hand sides to come share for one damping; by default nothing
+        more."""
+        del damping
+        return state
+
     @abc.abstractmethod
     def solve_system(
         self, system: LeastSquaresSystem, options: dict[str, Any], state: PyTree = None
     ) -> Solution:
         """The solution for a target b, or of (A^T A + damping I) x = g for a gradient g.
 
-        `state` is what `prepare_system` returned for the same operator, or None.
+        `state` is what `prepare_system` returned for the same operator, or `prepare_damping` for
+        the same operator and damping, or None.
         """
 
     def empty_stats(self) -> dict[str, Array]:

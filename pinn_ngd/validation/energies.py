@@ -8,7 +8,6 @@ parameters. A second such set tells whether the first was rich enough.
 
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +18,7 @@ from .. import _tree
 from ..linalg import JacobianRows, LeastSquaresSystem, Prepared, Spectral, prepare
 from ..objectives import AbstractObjective
 from .held_out import FACTOR, HeldOut
-from .rounding import rounded
+from .rounding import moved
 from .rows import held_out_gradient, held_out_system
 from .spaces import TangentSum, alone, relatives
 
@@ -54,7 +53,7 @@ def energy_error(
     if not _spans_more(full, prepared, _tree.size(model)):
         return error, math.inf
     promised = _reduction(full, steps)
-    noise = _tree.subtract(held_out_gradient(made, _rounded(model), groups), full.gradient)
+    noise = _tree.subtract(held_out_gradient(made, moved(model), groups), full.gradient)
     rounding = _promise(noise, prepared.solve(damping=damping, gradient=noise).value)
     smaller = _first(full, (1 + count) * _tree.size(model))
     half, damping = _prepared(smaller)
@@ -105,11 +104,6 @@ def _first(system: LeastSquaresSystem, count: int) -> LeastSquaresSystem:
         system.operator.out_structure(),
     )
     return LeastSquaresSystem(operator, gradient=gradient[:count])
-
-
-def _rounded(model: PyTree) -> PyTree:
-    params, static = _tree.trainable(model)
-    return eqx.combine(rounded(params), static)
 
 
 def _promise(gradient: PyTree, step: PyTree) -> float:

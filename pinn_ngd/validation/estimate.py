@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact, PyTree
 
 from .. import _tree
-from ..evaluation.errors import norms
+from ..evaluation.errors import norms_of_both
 from ..geometry.quadrature import AbstractRule, Cells, Quadrature
 from ..geometry.region import AbstractRegion
 from ..linalg import LeastSquaresSystem, Spectral, prepare
@@ -240,13 +240,13 @@ class Estimator:
         """Norms relative to u - e, which is the solution where the estimate is right: a model far
         from it may be much larger or smaller."""
         points = self.points.points, self.points.weights
-        sizes = norms(Corrected(model, error), *points, True)
-        errors = norms(error, *points, True)
+        sizes, errors = norms_of_both((Corrected(model, error), error), *points)
         l2, h1 = (e / s if s > 0 else float("nan") for e, s in zip(errors, sizes, strict=True))
         if not unexplained <= UNKNOWN:
             l2 = h1 = float("nan")
-        known = apart is not None and sizes[0] > 0
-        spread = norms(apart, *points, True)[0] / sizes[0] if known else 0.0
+        spread = 0.0
+        if apart is not None and sizes[0] > 0:
+            spread = norms_of_both((Corrected(model, apart), apart), *points)[1][0] / sizes[0]
         return ErrorEstimate(l2, h1, unexplained, error, model, left, spread)
 
 

@@ -4,15 +4,14 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import PyTree
 
 from .. import _tree
 from ..objectives import AbstractObjective
 from .chunks import chunks
 from .held_out import HeldOut
-from .rounding import ROUNDING, rounded
+from .rounding import ROUNDING, moved
 
 
 class PointsOfTest:
@@ -23,8 +22,11 @@ class PointsOfTest:
 
     def __init__(self, held: HeldOut, model: PyTree):
         self.held, self.model = held, model
-        self.before = self._sum(_sizes, model)
-        self.rounding = self._sum(_noise, model)
+        here, there = self._residuals(model), self._residuals(moved(model))
+        self.before, self.rounding = (
+            _squares(here),
+            _squares(jax.tree.map(np.subtract, here, there)),
+        )
 
     def unexplained(self, step: PyTree) -> float:
         """The largest |r - J d| / |r| of a term, for a step d of the parameters.
@@ -32,7 +34,7 @@ class PointsOfTest:
         A term that is tiny beside the others may still be the one that carries the error, so every
         term is asked, but for those of which d leaves no more than rounding error.
         """
-        return self._largest_ratio(self._sum(_linearized, self.model, step))
+        return self._largest_ratio(_squares(self._each(_linearized, self.model, step)))
 
     def left(self, corrected: PyTree) -> float | None:
         """The largest |r(v)| / |r(u)| of a term, of the model u corrected to v.
@@ -41,7 +43,7 @@ class PointsOfTest:
         function, which a corrected model does not have.
         """
         try:
-            return self._largest_ratio(self._sum(_sizes, corrected))
+            return self._largest_ratio(_squares(self._residuals(corrected)))
         except AttributeError:
             return None
 
@@ -51,43 +53,35 @@ class PointsOfTest:
         with np.errstate(divide="ignore"):  # a term without any residual that gets one
             return float(np.sqrt(np.max(left[asked] / self.before[asked], initial=0.0)))
 
-    def _sum(self, squares: Any, *arguments: Any) -> np.ndarray:
-        """Squares by terms, summed over all chunks of the points."""
-        parts = [squares(self.held.objective, part, *arguments) for part in chunks(self.held.batch)]
-        return np.sum(np.asarray(parts), axis=0)
+    def _residuals(self, model: PyTree) -> list[PyTree]:
+        return self._each(_residuals, model)
+
+    def _each(self, function: Any, *arguments: Any) -> list[PyTree]:
+        """What a function returns for every chunk of the points, as NumPy arrays."""
+        objective, batches = self.held.objective, chunks(self.held.batch)
+        parts = (function(objective, part, *arguments) for part in batches)
+        return [jax.tree.map(np.asarray, part) for part in parts]
 
 
 @eqx.filter_jit
-def _linearized(
-    objective: AbstractObjective, batch: Any, model: PyTree, step: PyTree
-) -> Float[Array, " terms"]:
-    """|r - J d|^2 by terms."""
-    residuals, params = _of_parameters(objective, model, batch)
-    r, change = jax.jvp(residuals, (params,), (step,))
-    return _squares(_tree.subtract(r, change))
+def _residuals(objective: AbstractObjective, batch: Any, model: PyTree) -> PyTree:
+    """r, a block a term."""
+    return objective.evaluate(model, batch).right_hand_side
 
 
 @eqx.filter_jit
-def _noise(objective: AbstractObjective, batch: Any, model: PyTree) -> Float[Array, " terms"]:
-    """The square of what rounding the parameters does to the residual, by terms."""
-    residuals, params = _of_parameters(objective, model, batch)
-    return _squares(_tree.subtract(residuals(rounded(params)), residuals(params)))
-
-
-@eqx.filter_jit
-def _sizes(objective: AbstractObjective, batch: Any, model: PyTree) -> Float[Array, " terms"]:
-    """|r|^2 by terms."""
-    return _squares(objective.evaluate(model, batch).right_hand_side)
-
-
-def _of_parameters(objective: AbstractObjective, model: PyTree, batch: Any) -> tuple[Any, PyTree]:
+def _linearized(objective: AbstractObjective, batch: Any, model: PyTree, step: PyTree) -> PyTree:
+    """r - J d, a block a term."""
     params, static = _tree.trainable(model)
 
     def residuals(q: PyTree) -> PyTree:
         return objective.evaluate(eqx.combine(q, static), batch).right_hand_side
 
-    return residuals, params
+    r, change = jax.jvp(residuals, (params,), (step,))
+    return _tree.subtract(r, change)
 
 
-def _squares(blocks: PyTree) -> Float[Array, " terms"]:
-    return jnp.stack([_tree.dot(block, block) for block in jax.tree.leaves(blocks)])
+def _squares(chunks: list[PyTree]) -> np.ndarray:
+    """|.|^2 by terms, summed over all chunks."""
+    parts = [[np.vdot(block, block) for block in jax.tree.leaves(chunk)] for chunk in chunks]
+    return np.sum(np.asarray(parts), axis=0)

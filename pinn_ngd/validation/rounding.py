@@ -5,10 +5,11 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+import numpy as np
+from jaxtyping import Array, PyTree
 
 from .. import _tree
-from ..objectives import AbstractObjective
+from ..objectives import AbstractObjective, Evaluation
 
 ROUNDING = 1e3  # times what the last digits of the parameters do to a loss: not told from zero
 
@@ -30,8 +31,12 @@ def rounding_level(objective: AbstractObjective, model: PyTree, batch: PyTree) -
     a perfect model would have after its parameters were rounded. For energies, whose right-hand
     side is a gradient, the change of the energy.
     """
-    level = float(_level(objective, model, batch))
-    return Rounding(level, not is_energy(objective, model, batch))
+    before, after = (_evaluated(objective, m, batch) for m in (model, moved(model)))
+    if is_gradient(before.right_hand_side, _tree.trainable(model)[0]):
+        return Rounding(abs(float(after.loss) - float(before.loss)), of_residuals=False)
+    blocks = (jax.tree.leaves(evaluation.right_hand_side) for evaluation in (before, after))
+    changes = (np.asarray(there) - np.asarray(here) for here, there in zip(*blocks, strict=True))
+    return Rounding(0.5 * sum(float(np.vdot(c, c)) for c in changes), of_residuals=True)
 
 
 def is_energy(objective: AbstractObjective, model: PyTree, batch: PyTree) -> bool:
@@ -49,22 +54,22 @@ def is_gradient(right_hand_side: PyTree, params: PyTree) -> bool:
 
 
 @eqx.filter_jit
-def _level(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Float[Array, ""]:
+def _evaluated(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Evaluation:
+    return objective.evaluate(model, batch)
+
+
+def moved(model: PyTree) -> PyTree:
+    """A model with changes in the last digits of its parameters, theta (1 + eps xi) with standard
+    normal xi.
+
+    They are drawn outside of compiled functions: the same function then serves the model before and
+    after, and JAX's generators take long to compile.
+    """
     params, static = _tree.trainable(model)
-    moved = eqx.combine(rounded(params), static)
-    before, after = objective.evaluate(model, batch), objective.evaluate(moved, batch)
-    if is_gradient(before.right_hand_side, params):
-        return jnp.abs(after.loss - before.loss)
-    change = _tree.subtract(after.right_hand_side, before.right_hand_side)
-    return 0.5 * _tree.dot(change, change)
+    generator = np.random.default_rng(0)
 
+    def change(leaf: Array) -> Array:
+        noise = float(jnp.finfo(leaf.dtype).eps) * generator.standard_normal(leaf.shape)
+        return jnp.asarray(np.asarray(leaf) * (1 + noise), leaf.dtype)
 
-def rounded(params: PyTree) -> PyTree:
-    """The parameters with changes in their last digits, theta (1 + eps xi), xi standard normal."""
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(0), max(len(leaves), 1))
-    changed = [
-        leaf + jnp.finfo(leaf.dtype).eps * leaf * jax.random.normal(key, leaf.shape, leaf.dtype)
-        for leaf, key in zip(leaves, keys, strict=False)
-    ]
-    return jax.tree.unflatten(structure, changed)
+    return eqx.combine(jax.tree.map(change, params), static)

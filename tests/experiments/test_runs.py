@@ -253,7 +253,7 @@ def test_optimizers_may_be_objects(problem, tmp_path):
     own = dataclasses.replace(problem, optimizer=given)
     result = run_problem(own, steps=1, out=tmp_path / "own", pictures=False)
     assert result["optimizer"] == "trust-region"
-    assert result["solver"] == "spectral"
+    assert result["solver"] == "qlp"
     again = run_problem(problem, given, steps=1, out=tmp_path / "again", pictures=False)
     assert again["loss"] == result["loss"]
     assert check_problem(own)[0].passed

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ... import _tree
 from ..._settings import Count, NonNegative, Positive, check_fields
@@ -22,15 +22,15 @@ from ...objectives import AbstractObjective, Evaluation
 class StepEquation(eqx.Module):
     """The equation of a step for one damping at one model, as an acceleration sees it.
 
-    `right_hand_side` is the residual b or the gradient g at the model. `solve(rhs,
-    relative_damping=1)` is the damped solve for another right-hand side, `linear(d)` the change of
-    the right-hand side by the linear model (A d, or A^T A d where it is a gradient), and
-    `evaluate(d)` the objective at theta - d.
+    `right_hand_side` is the residual b or the gradient g at the model. `solver(relative_damping)`
+    returns the damped solve rhs -> step, with what all right-hand sides share done. `linear(d)` is
+    the change of the right-hand side by the linear model (A d, or A^T A d where it is a gradient),
+    and `evaluate(d)` the objective at theta - d.
     """
 
     objective: AbstractObjective
     right_hand_side: PyTree
-    solve: Callable[..., PyTree]
+    solver: Callable[[float], Callable[[PyTree], PyTree]]
     linear: Callable[[PyTree], PyTree]
     evaluate: Callable[[PyTree], Evaluation]
 
@@ -47,7 +47,7 @@ class AbstractAcceleration(eqx.Module):
     @property
     @abc.abstractmethod
     def evaluations(self) -> int:
-        """Evaluations of the objective that one call makes."""
+        """Evaluations of the objective that one call makes at most."""
 
 
 class Plain(AbstractAcceleration):
@@ -87,20 +87,34 @@ class Chord(AbstractAcceleration):
 
     def __call__(self, equation: StepEquation, step: PyTree) -> tuple[PyTree, Evaluation]:
         radius = self.limit * _tree.norm(step)
+        solve = equation.solver(self.relative_damping)
 
-        def iterate(_, carry):
-            d, there = carry
+        def corrected(d: PyTree, there: Evaluation) -> PyTree:
             linearized = _tree.subtract(equation.right_hand_side, equation.linear(d))
             remainder = _tree.subtract(there.right_hand_side, linearized)
-            candidate = _tree.add(step, equation.solve(remainder, self.relative_damping))
+            return _tree.add(step, solve(remainder))
+
+        def goes_on(loop: tuple) -> Bool[Array, ""]:
+            count, kept, _ = loop
+            # The iterate after one that was not kept would be the same again.
+            return (count <= self.iterations) & kept
+
+        def iterate(loop: tuple) -> tuple:
+            count, _, (d, there) = loop
+            # The predictor is evaluated by the code of the iterates, which so is compiled once.
+            is_predictor = count == 0
+            candidate = jax.lax.cond(is_predictor, lambda *_: step, corrected, d, there)
             evaluation = equation.evaluate(candidate)
             change = _tree.subtract(candidate, d)
             better = equation.objective.reduction(there, evaluation, change) > 0
             inside = _tree.norm(_tree.subtract(candidate, step)) <= radius
-            return _tree.where(better & inside, (candidate, evaluation), carry)
+            kept = is_predictor | (better & inside)
+            return count + 1, kept, _tree.where(kept, (candidate, evaluation), (d, there))
 
-        start = (step, equation.evaluate(step))
-        return jax.lax.fori_loop(0, self.iterations, iterate, start)
+        right_hand_side = equation.right_hand_side
+        nothing = Evaluation(jnp.zeros_like(radius), _tree.zeros_like(right_hand_side))
+        start = jnp.asarray(0), jnp.asarray(True), (step, nothing)
+        return jax.lax.while_loop(goes_on, iterate, start)[2]
 
     @property
     def evaluations(self) -> int:
@@ -127,7 +141,7 @@ class Geodesic(AbstractAcceleration):
             return jax.jvp(right_hand_side, (t,), (one,))[1]
 
         _, second = jax.jvp(slope, (zero,), (one,))
-        correction = _tree.scale(0.5, equation.solve(second))
+        correction = _tree.scale(0.5, equation.solver(1.0)(second))
         short = _tree.norm(correction) <= self.limit * _tree.norm(step)
         step = _tree.where(short, _tree.add(step, correction), step)
         return step, equation.evaluate(step)

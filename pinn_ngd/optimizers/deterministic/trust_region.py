@@ -1,16 +1,17 @@
 """`engd-tr`: natural gradient with ratio-controlled damping and accelerated candidates."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ... import _tree
+from ..._names import choose
 from ..._settings import Fraction
-from ...linalg import Form, LeastSquaresSystem, Solution, Spectral, prepare
+from ...linalg import QLP, Form, LeastSquaresSystem, Prepared, Solution, prepare
 from ...metrics import AbstractMetric, EnergyMetric
 from ...objectives import AbstractObjective
 from ..base import (
@@ -27,6 +28,7 @@ from ..cost import Cost, exact_cost, product_cost
 from ..forms import POWER_ITERATIONS, gradient_of, options_for, shape_for, squared_norm, system_for
 from . import counting
 from .acceleration import AbstractAcceleration, Chord, Plain, StepEquation
+from .candidates import Candidate, Search, longest_good
 
 INITIAL_DAMPING = 1e-3  # relative to |A|_F^2
 REJECTED_GROWTH = 1e4  # the grid spans five decades, so that the next one overlaps by one decade
@@ -46,32 +48,36 @@ class TrustRegionState(eqx.Module):
 
 
 class TrustRegion(AbstractOptimizer):
-    """Natural gradient with one factorization and many candidate dampings a step.
+    """Natural gradient with one factorization and several candidate dampings a step.
 
     1. Assemble the metric's system (A, b) and factor A once.
-    2. For each damping on a log grid around the last accepted one, solve
+    2. For dampings on a log grid around the last accepted one, solve
        d = argmin 1/2 |A d - b|^2 + damping/2 |d|^2 and correct d for curvature (`acceleration`).
-    3. Compare actual with predicted reduction of the loss for every candidate and keep the
+    3. Compare actual with predicted reduction of the loss for each candidate and keep the
        *smallest damping* whose ratio reaches `acceptance`: the longest step that the model of the
        loss still describes. Choosing the candidate with the lowest loss is greedy and stalls.
     4. If none qualifies the parameters stay and the grid moves to larger dampings.
 
-    `grid` is (smallest factor, largest factor, number of candidates). The selection rule is that of
+    `grid` is (smallest factor, largest factor, number of candidates). With `search` "grid" all
+    candidates are tried; with "walk" those from the middle of the grid down, as long as they
+    qualify, or up, until one does. "auto" walks on CPUs. The selection rule is that of
     a trust region with the largest acceptable radius (Webb, Jerad and Cartis, arXiv:2607.02194).
     """
 
     metric: AbstractMetric = EnergyMetric()
-    solver: lx.AbstractLinearSolver = Spectral(refine=False)
+    solver: lx.AbstractLinearSolver = QLP()
     form: Form = eqx.field(static=True, default="auto")
     grid: tuple[float, float, int] = eqx.field(static=True, default=(1e-3, 1e2, 10))
     acceleration: AbstractAcceleration = Chord()
     acceptance: Fraction = 0.1
+    search: Search = eqx.field(static=True, default="auto")
 
     def __check_init__(self):
         low, high, count = self.grid
         if not 0 < low <= high < float("inf") or not count >= 1:
             msg = f"`grid` is {self.grid}; give (smallest factor, largest factor, how many)."
             raise ValueError(msg)
+        choose(self.search, get_args(Search), "`search`")
         self._check_acceleration()
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
@@ -119,44 +125,50 @@ class TrustRegion(AbstractOptimizer):
         # All candidates share the noise of a device, so that they differ by their dampings alone.
         options = options_for(self.solver, key)
 
-        def candidate(damping):
-            def solve(rhs, relative_damping=1.0):
-                return _solve(prepared, system, rhs, relative_damping * damping, options).value
+        def attempt(damping: Array) -> Candidate:
+            at_damping = prepared.at(damping)
+
+            def solver(relative_damping: float) -> Callable[[PyTree], PyTree]:
+                own = relative_damping == 1
+                there = at_damping if own else prepared.at(relative_damping * damping)
+                return lambda rhs: _solve(there, rhs, options).value
 
             equation = StepEquation(
                 objective,
                 right_hand_side,
-                solve,
+                solver,
                 lambda d: _linear(system, d),
                 lambda d: objective.evaluate(_tree.move(model, d), batch),
             )
-            found = _solve(prepared, system, right_hand_side, damping, options)
+            found = _solve(at_damping, right_hand_side, options)
             plain = found.value
             step, after = self.acceleration(equation, plain)
-            reduction = objective.reduction(before, after, step)
-            return step, after.loss, _predicted(system, plain), reduction, found
+            actual, predicted = objective.reduction(before, after, step), _predicted(system, plain)
+            # The prediction is positive but for rounding, which can make it negative.
+            enough = actual >= self.acceptance * jnp.abs(predicted)
+            good = enough & (actual > 0) & jnp.isfinite(after.loss)
+            solves = counting.solution(system.operator, found)
+            solves += counting.products(system.operator, 1)
+            solves += Solves(forward=self.acceleration.evaluations)
+            numbers = (counting.statistic(found, name) for name in ("rank", "condition"))
+            return Candidate(damping, step, after.loss, predicted, actual, good, solves, *numbers)
 
-        steps, losses, predicted, actual, found = jax.vmap(candidate)(dampings)
-        # The prediction is positive but for rounding, which can make it negative.
-        enough = actual >= self.acceptance * jnp.abs(predicted)
-        good = enough & (actual > 0) & jnp.isfinite(losses)
-        # Dampings increase along the grid: the first good candidate is the longest good step.
-        accepted, best = jnp.any(good), jnp.argmax(good)
-        no_step = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[0]), steps)
-        step = _tree.where(accepted, jax.tree.map(lambda leaf: leaf[best], steps), no_step)
-        loss = jnp.where(accepted, losses[best], before.loss)
+        best = longest_good(attempt, dampings, self.search)
+        accepted = best.good
+        step = _tree.where(accepted, best.step, _tree.zeros_like(best.step))
+        loss = jnp.where(accepted, best.loss, before.loss)
         info = StepInfo(
             loss=loss,
             gradient_norm=_tree.norm(gradient),
             step_length=_tree.norm(step),
-            damping=jnp.where(accepted, dampings[best], damping),
-            predicted=predicted[best],
-            actual=jnp.where(accepted, actual[best], jnp.zeros_like(loss)),
+            damping=jnp.where(accepted, best.damping, damping),
+            predicted=best.predicted,
+            actual=jnp.where(accepted, best.actual, jnp.zeros_like(loss)),
             accepted=accepted,
             stop=jnp.asarray(GO_ON, jnp.int32),
-            solves=self._solves(objective, model, system, found),
-            rank=counting.statistic(found, "rank", best),
-            condition=counting.statistic(found, "condition", best),
+            solves=self._solves(objective, model, system, best.solves),
+            rank=best.rank,
+            condition=best.condition,
         )
         # Near the end many steps lower the loss by rounding errors only: that has to end the run.
         progress = _progress(system, state, info, before.loss)
@@ -170,7 +182,7 @@ class TrustRegion(AbstractOptimizer):
         objective: AbstractObjective,
         model: PyTree,
         system: LeastSquaresSystem,
-        found: Solution,
+        tried: Solves,
     ) -> Solves | None:
         """The solves of a step; None for corrected steps of a matrix-free solver.
 
@@ -179,11 +191,10 @@ class TrustRegion(AbstractOptimizer):
         stored = counting.is_stored(system.operator)
         if not stored and not isinstance(self.acceleration, Plain):
             return None
-        candidates, powers = self.grid[2], POWER_ITERATIONS
         count = counting.assembly(self.metric, objective, model, system.operator)
-        count += counting.products(system.operator, candidates + powers, powers)
-        count += counting.solution(system.operator, found) + counting.gradient(system)
-        return count + Solves(forward=1 + candidates * self.acceleration.evaluations)
+        count += counting.products(system.operator, POWER_ITERATIONS, POWER_ITERATIONS)
+        count += tried + counting.gradient(system)
+        return count + Solves(forward=1)
 
     def _check_acceleration(self) -> None:
         if not isinstance(self.metric, EnergyMetric) and not isinstance(self.acceleration, Plain):
@@ -198,12 +209,10 @@ class TrustRegion(AbstractOptimizer):
         return jnp.logspace(jnp.log10(low), jnp.log10(high), count, dtype=dtype)
 
 
-def _solve(
-    prepared, system: LeastSquaresSystem, rhs: PyTree, damping: Array, options: dict[str, Any]
-) -> Solution:
-    if system.gradient is not None:
-        return prepared.solve(damping=damping, gradient=rhs, options=options)
-    return prepared.solve(damping=damping, target=rhs, options=options)
+def _solve(prepared: Prepared, rhs: PyTree, options: dict[str, Any]) -> Solution:
+    if prepared.system.gradient is not None:
+        return prepared.solve(gradient=rhs, options=options)
+    return prepared.solve(target=rhs, options=options)
 
 
 def _linear(system: LeastSquaresSystem, step: PyTree) -> PyTree:

@@ -9,7 +9,7 @@ import optax
 from ... import metrics
 from ..._names import choose
 from ..._settings import SHARED, Count, Fraction, NonNegative, Positive, Whole
-from ...linalg import Form, Spectral, get_solver
+from ...linalg import QLP, Form, Spectral, get_solver
 from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -60,7 +60,7 @@ class EngdTR(AbstractPreset):
         metric = _metric_of(self.metric)
         return TrustRegion(
             metric=metric,
-            solver=Spectral(refine=False) if self.solver is None else solver_of(self.solver),
+            solver=QLP() if self.solver is None else solver_of(self.solver),
             form=self.form,
             acceleration=self._acceleration_for(metric),
             acceptance=self.acceptance,

@@ -1,0 +1,151 @@
+"""Damped least squares by Cholesky factors that stay accurate for tiny dampings.
+
+Two QR factorizations grade a matrix: A = Z U Q^H with U triangular, its rows falling in size like
+the singular values (G. W. Stewart, SIAM J. Sci. Comput. 20, 1999, there with pivoting, called QLP).
+Then U U^H + damping I is a graded matrix, whose Cholesky factor is accurate to rounding row by row
+(Demmel and Veselic, SIAM J. Matrix Anal. Appl. 13, 1992), although that of A A^H + damping I is
+lost to rounding as soon as the damping is below eps |A|^2. The two triangles cost a half of QR and
+SVD, and each damping n^3 / 3 operations for the smaller side n of A.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Inexact, Int, Real
+
+from .operators import HIGHEST, matvec
+from .spectral import GRAM_THRESHOLD
+from .tall import spread, thin_qr, triangle
+
+
+class QLPFactor(eqx.Module):
+    """A = Z U Q^H of a wide (n, p) matrix, A^H = Z U Q^H of a tall one, with m = min(n, p).
+
+    `rotation` is Z (m, m) and `product` is U U^H. Of a wide matrix `inner` is U^H and `basis` is Q
+    (p, m); a tall one needs neither and has empty ones. Where only the Gram matrix was formed
+    (`from_gram`) Z and U^H are identities, `product` is the Gram matrix and `basis` is A^H.
+    `values` are the moduli of U's diagonal, or of that of the Gram matrix's Cholesky factor: rough
+    singular values, of which all lie between the smallest and the largest.
+    """
+
+    matrix: Inexact[Array, "n p"]
+    rotation: Inexact[Array, "m m"]
+    product: Inexact[Array, "m m"]
+    inner: Inexact[Array, "a b"]
+    basis: Inexact[Array, "q a"]
+    values: Float[Array, " m"]
+    from_gram: Bool[Array, ""]
+
+    @property
+    def is_wide(self) -> bool:
+        return _is_wide(self.matrix)
+
+    def lower(self, damping: Real[Array, ""]) -> Inexact[Array, "m m"]:
+        """The Cholesky factor of U U^H + damping I; not a number where that is not definite."""
+        shift = damping.astype(self.product.dtype) * jnp.eye(
+            len(self.product), dtype=self.product.dtype
+        )
+        return jnp.linalg.cholesky(self.product + shift)
+
+    def solve(
+        self, lower: Inexact[Array, "m m"], target: Inexact[Array, " n"]
+    ) -> Inexact[Array, " p"]:
+        """argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2, with the `lower` of the damping."""
+        if not self.is_wide:
+            return self._filtered(lower, matvec(_adjoint(self.matrix), target))
+        inside = _solve(lower, matvec(_adjoint(self.rotation), target))
+        return matvec(self.basis, matvec(self.inner, inside))
+
+    def solve_gradient(
+        self,
+        lower: Inexact[Array, "m m"],
+        gradient: Inexact[Array, " p"],
+        damping: Real[Array, ""],
+    ) -> Inexact[Array, " p"]:
+        """(A^H A + damping I)^-1 g.
+
+        Of a wide matrix (g - A^H (A A^H + damping I)^-1 A g) / damping, which loses digits where
+        the damping is small.
+        """
+        if not self.is_wide:
+            return self._filtered(lower, gradient)
+        inside = self.solve(lower, matvec(self.matrix, gradient))
+        return (gradient - inside) / damping.astype(gradient.dtype)
+
+    def rank(self) -> Int[Array, ""]:
+        """How many of the `values` are above rounding error."""
+        cut = jnp.finfo(self.values.dtype).eps * max(self.matrix.shape)
+        # The shift under the root in `_gram_route` lifts every value to the cut.
+        cut = jnp.where(self.from_gram, 2 * cut**0.5, cut).astype(self.values.dtype)
+        return jnp.sum(self.values > cut * jnp.max(self.values, initial=0))
+
+    @property
+    def condition(self) -> Float[Array, ""]:
+        """The largest over the smallest of the `values`: a lower bound of the condition number."""
+        if not self.values.size:
+            return jnp.ones((), self.values.dtype)
+        return jnp.max(self.values) / jnp.min(self.values)
+
+    def _filtered(self, lower: Array, vector: Array) -> Array:
+        return matvec(self.rotation, _solve(lower, matvec(_adjoint(self.rotation), vector)))
+
+
+def qlp_factor(
+    matrix: Inexact[Array, "n p"], smallest_damping: Real[Array, ""] | None = None
+) -> QLPFactor:
+    """Factor a dense (n, p) matrix for `QLPFactor.solve`.
+
+    Only its Gram matrix is formed where `smallest_damping` >= 4500 eps |A|_F^2 makes that accurate
+    enough, decided at run time.
+    """
+    if matrix.size == 0:  # LAPACK would abort the process
+        none = jnp.zeros((0, 0), matrix.dtype)
+        values = jnp.zeros((0,), jnp.finfo(matrix.dtype).dtype)
+        return QLPFactor(matrix, none, none, none, none, values, jnp.asarray(False))
+    if smallest_damping is None:
+        return QLPFactor(matrix, *_graded_route(matrix), jnp.asarray(False))
+    threshold = GRAM_THRESHOLD * float(jnp.finfo(matrix.dtype).eps) * jnp.sum(jnp.abs(matrix) ** 2)
+    from_gram = jnp.asarray(smallest_damping, threshold.dtype) >= threshold
+    rotation, product, inner, basis, values = jax.lax.cond(
+        from_gram, _gram_route, _graded_route, matrix
+    )
+    return QLPFactor(matrix, rotation, product, inner, basis, values, from_gram)
+
+
+def _graded_route(matrix: Array) -> tuple[Array, Array, Array, Array, Array]:
+    none = jnp.zeros((0, 0), matrix.dtype)
+    if _is_wide(matrix):
+        basis, first = thin_qr(_adjoint(matrix))
+    else:
+        basis, first = none, triangle(matrix)
+    rotation, upper = jnp.linalg.qr(_adjoint(first))
+    inner = _adjoint(upper) if _is_wide(matrix) else none
+    return rotation, _square(upper), inner, basis, jnp.abs(jnp.diagonal(upper))
+
+
+def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array, Array]:
+    none = jnp.zeros((0, 0), matrix.dtype)
+    tall = spread(_adjoint(matrix) if _is_wide(matrix) else matrix)
+    product = _square(_adjoint(tall))
+    identity = jnp.eye(len(product), dtype=matrix.dtype)
+    largest = jnp.max(jnp.abs(jnp.diagonal(product)))
+    least = jnp.finfo(matrix.dtype).eps * max(matrix.shape) * largest
+    values = jnp.abs(jnp.diagonal(jnp.linalg.cholesky(product + least * identity)))
+    inner, basis = (identity, _adjoint(matrix)) if _is_wide(matrix) else (none, none)
+    return identity, product, inner, basis, values
+
+
+def _square(matrix: Array) -> Array:
+    return jnp.matmul(matrix, _adjoint(matrix), precision=HIGHEST)
+
+
+def _solve(lower: Array, vector: Array) -> Array:
+    return jax.scipy.linalg.cho_solve((lower, True), vector)
+
+
+def _adjoint(matrix: Array) -> Array:
+    return matrix.conj().T
+
+
+def _is_wide(matrix: Array) -> bool:
+    return matrix.shape[0] < matrix.shape[1]

@@ -1,0 +1,121 @@
+"""The solver that grades a system once and takes a Cholesky factor for each damping."""
+
+from typing import Any
+
+import equinox as eqx
+import equinox.internal as eqxi
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
+
+from ._ravel import all_finite, freeze, ravel, thaw, unravel
+from .calling import linear_solve
+from .least_squares import LeastSquaresSystem, Solution
+from .qlp import QLPFactor, qlp_factor
+from .spectral import is_zero
+from .system_solver import AbstractSystemSolver
+
+
+class _State(eqx.Module):
+    factor: QLPFactor
+    structures: eqxi.Static
+    lower: Inexact[Array, "m m"] | None = None
+
+
+class QLP(AbstractSystemSolver[_State]):
+    """Lineax solver for damped least squares: half the cost of `Spectral`, for positive dampings.
+
+    Solves argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2 with `damping = options["damping"]`, by two QR
+    factorizations and a Cholesky factor for each damping (see `QLPFactor`), as accurately as
+    `Spectral(method="qr")`. `options["smallest_damping"]` tells `init` what the least damping will
+    be: where that is large enough only the Gram matrix is formed. It pays where few dampings are
+    asked of one matrix; `Spectral` answers any number of them at once.
+
+    `stats`: "rank" and "condition" as `QLPFactor` knows them, and "from_gram". The solution may be
+    differentiated forward in the target, and not in the operator. Raises ValueError for a damping
+    of zero, for which `Spectral` has the pseudo-inverse (where it is traced the result may be NaN).
+    """
+
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> _State:
+        smallest = options.get("smallest_damping", options.get("damping"))
+        factor = qlp_factor(
+            operator.as_matrix(), None if smallest is None else jnp.asarray(smallest)
+        )
+        structures = freeze(operator.in_structure()), freeze(operator.out_structure())
+        return _State(factor, eqxi.Static(structures))
+
+    def compute(
+        self, state: _State, vector: PyTree[Array], options: dict[str, Any]
+    ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
+        factor, (in_structure, _) = state.factor, state.structures.value
+        target = ravel(vector, factor.matrix.dtype)
+        solution = factor.solve(_lower(state, options.get("damping", 0.0)), target)
+        value = unravel(solution, thaw(in_structure))
+        return value, lx.RESULTS.successful, self.stats(factor)
+
+    def prepare_system(
+        self, system: LeastSquaresSystem, smallest_damping: Real[ArrayLike, ""] | None = None
+    ) -> _State:
+        """The graded rows."""
+        least = {} if smallest_damping is None else {"smallest_damping": smallest_damping}
+        return self.init(system.operator, least)
+
+    def prepare_damping(self, state: PyTree, damping: Real[ArrayLike, ""]) -> _State:
+        """The same with the Cholesky factor of this damping."""
+        _refuse_zero(damping)
+        return _State(state.factor, state.structures, _lower(state, damping))
+
+    def solve_system(
+        self, system: LeastSquaresSystem, options: dict[str, Any], state: PyTree = None
+    ) -> Solution:
+        """Through Lineax for a target; from the factor for a gradient, which Lineax has not."""
+        options = {"damping": system.damping, **options}
+        _refuse_zero(options["damping"])
+        if system.gradient is None:
+            return linear_solve(system.operator, system.target, self, options, state)
+        state = self.init(system.operator, options) if state is None else state
+        factor, damping = state.factor, jnp.asarray(options["damping"])
+        flat = ravel(system.gradient, factor.matrix.dtype)
+        value = factor.solve_gradient(_lower(state, options["damping"]), flat, damping)
+        value = unravel(value, system.operator.in_structure())
+        result = lx.RESULTS.where(all_finite(value), lx.RESULTS.successful, lx.RESULTS.singular)
+        return Solution(value, result, self.stats(factor))
+
+    def stats(self, factor: QLPFactor) -> dict[str, Array]:
+        """What a solution reports of its factor."""
+        return {
+            "rank": factor.rank(),
+            "condition": factor.condition,
+            "from_gram": factor.from_gram,
+        }
+
+    def empty_stats(self) -> dict[str, Array]:
+        """What a solution reports of a matrix without entries."""
+        return self.stats(qlp_factor(jnp.zeros((0, 0))))
+
+    def transpose(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
+        del state, options
+        raise NotImplementedError(
+            "A solution of `QLP` has no derivative in reverse mode, which would need a factor of"
+            " the transposed matrix: solve with `Spectral`."
+        )
+
+    def conj(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
+        del state, options
+        raise NotImplementedError(
+            "A solution of `QLP` cannot be differentiated in its operator: solve with `QR()`."
+        )
+
+    def assume_full_rank(self) -> bool:
+        return False
+
+
+def _lower(state: _State, damping: Any) -> Array:
+    return state.factor.lower(jnp.asarray(damping)) if state.lower is None else state.lower
+
+
+def _refuse_zero(damping: Any) -> None:
+    if is_zero(damping):
+        raise ValueError(
+            "`damping` is 0, and `QLP` needs a positive one: `Spectral` solves without damping."
+        )

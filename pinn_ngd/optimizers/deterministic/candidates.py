@@ -1,0 +1,86 @@
+"""How the damping of a step is found among candidates on a grid."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from ... import _tree
+from ..base import Solves
+
+Search = Literal["auto", "grid", "walk"]
+
+
+class Candidate(eqx.Module):
+    """The step that one damping gives, and what it is worth.
+
+    `good` says whether the linear model describes the loss along it. `solves` are those that this
+    candidate took, `rank` and `condition` what its solver states of the system.
+    """
+
+    damping: Float[Array, ""]
+    step: PyTree
+    loss: Float[Array, ""]
+    predicted: Float[Array, ""]
+    actual: Float[Array, ""]
+    good: Bool[Array, ""]
+    solves: Solves
+    rank: Array | None
+    condition: Array | None
+
+
+Try = Callable[[Float[Array, ""]], Candidate]
+
+
+def longest_good(attempt: Try, dampings: Float[Array, " k"], search: Search) -> Candidate:
+    """The good candidate with the smallest damping that `search` finds, else one that is not good.
+
+    The dampings increase. "grid" tries all of them at once. "walk" starts in the middle and goes
+    down as long as candidates are good, or up until one is; on one core two or three trials do
+    then. Both find the same where every damping above a good one is good. "auto" walks on CPUs;
+    elsewhere many small trials at once take no longer than one. The `solves` are those of all
+    trials.
+    """
+    walks = search == "walk" or (search == "auto" and jax.default_backend() == "cpu")
+    return (_walked if walks else _of_all)(attempt, dampings)
+
+
+def _of_all(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
+    every = jax.vmap(attempt)(dampings)
+    best = jnp.argmax(every.good)
+    found = jax.tree.map(lambda leaf: leaf[best], every)
+    return _with_solves(found, jax.tree.map(jnp.sum, every.solves))
+
+
+def _walked(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
+    # Traced once, although both the loop and the shape of its start need it.
+    attempt = eqx.filter_closure_convert(attempt, dampings[0])
+    middle = len(dampings) // 2
+
+    def goes_on(loop: tuple[Int[Array, ""], Int[Array, ""], Candidate]) -> Bool[Array, ""]:
+        place, way, best = loop
+        # Down from a good one, up from one that is not: a turn means that the last good is found.
+        return (place >= 0) & (place < len(dampings)) & ((way == 0) | (best.good == (way < 0)))
+
+    def body(loop: tuple) -> tuple:
+        place, way, best = loop
+        found = attempt(dampings[place])
+        solves = found.solves + best.solves
+        way = jnp.where(way == 0, jnp.where(found.good, -1, 1), way)
+        # A walk down ends at the first that is not good, and keeps the one before.
+        keep = found.good | ~best.good
+        place = jnp.where(keep, place + way, -1)
+        return place, way, _with_solves(_tree.where(keep, found, best), solves)
+
+    nothing = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(attempt, dampings[0])
+    )
+    start = jnp.asarray(middle), jnp.asarray(0), nothing
+    return jax.lax.while_loop(goes_on, body, start)[2]
+
+
+def _with_solves(candidate: Candidate, solves: Solves) -> Candidate:
+    return eqx.tree_at(lambda c: c.solves, candidate, solves)

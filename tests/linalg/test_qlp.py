@@ -1,0 +1,117 @@
+"""Graded Cholesky factors against closed forms and against the other routes."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+import pytest
+
+from pinn_ngd.linalg import QLP, LeastSquaresSystem, prepare, qlp_factor, spectral_factor
+
+SHAPES = [(16, 8), (8, 16), (8, 8)]
+factorize = eqx.filter_jit(qlp_factor)
+
+
+@eqx.filter_jit
+def solved(factor, target, dampings):
+    return jax.vmap(lambda damping: factor.solve(factor.lower(damping), target))(dampings)
+
+
+@eqx.filter_jit
+def by_svd(matrix, target, dampings, method):
+    factor = spectral_factor(matrix, method=method)
+    return jax.vmap(lambda damping: factor.solve(target, damping, refine=False))(dampings)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("smallest", [-3.0, -12.0], ids=["random", "ill-conditioned"])
+def test_all_routes_agree_and_are_right(shape, smallest, conditioned, exact_solution):
+    """To the accuracy that each promises: eps s_max / sqrt(damping) of QR and SVD and of the graded
+    factor, eps s_max^2 / damping of the Gram matrix."""
+    matrix = conditioned(*shape, np.logspace(0, smallest, 8), 0)
+    target = np.random.default_rng(1).normal(size=shape[0])
+    dampings = jnp.asarray([1e-20, 1e-14, 1e-9, 1e-4, 1.0])
+    a, b = jnp.asarray(matrix), jnp.asarray(target)
+    graded = solved(factorize(a), b, dampings)
+    gram = solved(factorize(a, jnp.asarray(1e3)), b, dampings)
+    reference = by_svd(a, b, dampings, "qr")
+    for i, damping in enumerate(map(float, dampings)):
+        expected = exact_solution(matrix, target, damping)
+
+        def error(found, expected=expected):
+            return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+        bound = 1e-14 * min(damping**-0.5, 10**-smallest)
+        assert error(graded[i]) < max(10 * error(reference[i]), 10 * bound)
+        if damping >= 1e-9:
+            assert error(gram[i]) < 1e-14 / damping
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradient_solves_the_normal_equations(shape, conditioned):
+    matrix = conditioned(*shape, np.logspace(0, -3, 8), 0)
+    gradient, damping = np.cos(np.arange(shape[1])), jnp.asarray(1e-3)
+    factor = factorize(jnp.asarray(matrix))
+    found = factor.solve_gradient(factor.lower(damping), jnp.asarray(gradient), damping)
+    expected = np.linalg.solve(matrix.T @ matrix + 1e-3 * np.eye(shape[1]), gradient)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_route_is_chosen_by_the_damping_and_values_bound_the_condition(shape, conditioned):
+    matrix = jnp.asarray(conditioned(*shape, np.logspace(0, -3, 8), 0))
+    scale = float(jnp.sum(matrix**2))
+    for damping, from_gram in ((1.01e-12 * scale, True), (0.99e-12 * scale, False)):
+        factor = factorize(matrix, jnp.asarray(damping))
+        assert factor.from_gram == from_gram
+        assert 10 < float(factor.condition) < 1001
+        assert int(factor.rank()) == 8
+
+
+def test_rank_of_a_deficient_matrix():
+    rng = np.random.default_rng(0)
+    matrix = jnp.asarray(rng.normal(size=(16, 3)) @ rng.normal(size=(3, 8)))
+    assert int(factorize(matrix).rank()) == 3
+
+
+def _system(shape=(16, 8), *, gradient=False, damping=1e-6):
+    rng = np.random.default_rng(2)
+    operator = lx.MatrixLinearOperator(jnp.asarray(rng.normal(size=shape)))
+    vector = jnp.asarray(rng.normal(size=shape[1] if gradient else shape[0]))
+    sides = {"gradient": vector} if gradient else {"target": vector}
+    return LeastSquaresSystem(operator, **sides, damping=jnp.asarray(damping))
+
+
+@pytest.mark.parametrize("gradient", [False, True], ids=["target", "gradient"])
+def test_a_factor_kept_for_one_damping_answers_as_the_system_does(gradient):
+    system = _system(gradient=gradient)
+    prepared = prepare(system, QLP())
+    kept = prepared.at(jnp.asarray(1e-3))
+    expected = prepare(system).solve(damping=jnp.asarray(1e-3)).value
+    np.testing.assert_allclose(kept.solve().value, expected, rtol=1e-10)
+    again = prepared.solve(damping=jnp.asarray(1e-3)).value
+    np.testing.assert_allclose(again, kept.solve().value, rtol=1e-14)
+
+
+def test_solution_has_a_forward_derivative_in_the_target():
+    system = _system()
+
+    def solution(target):
+        return prepare(system, QLP()).solve(target=target).value
+
+    _, slope = jax.jvp(solution, (system.target,), (jnp.ones(16),))
+    np.testing.assert_allclose(slope, solution(jnp.ones(16)), rtol=1e-9)
+
+
+def test_zero_damping_is_refused_with_its_cure():
+    with pytest.raises(ValueError, match=r"`damping` is 0.*`Spectral` solves"):
+        prepare(_system(), QLP()).solve(damping=0.0)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_system_without_entries(shape):
+    system = LeastSquaresSystem(
+        lx.MatrixLinearOperator(jnp.zeros(shape)), jnp.zeros(shape[0]), damping=jnp.asarray(1.0)
+    )
+    assert prepare(system, QLP()).at(jnp.asarray(1.0)).solve().value.shape == (shape[1],)
