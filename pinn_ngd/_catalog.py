@@ -89,6 +89,7 @@ METRICS: Lines = {
 }
 
 SOLVERS: Lines = {
+    "qlp": ("two QR factorizations, then a Cholesky factor for each damping above zero"),
     "spectral": (
         "one factorization for every damping; QR or Gram matrix, whichever the damping allows"
     ),

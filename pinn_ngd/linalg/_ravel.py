@@ -8,20 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, PyTree, Shaped
 
-FrozenStructure = tuple[tuple[jax.ShapeDtypeStruct, ...], Any]
+HashableStructure = tuple[tuple[jax.ShapeDtypeStruct, ...], Any]
 
 
-def freeze(structure: PyTree) -> FrozenStructure:
-    """A hashable form of a PyTree of shapes and dtypes, fit for a static field.
-
-    Unlike `models.freeze`, which keeps parameters from being trained, it touches no model.
-    """
+def hashable(structure: PyTree) -> HashableStructure:
+    """A hashable form of a PyTree of shapes and dtypes, fit for a static field."""
     leaves, treedef = jax.tree.flatten(structure)
     return tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves), treedef
 
 
-def thaw(frozen: FrozenStructure) -> PyTree[jax.ShapeDtypeStruct]:
-    """Inverse of `freeze`."""
+def structure_of(frozen: HashableStructure) -> PyTree[jax.ShapeDtypeStruct]:
+    """Inverse of `hashable`."""
     leaves, treedef = frozen
     return jax.tree.unflatten(treedef, leaves)
 

@@ -10,7 +10,7 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from ._ravel import FrozenStructure, dtype_of, freeze, size, thaw, unravel
+from ._ravel import HashableStructure, dtype_of, hashable, size, structure_of, unravel
 from .operators import register_operator
 
 
@@ -24,7 +24,7 @@ class Layout(eqx.Module):
 
     leaves: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     shapes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
-    frozen: FrozenStructure = eqx.field(static=True)
+    frozen: HashableStructure = eqx.field(static=True)
 
     def join(self, tree: PyTree[Array]) -> list[Array]:
         """The array of every group."""
@@ -69,7 +69,7 @@ class BlockDiagonal(lx.AbstractLinearOperator):
         self.blocks = tuple(blocks)
         shapes = tuple(tuple(block.in_structure().shape) for block in self.blocks)
         groups = tuple(tuple(group) for group in leaves)
-        self.layout = Layout(groups, shapes, freeze(in_structure))
+        self.layout = Layout(groups, shapes, hashable(in_structure))
         structures = self.layout.frozen[0]
         if sorted(i for group in groups for i in group) != list(range(len(structures))):
             msg = (
@@ -116,7 +116,7 @@ class BlockDiagonal(lx.AbstractLinearOperator):
         return BlockDiagonal(transposed, self.layout.leaves, self.in_structure())
 
     def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return thaw(self.layout.frozen)
+        return structure_of(self.layout.frozen)
 
     def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
         return self.in_structure()

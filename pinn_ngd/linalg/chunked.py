@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, PyTree
 
-from ._ravel import dtype_of, freeze, is_complex, ravel, thaw, unravel
+from ._ravel import dtype_of, hashable, is_complex, ravel, structure_of, unravel
 from .operators import AbstractTransposable, register_operator
 
 
@@ -109,4 +109,4 @@ def _leading(points: PyTree) -> int:
 
 
 def _structure(tree: PyTree) -> PyTree[jax.ShapeDtypeStruct]:
-    return thaw(freeze(tree))
+    return structure_of(hashable(tree))

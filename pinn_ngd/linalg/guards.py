@@ -9,7 +9,7 @@ import lineax as lx
 from jax.core import Tracer
 from jaxtyping import Array, PyTree
 
-from ._ravel import all_finite, freeze, thaw
+from ._ravel import all_finite, hashable, structure_of
 from .spectral import is_zero
 
 Answer = tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]
@@ -59,7 +59,7 @@ def judge(system: Any, answer: Answer, *, products: bool) -> Answer:
 
 def check_structure(name: str, tree: PyTree, side: str, structure: PyTree) -> None:
     """ValueError unless a tree has the structure of one side of the operator."""
-    if freeze(tree) != freeze(structure):
+    if hashable(tree) != hashable(structure):
         msg = (
             f"`{name}` has the structure {_describe(tree)}, but the {side} of `operator` has"
             f" {_describe(structure)}: pass a PyTree of the same structure, shapes and dtypes."
@@ -68,7 +68,7 @@ def check_structure(name: str, tree: PyTree, side: str, structure: PyTree) -> No
 
 
 def _describe(tree: PyTree) -> str:
-    return eqx.tree_pformat(thaw(freeze(tree)), width=10**6)
+    return eqx.tree_pformat(structure_of(hashable(tree)), width=10**6)
 
 
 def check_damping(damping: Any) -> None:

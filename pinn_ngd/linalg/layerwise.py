@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, PyTree
 
-from ._ravel import FrozenStructure, dtype_of, freeze, thaw
+from ._ravel import HashableStructure, dtype_of, hashable, structure_of
 from .operators import AbstractTransposable, register_operator
 
 HIGHEST = jax.lax.Precision.HIGHEST
@@ -104,7 +104,7 @@ class LayerwiseJacobian(AbstractTransposable):
     rows: tuple[Inexact[Array, "m _"], ...]
     rest: tuple[int, ...] = eqx.field(static=True)
     shape: tuple[int, int] = eqx.field(static=True)
-    frozen_in: FrozenStructure = eqx.field(static=True)
+    frozen_in: HashableStructure = eqx.field(static=True)
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class LayerwiseJacobian(AbstractTransposable):
         in_structure: PyTree,
     ):
         self.layers, self.rows, self.rest = tuple(layers), tuple(rows), tuple(rest)
-        self.shape, self.frozen_in = shape, freeze(in_structure)
+        self.shape, self.frozen_in = shape, hashable(in_structure)
         places = sorted([*self.rest, *(leaf for layer in self.layers for leaf in layer.leaves)])
         if places != list(range(len(self.frozen_in[0]))):
             msg = (
@@ -172,7 +172,7 @@ class LayerwiseJacobian(AbstractTransposable):
         return jnp.concatenate([columns[place] for place in sorted(columns)], axis=1)
 
     def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return thaw(self.frozen_in)
+        return structure_of(self.frozen_in)
 
     def out_structure(self) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(self.shape, np.dtype(dtype_of(self.in_structure())))

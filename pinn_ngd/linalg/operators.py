@@ -14,14 +14,14 @@ import lineax as lx
 from jaxtyping import Array, Inexact, PyTree
 
 from ._ravel import (
-    FrozenStructure,
+    HashableStructure,
     check_one_field,
     dtype_of,
-    freeze,
+    hashable,
     is_complex,
     ravel,
     size,
-    thaw,
+    structure_of,
     unravel,
 )
 
@@ -114,8 +114,8 @@ class JacobianRows(lx.AbstractLinearOperator):
     """
 
     matrix: Inexact[Array, "n p"]
-    frozen_in: FrozenStructure = eqx.field(static=True)
-    frozen_out: FrozenStructure = eqx.field(static=True)
+    frozen_in: HashableStructure = eqx.field(static=True)
+    frozen_out: HashableStructure = eqx.field(static=True)
     tags: frozenset[object] = eqx.field(static=True)
 
     def __init__(
@@ -136,7 +136,7 @@ class JacobianRows(lx.AbstractLinearOperator):
         if jnp.iscomplexobj(matrix):
             check_one_field(in_structure, out_structure)
         self.matrix = matrix
-        self.frozen_in, self.frozen_out = freeze(in_structure), freeze(out_structure)
+        self.frozen_in, self.frozen_out = hashable(in_structure), hashable(out_structure)
         self.tags = tags
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
@@ -151,10 +151,10 @@ class JacobianRows(lx.AbstractLinearOperator):
         return JacobianRows(self.matrix.T, self.out_structure(), self.in_structure(), tags=tags)
 
     def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return thaw(self.frozen_in)
+        return structure_of(self.frozen_in)
 
     def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return thaw(self.frozen_out)
+        return structure_of(self.frozen_out)
 
 
 register_operator(
@@ -251,8 +251,8 @@ class ProductOperator(AbstractTransposable):
 
     forward: Callable[[PyTree], PyTree]
     backward: Callable[[PyTree], PyTree]
-    frozen_in: FrozenStructure = eqx.field(static=True)
-    frozen_out: FrozenStructure = eqx.field(static=True)
+    frozen_in: HashableStructure = eqx.field(static=True)
+    frozen_out: HashableStructure = eqx.field(static=True)
 
     def __init__(
         self,
@@ -263,7 +263,7 @@ class ProductOperator(AbstractTransposable):
         out = jax.eval_shape(forward, in_structure)
         self.forward = eqx.filter_closure_convert(forward, in_structure)
         self.backward = eqx.filter_closure_convert(backward, out)
-        self.frozen_in, self.frozen_out = freeze(in_structure), freeze(out)
+        self.frozen_in, self.frozen_out = hashable(in_structure), hashable(out)
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
         return self.forward(vector)
@@ -282,10 +282,10 @@ class ProductOperator(AbstractTransposable):
         return jax.vmap(column, out_axes=1)(basis)
 
     def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return thaw(self.frozen_in)
+        return structure_of(self.frozen_in)
 
     def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return thaw(self.frozen_out)
+        return structure_of(self.frozen_out)
 
 
 register_operator(ProductOperator)
@@ -298,7 +298,7 @@ class StackedOperator(AbstractTransposable):
 
     def __init__(self, operators: Sequence[lx.AbstractLinearOperator]):
         self.operators = tuple(operators)
-        domains = {freeze(operator.in_structure()) for operator in self.operators}
+        domains = {hashable(operator.in_structure()) for operator in self.operators}
         if len(domains) != 1:
             msg = (
                 f"`operators` have {len(domains)} different input structures; a StackedOperator"

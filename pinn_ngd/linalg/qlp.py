@@ -129,7 +129,7 @@ def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array, Array]:
     product = _square(_adjoint(tall))
     identity = jnp.eye(len(product), dtype=matrix.dtype)
     largest = jnp.max(jnp.abs(jnp.diagonal(product)))
-    least = jnp.finfo(matrix.dtype).eps * max(matrix.shape) * largest
+    least = (jnp.finfo(matrix.dtype).eps * max(matrix.shape) * largest).astype(matrix.dtype)
     values = jnp.abs(jnp.diagonal(jnp.linalg.cholesky(product + least * identity)))
     inner, basis = (identity, _adjoint(matrix)) if _is_wide(matrix) else (none, none)
     return identity, product, inner, basis, values

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
-from ._ravel import all_finite, freeze, ravel, thaw, unravel
+from ._ravel import all_finite, hashable, ravel, structure_of, unravel
 from .calling import linear_solve
 from .least_squares import LeastSquaresSystem, Solution
 from .qlp import QLPFactor, qlp_factor
@@ -28,20 +28,19 @@ class QLP(AbstractSystemSolver[_State]):
     Solves argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2 with `damping = options["damping"]`, by two QR
     factorizations and a Cholesky factor for each damping (see `QLPFactor`), as accurately as
     `Spectral(method="qr")`. `options["smallest_damping"]` tells `init` what the least damping will
-    be: where that is large enough only the Gram matrix is formed. It pays where few dampings are
-    asked of one matrix; `Spectral` answers any number of them at once.
+    be: where that is large enough only the Gram matrix is formed, with a relative error of some
+    eps |A|^2 / damping, below 1e-4, since it is not refined as that of `Spectral` is. QLP pays
+    where few dampings are asked of one matrix; `Spectral` answers any number of them at once.
 
     `stats`: "rank" and "condition" as `QLPFactor` knows them, and "from_gram". The solution may be
-    differentiated forward in the target, and not in the operator. Raises ValueError for a damping
-    of zero, for which `Spectral` has the pseudo-inverse (where it is traced the result may be NaN).
+    differentiated in the target (backward at the price of another factor), and not in the operator.
+    Raises ValueError for a damping of zero, for which `Spectral` has the pseudo-inverse (where it
+    is traced the result may be NaN).
     """
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> _State:
-        smallest = options.get("smallest_damping", options.get("damping"))
-        factor = qlp_factor(
-            operator.as_matrix(), None if smallest is None else jnp.asarray(smallest)
-        )
-        structures = freeze(operator.in_structure()), freeze(operator.out_structure())
+        factor = qlp_factor(operator.as_matrix(), _least(options))
+        structures = hashable(operator.in_structure()), hashable(operator.out_structure())
         return _State(factor, eqxi.Static(structures))
 
     def compute(
@@ -50,7 +49,7 @@ class QLP(AbstractSystemSolver[_State]):
         factor, (in_structure, _) = state.factor, state.structures.value
         target = ravel(vector, factor.matrix.dtype)
         solution = factor.solve(_lower(state, options.get("damping", 0.0)), target)
-        value = unravel(solution, thaw(in_structure))
+        value = unravel(solution, structure_of(in_structure))
         return value, lx.RESULTS.successful, self.stats(factor)
 
     def prepare_system(
@@ -94,20 +93,28 @@ class QLP(AbstractSystemSolver[_State]):
         return self.stats(qlp_factor(jnp.zeros((0, 0))))
 
     def transpose(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
-        del state, options
-        raise NotImplementedError(
-            "A solution of `QLP` has no derivative in reverse mode, which would need a factor of"
-            " the transposed matrix: solve with `Spectral`."
-        )
+        # Its triangles say nothing of the transposed matrix, which is factored anew.
+        in_structure, out_structure = state.structures.value
+        factor = qlp_factor(state.factor.matrix.T, _least(options))
+        return _State(factor, eqxi.Static((out_structure, in_structure))), options
 
     def conj(self, state: _State, options: dict[str, Any]) -> tuple[_State, dict[str, Any]]:
+        # Lineax asks for this only to differentiate in the operator, by a formula for
+        # pseudo-inverses that is wrong with damping: better no gradient than a wrong one.
         del state, options
         raise NotImplementedError(
-            "A solution of `QLP` cannot be differentiated in its operator: solve with `QR()`."
+            "A solution of `QLP` cannot be differentiated in its operator: solve with `QR()`, which"
+            " keeps the damping inside of the operator."
         )
 
     def assume_full_rank(self) -> bool:
         return False
+
+
+def _least(options: dict[str, Any]) -> Array | None:
+    """The least damping to come, where it is known."""
+    smallest = options.get("smallest_damping", options.get("damping"))
+    return None if smallest is None else jnp.asarray(smallest)
 
 
 def _lower(state: _State, damping: Any) -> Array:

@@ -15,6 +15,7 @@ from .._registry import Registry
 from .capabilities import is_semidefinite
 from .fallback import Fallback as Fallback
 from .lsmr import LSMR as LSMR
+from .qlp_solver import QLP
 from .spectral_solver import Spectral
 
 
@@ -49,6 +50,10 @@ class Named(NamedTuple):
 
 # Iterative solvers stop at tolerances that the precision `eps` allows; the others need none.
 _SHIPPED: dict[str, tuple[Callable[[float], lx.AbstractLinearSolver], str]] = {
+    "qlp": (
+        lambda _: QLP(),
+        "two QR factorizations, then a Cholesky factor for each damping above zero",
+    ),
     "spectral": (
         lambda _: Spectral(),
         "one factorization for every damping; QR or Gram matrix, whichever the damping allows",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, ArrayLike, PyTree, Real
 
-from ._ravel import all_finite, freeze, ravel, thaw, unravel
+from ._ravel import all_finite, hashable, ravel, structure_of, unravel
 from .calling import linear_solve
 from .least_squares import LeastSquaresSystem, Solution
 from .spectral import Method, SpectralFactor, is_zero, spectral_factor
@@ -42,7 +42,7 @@ class Spectral(AbstractSystemSolver[_State]):
         factor = spectral_factor(
             operator.as_matrix(), method=self.method, smallest_damping=smallest
         )
-        structures = freeze(operator.in_structure()), freeze(operator.out_structure())
+        structures = hashable(operator.in_structure()), hashable(operator.out_structure())
         return _State(factor, eqxi.Static(structures))
 
     def compute(
@@ -53,7 +53,7 @@ class Spectral(AbstractSystemSolver[_State]):
         damping = options.get("damping", 0.0)
         solution = factor.solve(target, damping, rcond=self.rcond, refine=self.refine)
         stats = self.stats(factor)
-        return unravel(solution, thaw(in_structure)), lx.RESULTS.successful, stats
+        return unravel(solution, structure_of(in_structure)), lx.RESULTS.successful, stats
 
     def prepare_system(
         self, system: LeastSquaresSystem, smallest_damping: Real[ArrayLike, ""] | None = None

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Inexact, PyTree
 
-from ..linalg._ravel import FrozenStructure, freeze, ravel, thaw, unravel
+from ..linalg._ravel import HashableStructure, hashable, ravel, structure_of, unravel
 from ..linalg.operators import HIGHEST, matvec, register_operator
 from ..linalg.weighted import WeightedJacobian
 from .factors import factors_of
@@ -23,7 +23,7 @@ class ResistorArrays(lx.AbstractLinearOperator):
     back: Inexact[Array, "m n"]
     curvature: Inexact[Array, "k o o"] | None
     damping: Inexact[Array, ""]
-    frozen: FrozenStructure = eqx.field(static=True)
+    frozen: HashableStructure = eqx.field(static=True)
     symmetric: bool = eqx.field(static=True)
 
     @property
@@ -65,10 +65,10 @@ class ResistorArrays(lx.AbstractLinearOperator):
         )
 
     def in_structure(self) -> PyTree:
-        return thaw(self.frozen)
+        return structure_of(self.frozen)
 
     def out_structure(self) -> PyTree:
-        return thaw(self.frozen)
+        return structure_of(self.frozen)
 
 
 def _apart(x: Array, y: Array) -> Inexact[Array, ""]:
@@ -90,7 +90,7 @@ def arrays_of(operator: lx.AbstractLinearOperator, *, factored: bool) -> Resisto
     if not factored and isinstance(forth, WeightedJacobian) and isinstance(back, WeightedJacobian):
         curvature = _curvature(forth, back)
         forth, back = forth.operator, back.operator
-    matrix, frozen = forth.as_matrix(), freeze(operator.in_structure())
+    matrix, frozen = forth.as_matrix(), hashable(operator.in_structure())
     other = matrix if found.back is found.forth else back.as_matrix()
     return ResistorArrays(matrix, other, curvature, found.damping, frozen, True)
 

@@ -10,7 +10,7 @@ import lineax as lx
 from jaxtyping import Array, ArrayLike, Bool, Inexact, Int, PRNGKeyArray, PyTree, Real
 
 from ..linalg import AbstractSystemSolver, LeastSquaresSystem, Solution, gram
-from ..linalg._ravel import all_finite, dtype_of, freeze, ravel, thaw, unravel
+from ..linalg._ravel import all_finite, dtype_of, hashable, ravel, structure_of, unravel
 from ..linalg.calling import linear_solve, nondifferentiable
 from ..linalg.spectral import is_zero
 from .arguments import check_at_least, is_absent, is_negative
@@ -142,7 +142,7 @@ class SPU(AbstractSystemSolver[_State]):
         factored = as_gram(operator)
         operator = self.device.program(operator if factored is None else factored)
         operator = lx.linearise(operator)
-        frozen = eqxi.Static(freeze(operator.in_structure()))
+        frozen = eqxi.Static(hashable(operator.in_structure()))
         zero = jnp.zeros((), dtype_of(operator.in_structure()))
         damping = zero if factored is None else factored.damping.astype(zero.dtype)
         simulated = self.simulation.start(operator, self.device, self._slack(operator))
@@ -217,7 +217,7 @@ class SPU(AbstractSystemSolver[_State]):
         Where A is wide, the device then stays in its row space, with no rounding in the flat
         directions, which the inverse of a small damping would multiply.
         """
-        structure, simulated = thaw(state.frozen.value), state.simulated
+        structure, simulated = structure_of(state.frozen.value), state.simulated
         dtype = dtype_of(structure)
         raw = ravel(vector, dtype)
         b, start = self.device.feed(raw), self._start(raw, structure, options)

@@ -15,6 +15,7 @@ from pinn_ngd import linalg, spu
 from pinn_ngd.linalg import (
     CG,
     LSMR,
+    QLP,
     QR,
     SVD,
     Cholesky,
@@ -32,6 +33,7 @@ TOLERANCES = {"rtol": 1e-10, "atol": 1e-10, "max_steps": 200}
 LOOSE = {"rtol": 1e-5, "atol": 1e-5, "max_steps": 200}
 # Each with a single-precision twin where its tolerances need one.
 SOLVERS = {
+    "qlp": (QLP(),),
     "spectral": (Spectral(),),
     "qr": (QR(),),
     "svd": (SVD(),),
@@ -56,7 +58,7 @@ REFUSED = {
     **{(name, "complex"): "`operator` is complex, but voltages are real" for name in DEVICES},
     **{
         (name, "jvp in the operator"): "cannot be differentiated in"
-        for name in ("spectral", "spu", "normal-spu")
+        for name in ("qlp", "spectral", "spu", "normal-spu")
     },
 }
 

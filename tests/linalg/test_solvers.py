@@ -120,6 +120,7 @@ def test_fallback_differentiates_and_transposes(dense):
 def test_registry():
     names = solver_names()
     assert {
+        "qlp",
         "spectral",
         "spectral-gram",
         "spectral-qr",
@@ -134,7 +135,7 @@ def test_registry():
         assert isinstance(get_solver(name), lx.AbstractLinearSolver)
         assert description
         assert "\n" not in description
-    with pytest.raises(ValueError, match=r"unknown linear solver 'lu'; known are spectral, .*lsmr"):
+    with pytest.raises(ValueError, match=r"unknown linear solver 'lu'; known are qlp, .*lsmr"):
         get_solver("lu")
 
 

@@ -154,7 +154,7 @@ def test_forms(form):
 
 def test_a_form_that_needs_products_refuses_a_solver_that_needs_the_matrix():
     optimizer = optimizers.get("engd-tr", form="matrix-free")
-    with pytest.raises(ValueError, match="`form` is 'matrix-free', but `solver` Spectral needs"):
+    with pytest.raises(ValueError, match="`form` is 'matrix-free', but `solver` QLP needs"):
         _traced(optimizer, OBJECTIVES["residual"])
 
 
