@@ -36,7 +36,7 @@ def plot_curves(
         for ax, panel in zip(axes, panels, strict=True):
             _draw(ax, panel, strokes, marker)
         shown = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
-        columns = min(len(labels), 3 if len(panels) == 1 else 6)
+        columns = look.legend_columns(labels, width)
         figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=columns,
                       columnspacing=1.2, handlelength=1.4)  # fmt: skip
         return figure

@@ -41,7 +41,8 @@ def plot_paths(
                 ax.plot(*minimum, "x", color=look.BLACK, markersize=7, markeredgewidth=1.4)
         axes[0].set(ylabel=names[1])
         handles, texts = axes[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside lower center", ncols=len(labels),
+        columns = look.legend_columns(labels, look.FULL_WIDTH)
+        figure.legend(handles, texts, loc="outside lower center", ncols=columns,
                       columnspacing=1.2, handlelength=1.4)  # fmt: skip
         return figure
 

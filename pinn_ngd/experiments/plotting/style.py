@@ -71,6 +71,15 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_RC)
 
 
+def legend_columns(labels: Iterable[str], width: float) -> int:
+    """How many of the labels stand side by side in a legend of so many inches."""
+    labels = list(labels)
+    longest = 0.5 + 0.058 * max(map(len, labels), default=0)  # handle and gap, and 8 pt type
+    fitting = max(1, int(width / longest))
+    rows = math.ceil(len(labels) / fitting)
+    return math.ceil(len(labels) / max(1, rows))  # rows of about the same length
+
+
 def new_figure(width: float, height: float) -> "matplotlib.figure.Figure":
     """An empty figure of so many inches that arranges its parts itself."""
     from matplotlib.figure import Figure

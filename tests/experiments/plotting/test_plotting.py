@@ -9,7 +9,7 @@ from jax import lax
 from pinn_ngd import Box, Interval, SpaceTime, annulus
 from pinn_ngd.experiments import plotting
 from pinn_ngd.experiments.plotting.comparison import band, spread
-from pinn_ngd.experiments.plotting.style import decades, strokes
+from pinn_ngd.experiments.plotting.style import decades, legend_columns, strokes
 
 UNIT = Interval(0.0, 1.0)
 
@@ -344,3 +344,17 @@ def test_steps_are_whole_numbers():
 def test_a_constant_damping_just_below_a_power_of_ten_is_drawn(tmp_path):
     history = [{**_history(-1)[0], "damping": 9.999999999999999e-06}]
     assert len(plotting.save(plotting.plot_history(history), tmp_path / "history")) == 2
+
+
+def test_a_legend_is_not_wider_than_the_figure():
+    labels = ["tngd", *(f"tngd:temperature=1e-0{i}" for i in range(3)), "adam:rate=0.001", "sgd"]
+    assert legend_columns(labels, 7.0) == 3
+    assert legend_columns(["a", "b", "c"], 7.0) == 3
+    assert legend_columns(["x" * 500], 3.4) == 1
+    curves = {label: ([1, 10], [1, 10]) for label in labels}
+    figure = plotting.plot_curves([plotting.Curves(curves, "x", "y")] * 2)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0
+    assert box.x1 <= whole.x1
