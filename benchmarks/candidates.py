@@ -3,7 +3,7 @@
     python benchmarks/candidates.py                                    # ten seeds: four minutes
     python benchmarks/candidates.py heat-1d-icml23 --seeds 3 --seconds 8
 
-For both searches of `TrustRegion`: milliseconds a step, the seconds until the relative L2 error is
+For the searches of `TrustRegion`: milliseconds a step, the seconds until the relative L2 error is
 below 1e-6 and 1e-8, and the error at the end, medians over the seeds, and the worst error. Only
 steps count, in processor time of one thread, so that other work on the machine matters little.
 """
@@ -30,6 +30,7 @@ VARIANTS = {
     "grid, SVD": TrustRegion(search="grid", solver=Spectral(refine=False)),
     "walk, SVD": TrustRegion(search="walk", solver=Spectral(refine=False)),
     "walk, QLP": TrustRegion(search="walk", solver=QLP()),
+    "climb, QLP": TrustRegion(search="climb", solver=QLP()),
 }
 
 

@@ -91,7 +91,8 @@ def measure(processes: int, rows: int, parameters: int, repeats: int) -> tuple[f
 
 def main(rows: int, parameters: int, repeats: int) -> None:
     """Print the table."""
-    print("| processes | parameters | rows | ms a step | processor ms a process | ratio | its |")
+    heads = "processes", "parameters", "rows", "ms a step", "processor ms a process", "ratio"
+    print("| " + " | ".join([*heads, "ratio of processor times"]) + " |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
     alone = measure(1, rows, parameters, repeats)
     print(f"| 1 | {parameters} | {rows} | {alone[0]:.0f} | {alone[1]:.0f} | | |", flush=True)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from .compiled import keep_compiled
-from .devices import joined, leave, speaks
+from .devices import joined, leave, speaks, together
 from .errors import honest
 from .help import Command, Group
 from .listing import listed
@@ -101,7 +101,7 @@ def solve(
     set_: Set = None,
 ) -> None:
     """Train one problem; print a summary and leave results and pictures in a folder."""
-    with honest(source), _computing(x32):
+    with together(distributed), honest(source), _computing(x32):
         mesh = joined(devices, distributed=distributed)
         from ..experiments import run_problem
         from .tables import print_table, summary_of

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sys
+import traceback
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import typer
@@ -42,6 +44,26 @@ def speaks() -> bool:
     import jax
 
     return jax.process_index() == 0
+
+
+@contextlib.contextmanager
+def together(distributed: bool) -> Iterator[None]:
+    """Ends one of several processes at once where it raises, which the others notice.
+
+    JAX would wait for them at the end, and they for this one.
+    """
+    try:
+        yield
+    except BaseException as error:
+        import jax
+
+        if not distributed or jax.process_count() == 1:
+            raise
+        if not isinstance(error, typer.Exit):
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(error.exit_code if isinstance(error, typer.Exit) else 1)
 
 
 def leave(code: int) -> NoReturn:

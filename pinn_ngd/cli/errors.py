@@ -28,7 +28,8 @@ def honest(source: str | None = None) -> Iterator[None]:
         blame = _users_line(error, source)
         if blame is not None:
             _complain(f"{blame}\n{type(error).__name__}: {error}", error)
-        if isinstance(error, ValueError | FileNotFoundError | ImportError) and _is_ours(error):
+        known = ValueError | FileNotFoundError | ImportError | ConnectionError
+        if isinstance(error, known) and _is_ours(error):
             _complain(f"error: {error}", error)
         raise
 

@@ -117,7 +117,8 @@ def _optimizer(problem: Problem) -> str:
     if not isinstance(problem.optimizer, str):
         return f"{optimizers.name_of(problem.optimizer)}, an object with its own settings"
     found = _listed(effective_settings(problem, problem.optimizer))
-    return f"{problem.optimizer} with {found}"
+    others = ", unless another suits the size better" if problem.by_size else ""
+    return f"{problem.optimizer} with {found}{others}"
 
 
 def _listed(settings: Any) -> str:

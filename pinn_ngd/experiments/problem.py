@@ -107,8 +107,9 @@ class Problem:
     by_size: bool | None = None
 
     def __post_init__(self):
-        if self.by_size is None:
-            object.__setattr__(self, "by_size", self.optimizer is None)
+        # A copy by `dataclasses.replace` that names another optimizer means that one.
+        free = self.optimizer is None or (self.by_size and self.optimizer == "engd-tr")
+        object.__setattr__(self, "by_size", bool(free and not self.optimizer_settings))
         if self.optimizer is None:
             object.__setattr__(self, "optimizer", "engd-tr")
         self._check_kinds()

@@ -89,17 +89,19 @@ def run_problem(
     """
     said = {"fixed_points": fixed_points, "balance": balance, "normalize": normalize}
     problem = dataclasses.replace(problem, **{k: v for k, v in said.items() if v is not None})
+    if mesh is not None and optimizer is None:  # what the size suggests runs on one device
+        optimizer = problem.optimizer
     plan = planned(
         problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance, corrected
     )
     if mesh is not None and problem.windows is not None:
         raise ValueError("windows in time run on one device: leave `mesh` or `--devices` out.")
-    writes = Processes(mesh_of(mesh)).writes
-    if plan.why is not None and writes:
+    processes = Processes(mesh_of(mesh))
+    if plan.why is not None and processes.writes:
         tell(plan.why)
     folder = RunFolder(RUNS / plan.name if out is None else out)
     bars = (ProgressBar(),) if progress else ()
-    with folder.lock() if writes else contextlib.nullcontext():
+    with folder.lock() if processes.writes else contextlib.nullcontext():
         goes_on = check_folder(folder, plan, resume=resume)
         if resume and (found := ended(folder, plan)) is not None:
             return found | {"folder": str(folder.path)}
@@ -114,6 +116,7 @@ def run_problem(
                 values = _written(plan, folder, result, begun=opening.begun)
         if pictures and opening.begun:
             draw_or_warn(problem, result.model, folder, result.estimate)
+    processes.agree()  # the others go on when all files are written
     return values | {"folder": str(folder.path)}
 
 

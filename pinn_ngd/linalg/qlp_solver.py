@@ -26,11 +26,12 @@ class QLP(AbstractSystemSolver[_State]):
     """Lineax solver for damped least squares: half the cost of `Spectral`, for positive dampings.
 
     Solves argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2 with `damping = options["damping"]`, by two QR
-    factorizations and a Cholesky factor for each damping (see `QLPFactor`), as accurately as
-    `Spectral(method="qr")`. `options["smallest_damping"]` tells `init` what the least damping will
-    be: where that is large enough only the Gram matrix is formed, with a relative error of some
-    eps |A|^2 / damping, below 1e-4, since it is not refined as that of `Spectral` is. QLP pays
-    where few dampings are asked of one matrix; `Spectral` answers any number of them at once.
+    factorizations and a Cholesky factor for each damping (see `QLPFactor`), with the accuracy of
+    `Spectral(method="qr")` to a few digits. `options["smallest_damping"]` tells `init` what the
+    least damping will be: where that is large enough only the Gram matrix is formed, with a
+    relative error of some eps |A|^2 / damping, below 3e-4, since it is not refined as that of
+    `Spectral` is. QLP pays where few dampings are asked of one matrix; `Spectral` answers any
+    number of them at once.
 
     `stats`: "rank" and "condition" as `QLPFactor` knows them, and "from_gram". The solution may be
     differentiated in the target (backward at the price of another factor), and not in the operator.
@@ -48,6 +49,8 @@ class QLP(AbstractSystemSolver[_State]):
     ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
         factor, (in_structure, _) = state.factor, state.structures.value
         target = ravel(vector, factor.matrix.dtype)
+        if state.lower is None:
+            _refuse_zero(options.get("damping", 0.0))
         solution = factor.solve(_lower(state, options.get("damping", 0.0)), target)
         value = unravel(solution, structure_of(in_structure))
         return value, lx.RESULTS.successful, self.stats(factor)

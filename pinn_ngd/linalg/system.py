@@ -31,6 +31,7 @@ class Prepared(eqx.Module):
     solver: lx.AbstractLinearSolver
     state: PyTree
     form: Form = eqx.field(static=True)
+    is_for_one_damping: bool = eqx.field(static=True, default=False)
 
     def solve(
         self,
@@ -40,8 +41,13 @@ class Prepared(eqx.Module):
         gradient: PyTree[Array] | None = None,
         options: dict[str, Any] | None = None,
     ) -> Solution:
-        """Solve for another damping or right-hand side; what is not given stays as prepared."""
+        """Solve for another damping or right-hand side; what is not given stays as prepared.
+
+        Raises ValueError for another damping than that of `at`.
+        """
         old = self.system
+        if self.is_for_one_damping and damping is not None:
+            raise ValueError("`damping` is that of `at` here: ask what `prepare` returned instead.")
         if target is None and gradient is None:
             target, gradient = old.target, old.gradient
         damping = old.damping if damping is None else damping
@@ -59,7 +65,7 @@ class Prepared(eqx.Module):
         state = self.state
         if whole is not None and state is not None:
             state = whole.prepare_damping(state, damping)
-        return Prepared(system, self.solver, state, self.form)
+        return Prepared(system, self.solver, state, self.form, is_for_one_damping=True)
 
 
 def prepare(

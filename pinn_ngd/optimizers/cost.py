@@ -87,7 +87,7 @@ def total_memory() -> float:
 
     It is not what is free at the moment: a run and its continuation have to decide alike.
     """
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return float(stats["bytes_limit"])

@@ -22,7 +22,7 @@ from ..storage.fingerprint import identity_of
 from .result import Ending
 
 LARGEST = 4096  # bytes of what is told
-LETTERS = 300  # of a message in it
+BYTES = 600  # of a message in it
 TRANSPORTS = ("Gloo", "NCCL", "coordination service")  # what their errors are of
 
 
@@ -51,11 +51,13 @@ class Processes:
         """Each ending, or the first that another process gives in its place."""
         if self.alone:
             return endings
-        short = [None if one is None else (one.status, one.message[:LETTERS]) for one in endings]
-        every = [json.loads(text) for text in _told(json.dumps(short))]
+        short = [None if one is None else [one.status, _cut(one.message)] for one in endings]
+        every = [json.loads(text) for text in _told(json.dumps(short, ensure_ascii=False))]
+        together = zip(*every, strict=True)
+        first = [next((one for one in ones if one is not None), None) for ones in together]
         return tuple(
-            next((Ending(*one) for one in ones if one is not None), None)
-            for ones in zip(*every, strict=True)
+            mine if told is None or told == cut else Ending(*told)
+            for mine, cut, told in zip(endings, short, first, strict=True)
         )
 
     def agree_whether(self, true: bool) -> bool:
@@ -90,6 +92,11 @@ class Processes:
             **{name: digest(part) for name, part in parts.items()},
             start=digest_of(eqx.filter(model, eqx.is_array)),
         )
+
+
+def _cut(message: str) -> str:
+    """As much of it as fits into what is told."""
+    return message.encode()[:BYTES].decode(errors="ignore")
 
 
 def digest(value: Any) -> str:

@@ -41,7 +41,12 @@ def warn_about_precision(model: PyTree, optimizer: Any) -> None:
 
 
 def warn_about_cost(optimizer: Any, objective: Any, model: PyTree, batch: PyTree) -> None:
-    """Of a step that takes long or does not fit, where another optimizer's is cheaper."""
+    """Of a step that takes long or does not fit, where another optimizer's is cheaper.
+
+    Raises ValueError for an objective that the optimizer refuses.
+    """
+    if hasattr(optimizer, "check"):
+        optimizer.check(model, objective)
     if isinstance(objective, AbstractObjective):
         found = remark(optimizer, objective, model, batch)
         if found is not None:

@@ -59,8 +59,8 @@ def _evaluated(objective: AbstractObjective, model: PyTree, batch: PyTree) -> Ev
 
 
 def moved(model: PyTree) -> PyTree:
-    """A model with changes in the last digits of its parameters, theta (1 + eps xi) with standard
-    normal xi.
+    """A model with changes in the last digits of its parameters, theta (1 + eps xi) with random
+    signs xi.
 
     They are drawn outside of compiled functions: the same function then serves the model before and
     after, and JAX's generators take long to compile.
@@ -69,7 +69,7 @@ def moved(model: PyTree) -> PyTree:
     generator = np.random.default_rng(0)
 
     def change(leaf: Array) -> Array:
-        noise = float(jnp.finfo(leaf.dtype).eps) * generator.standard_normal(leaf.shape)
+        noise = float(jnp.finfo(leaf.dtype).eps) * generator.choice([-1.0, 1.0], leaf.shape)
         return jnp.asarray(np.asarray(leaf) * (1 + noise), leaf.dtype)
 
     return eqx.combine(jax.tree.map(change, params), static)

@@ -110,6 +110,19 @@ def test_without_a_named_optimizer_the_size_chooses_and_says_why(monkeypatch, tm
     assert plan.record["optimizer"] == unnamed.optimizer == "engd-tr"
 
 
+def test_a_copy_with_another_optimizer_means_that_one(monkeypatch):
+    monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
+    unnamed = _problem(optimizer=None)
+    for changes in ({"optimizer": "adam"}, {"optimizer_settings": {"corrections": 2}}):
+        copy = dataclasses.replace(unnamed, **changes)
+        plan = planned(copy, None, None, None, 0, 1, None, None, False)
+        assert plan.record["optimizer"] == changes.get("optimizer", "engd-tr")
+        assert plan.why is None
+    same = dataclasses.replace(unnamed, seconds=1.0)
+    plan = planned(same, None, None, None, 0, 1, None, None, False)
+    assert plan.record["optimizer"] == "engd-sub"
+
+
 def test_a_named_optimizer_stays(monkeypatch):
     monkeypatch.setattr(cost, "MOST_SECONDS", 0.0)
     named, settings = _problem(optimizer="engd-tr"), {"corrections": 2}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pinn_ngd.linalg import QLP, LeastSquaresSystem, prepare, qlp_factor, spectral_factor
+from pinn_ngd.linalg.qlp import is_graded
 
 SHAPES = [(16, 8), (8, 16), (8, 8)]
 factorize = eqx.filter_jit(qlp_factor)
@@ -46,6 +47,34 @@ def test_all_routes_agree_and_are_right(shape, smallest, conditioned, exact_solu
         assert error(graded[i]) < max(10 * error(reference[i]), 10 * bound)
         if damping >= 1e-9:
             assert error(gram[i]) < 1e-14 / damping
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["tall", "wide"])
+@pytest.mark.parametrize("size", [1e-8, 1e-6])
+def test_a_triangle_that_two_qr_factorizations_do_not_grade(size, wide, exact_solution):
+    """A small column in front, which hardly couples with the large one behind it."""
+    rng = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(rng.normal(size=(6, 2)))
+    matrix = basis @ np.asarray([[size, size], [0, 2]]) / np.sqrt(2)
+    matrix = matrix.T if wide else matrix
+    target = rng.normal(size=len(matrix))
+    a, b = jnp.asarray(matrix), jnp.asarray(target)
+    dampings = jnp.asarray([1e-20, 1e-18, 1e-16, 1e-12, 1e-4])
+    found, reference = solved(factorize(a), b, dampings), by_svd(a, b, dampings, "qr")
+    for i, damping in enumerate(map(float, dampings)):
+        expected = exact_solution(matrix, target, damping)
+        errors = [np.linalg.norm(x[i] - expected) / np.linalg.norm(expected)
+                  for x in (found, reference)]  # fmt: skip
+        assert errors[0] < max(10 * errors[1], 1e-15 / size)  # eps times the condition number
+
+
+def test_how_far_a_triangle_is_graded():
+    graded = jnp.asarray(np.triu(np.logspace(0, -16, 5)[:, None] * np.ones((5, 5))))
+    assert bool(is_graded(graded))
+    assert bool(is_graded(graded.at[3].set(0.0)))
+    kahan = np.triu(np.full((60, 60), -1.0), 1) + np.eye(60)  # condition 1e18, rows of length one
+    assert not bool(is_graded(jnp.asarray(kahan / np.linalg.norm(kahan, axis=1)[:, None])))
+    assert not bool(is_graded(graded.at[0, 0].set(jnp.nan)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -92,6 +121,8 @@ def test_a_factor_kept_for_one_damping_answers_as_the_system_does(gradient):
     np.testing.assert_allclose(kept.solve().value, expected, rtol=1e-10)
     again = prepared.solve(damping=jnp.asarray(1e-3)).value
     np.testing.assert_allclose(again, kept.solve().value, rtol=1e-14)
+    with pytest.raises(ValueError, match="`damping` is that of `at` here"):
+        kept.solve(damping=jnp.asarray(1.0))
 
 
 def test_solution_has_a_forward_derivative_in_the_target():
@@ -107,6 +138,8 @@ def test_solution_has_a_forward_derivative_in_the_target():
 def test_zero_damping_is_refused_with_its_cure():
     with pytest.raises(ValueError, match=r"`damping` is 0.*`Spectral` solves"):
         prepare(_system(), QLP()).solve(damping=0.0)
+    with pytest.raises(ValueError, match=r"`damping` is 0.*`Spectral` solves"):
+        lx.linear_solve(_system().operator, jnp.ones(16), QLP())
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])

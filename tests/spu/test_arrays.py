@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 
 from pinn_ngd.linalg import JacobianRows, LeastSquaresSystem, WeightedJacobian, gram, prepare
-from pinn_ngd.linalg._ravel import freeze
+from pinn_ngd.linalg._ravel import hashable
 from pinn_ngd.spu import SPU, Device, EulerMaruyama, Failure, Lanczos, explain, quantize
 from pinn_ngd.spu.arrays import ResistorArrays
 from pinn_ngd.spu.filters import settled
@@ -173,7 +173,7 @@ def test_single_precision(relative_error):
     b = jax.random.normal(third, (120,))
     found = []
     for dtype in (jnp.float32, jnp.float64):
-        frozen = freeze(jax.ShapeDtypeStruct((120,), dtype))
+        frozen = hashable(jax.ShapeDtypeStruct((120,), dtype))
         parts = (x.astype(dtype) for x in (double.forth, double.back, double.curvature))
         arrays = ResistorArrays(*parts, double.damping.astype(dtype), frozen, True)
         found += spectrum_of(arrays).apply([lambda a: settled(a, 1e3)], b.astype(dtype))

@@ -172,7 +172,11 @@ def test_more_devices_than_there_are_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_command_that_finds_no_other_processes_says_so(tmp_path):
+def test_a_command_that_finds_no_other_processes_says_so(tmp_path, monkeypatch):
+    def refuse():
+        raise ValueError("coordinator_address should be defined.\nmore")
+
+    monkeypatch.setattr(jax.distributed, "initialize", refuse)
     result = run_cli("solve", "poisson-2d", "--distributed", "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert "srun or mpirun" in result.stderr

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from ... import _tree
 from ..base import Solves
 
-Search = Literal["auto", "grid", "walk"]
+Search = Literal["auto", "grid", "climb", "walk"]
 
 
 class Candidate(eqx.Module):
@@ -38,26 +38,46 @@ Try = Callable[[Float[Array, ""]], Candidate]
 def longest_good(attempt: Try, dampings: Float[Array, " k"], search: Search) -> Candidate:
     """The good candidate with the smallest damping that `search` finds, else one that is not good.
 
-    The dampings increase. "grid" tries all of them at once. "walk" starts in the middle and goes
-    down as long as candidates are good, or up until one is; on one core two or three trials do
-    then. Both find the same where every damping above a good one is good. "auto" walks on CPUs;
-    elsewhere many small trials at once take no longer than one. The `solves` are those of all
-    trials.
+    The dampings increase. "grid" tries all of them at once. "climb" tries one after the other from
+    the smallest up and ends at the first that is good, which is the same one. "walk" starts in the
+    middle and goes down as long as candidates are good, or up until one is: two or three trials,
+    which miss a good one below one that is not. In curved valleys such long steps are what gets a
+    run out of them. "auto" climbs on CPUs; elsewhere many small trials at once take no longer than
+    one. The `solves` are those of all trials.
     """
-    walks = search == "walk" or (search == "auto" and jax.default_backend() == "cpu")
-    return (_walked if walks else _of_all)(attempt, dampings)
+    if search == "auto":
+        search = "climb" if jax.default_backend() == "cpu" else "grid"
+    ways = {"grid": _of_all, "climb": _climbed, "walk": _walked}
+    return ways[search](attempt, dampings)
 
 
 def _of_all(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
     every = jax.vmap(attempt)(dampings)
     best = jnp.argmax(every.good)
     found = jax.tree.map(lambda leaf: leaf[best], every)
-    return _with_solves(found, jax.tree.map(jnp.sum, every.solves))
+    solves = jax.tree.map(lambda count: jnp.sum(count, dtype=count.dtype), every.solves)
+    return _with_solves(found, solves)
+
+
+def _climbed(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
+    attempt, nothing = _traced(attempt, dampings)
+
+    def goes_on(loop: tuple[Int[Array, ""], Candidate]) -> Bool[Array, ""]:
+        place, best = loop
+        return (place < len(dampings)) & ~best.good
+
+    def body(loop: tuple) -> tuple:
+        place, best = loop
+        found = attempt(dampings[place])
+        solves = found.solves + best.solves
+        keep = found.good | (place == 0)  # of candidates that are all bad the first one counts
+        return place + 1, _with_solves(_tree.where(keep, found, best), solves)
+
+    return jax.lax.while_loop(goes_on, body, (jnp.asarray(0), nothing))[1]
 
 
 def _walked(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
-    # Traced once, although both the loop and the shape of its start need it.
-    attempt = eqx.filter_closure_convert(attempt, dampings[0])
+    attempt, nothing = _traced(attempt, dampings)
     middle = len(dampings) // 2
 
     def goes_on(loop: tuple[Int[Array, ""], Int[Array, ""], Candidate]) -> Bool[Array, ""]:
@@ -75,11 +95,15 @@ def _walked(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
         place = jnp.where(keep, place + way, -1)
         return place, way, _with_solves(_tree.where(keep, found, best), solves)
 
-    nothing = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(attempt, dampings[0])
-    )
     start = jnp.asarray(middle), jnp.asarray(0), nothing
     return jax.lax.while_loop(goes_on, body, start)[2]
+
+
+def _traced(attempt: Try, dampings: Float[Array, " k"]) -> tuple[Try, Candidate]:
+    """The function traced once, although a loop and the shape of its start need it, and zeros."""
+    attempt = eqx.filter_closure_convert(attempt, dampings[0])
+    shapes = jax.eval_shape(attempt, dampings[0])
+    return attempt, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def _with_solves(candidate: Candidate, solves: Solves) -> Candidate:

@@ -59,9 +59,10 @@ class TrustRegion(AbstractOptimizer):
     4. If none qualifies the parameters stay and the grid moves to larger dampings.
 
     `grid` is (smallest factor, largest factor, number of candidates). With `search` "grid" all
-    candidates are tried; with "walk" those from the middle of the grid down, as long as they
-    qualify, or up, until one does. "auto" walks on CPUs. The selection rule is that of
-    a trust region with the largest acceptable radius (Webb, Jerad and Cartis, arXiv:2607.02194).
+    candidates are tried; with "climb" those from the smallest up until one qualifies, which is the
+    same one; with "walk" those from the middle of the grid down, as long as they qualify, or up,
+    until one does, which may miss longer steps. "auto" climbs on CPUs. The selection rule is that
+    of a trust region with the largest acceptable radius (Webb, Jerad and Cartis, arXiv:2607.02194).
     """
 
     metric: AbstractMetric = EnergyMetric()

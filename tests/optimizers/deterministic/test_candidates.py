@@ -1,4 +1,4 @@
-"""A walk along the dampings finds what trying all of them finds, in fewer trials."""
+"""One damping after the other finds what trying all of them finds, in fewer trials."""
 
 import equinox as eqx
 import jax
@@ -47,6 +47,25 @@ def test_walk_and_grid_find_the_same_candidate(first):
     assert int(grid.solves.forward) == 10
     up, down = min(first - 4, 5), min(7 - first, 6)
     assert int(walk.solves.forward) == (up if first > 5 else down)
+
+
+@pytest.mark.parametrize("pattern", [0b0000000001, 0b1000000000, 0b0110010000, 0b0, 0b1111111111])
+def test_a_climb_finds_what_the_grid_finds_whatever_is_good(pattern):
+    """A walk from the middle does not, where a good damping lies below one that is not."""
+    good = jnp.asarray([bool(pattern >> i & 1) for i in range(10)])
+
+    def attempt(damping):
+        place = jnp.argmin(jnp.abs(jnp.asarray(DAMPINGS) - damping))
+        return Candidate(
+            damping=damping, step=-damping, loss=2 * damping, predicted=damping, actual=damping,
+            good=good[place], solves=Solves(forward=1), rank=None, condition=None,
+        )  # fmt: skip
+
+    climb, grid = (longest_good(attempt, jnp.asarray(DAMPINGS), s) for s in ("climb", "grid"))
+    assert float(climb.damping) == float(grid.damping)
+    assert bool(climb.good) == bool(grid.good) == bool(pattern)
+    trials = int(np.argmax(good)) + 1 if pattern else 10
+    assert int(climb.solves.forward) == trials
 
 
 def test_one_damping_is_a_grid_too():
