@@ -35,8 +35,8 @@ class QLP(AbstractSystemSolver[_State]):
 
     `stats`: "rank" and "condition" as `QLPFactor` knows them, and "from_gram". The solution may be
     differentiated in the target (backward at the price of another factor), and not in the operator.
-    Raises ValueError for a damping of zero, for which `Spectral` has the pseudo-inverse (where it
-    is traced the result may be NaN).
+    A damping of zero, for which `Spectral` has the pseudo-inverse, gives the result `singular`;
+    `linalg.solve` raises ValueError for it.
     """
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> _State:
@@ -49,11 +49,12 @@ class QLP(AbstractSystemSolver[_State]):
     ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
         factor, (in_structure, _) = state.factor, state.structures.value
         target = ravel(vector, factor.matrix.dtype)
-        if state.lower is None:
-            _refuse_zero(options.get("damping", 0.0))
-        solution = factor.solve(_lower(state, options.get("damping", 0.0)), target)
+        damping = jnp.asarray(options.get("damping", 0.0))
+        solution = factor.solve(_lower(state, damping), target)
         value = unravel(solution, structure_of(in_structure))
-        return value, lx.RESULTS.successful, self.stats(factor)
+        is_positive = (damping > 0) | (target.size == 0)
+        result = lx.RESULTS.where(is_positive, lx.RESULTS.successful, lx.RESULTS.singular)
+        return value, result, self.stats(factor)
 
     def prepare_system(
         self, system: LeastSquaresSystem, smallest_damping: Real[ArrayLike, ""] | None = None

@@ -138,8 +138,11 @@ def test_solution_has_a_forward_derivative_in_the_target():
 def test_zero_damping_is_refused_with_its_cure():
     with pytest.raises(ValueError, match=r"`damping` is 0.*`Spectral` solves"):
         prepare(_system(), QLP()).solve(damping=0.0)
-    with pytest.raises(ValueError, match=r"`damping` is 0.*`Spectral` solves"):
-        lx.linear_solve(_system().operator, jnp.ones(16), QLP())
+    for damping, result in ((0.0, lx.RESULTS.singular), (1e-3, lx.RESULTS.successful)):
+        options = {"damping": jnp.asarray(damping)}
+        operator, ones = _system().operator, jnp.ones(16)
+        found = lx.linear_solve(operator, ones, QLP(), options=options, throw=False)
+        assert found.result == result
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
