@@ -13,6 +13,7 @@ that the run makes of its own error.
 import argparse
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
@@ -47,7 +48,8 @@ Function = Callable[[jax.Array], jax.Array]
 def copied(like: str, inside: Callable, exact: Function) -> Problem:
     """The shipped problem with another equation inside and `exact` in every other term."""
     start = load_problem(like)
-    first, *others = start.objective.terms
+    objective: Any = start.objective
+    first, *others = objective.terms
     terms = [dataclasses.replace(first, fn=lambda u, x: inside(u, x) - inside(exact, x))]
     terms += [dataclasses.replace(term, fn=lambda u, x: u(x) - exact(x)) for term in others]
     return dataclasses.replace(start, objective=ResidualObjective(terms), exact=exact)
@@ -195,7 +197,7 @@ HEADINGS = (
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(COPIES))
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1)

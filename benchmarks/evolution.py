@@ -44,7 +44,8 @@ def in_windows(problem: Problem, model: PyTree, options: argparse.Namespace) -> 
 
 def causally(problem: Problem, model: PyTree, options: argparse.Namespace) -> tuple[Any, int]:
     """Weights by the present residuals, then none; training time as the clock of runs counts it."""
-    objective, used, steps = problem.objective_at(model), 0.0, 0
+    objective: Any = problem.objective_at(model)
+    used, steps = 0.0, 0
     while used < options.seconds / 2 and causal_factors(objective, model).min() < SOLVED:
         weighed = causal(objective, model, options.strictness)
         begun = time.perf_counter()
@@ -61,7 +62,7 @@ WAYS = {"at once": at_once, "windows": in_windows, "causal weights": causally}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=1)
