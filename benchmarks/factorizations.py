@@ -12,7 +12,7 @@ with "qlp". "bidiagonal" is LAPACK's dgebrd of R with the orthogonal factor that
 every damping by a tridiagonal system ("gtsv").
 
 `--graded` prints the Frobenius norm of the inverse of the second triangle, rows of length one: what
-`qlp_factor` compares with 1e4 to see whether QR graded the matrix. With seed 0, and steps of
+`qlp_factor` compares with 8e3 to see whether QR graded the matrix. With seed 0, and steps of
 `engd-tr` on the points of the problem.
 """
 

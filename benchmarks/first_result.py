@@ -1,6 +1,6 @@
 """Processor seconds from the start of Python to the first step and to the result, and programs.
 
-    PINN_NGD_CACHE=/tmp/cache python benchmarks/first_result.py     # twice: without and with it
+    PINN_NGD_CACHE=kept python benchmarks/first_result.py  # twice: without and with it
 
 Runs five steps of a problem as the command line does, without pictures, and prints when the first
 step and the run had ended, how many programs were compiled and which took longest.

@@ -6,7 +6,9 @@ OPTIMIZERS = (
     "kfac",
     "ekfac",
     "seng",
-    "sgd:schedule=constant:rate=0.03",
-    *(f"adam:schedule=constant:rate={r}" for r in (0.001, 0.003, 0.01)),
+    "sgd:rate=0.03",
+    *(f"adam:rate={r}" for r in (0.001, 0.003, 0.01)),
 )
-make = comparison("autoencode-digits", OPTIMIZERS, seeds=1, steps=400)
+make = comparison(
+    "autoencode-digits", OPTIMIZERS, seeds=1, steps=400, settings={"schedule": "constant"}
+)

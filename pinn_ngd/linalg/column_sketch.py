@@ -35,16 +35,20 @@ class AbstractColumnSketch(eqx.Module):
         return jax.vmap(self.apply)(rows.columns()[0].reshape(-1, o, i))
 
 
-class Uniform(AbstractColumnSketch):
-    """s entries, drawn without replacement, times sqrt(o i / s)."""
+class AbstractSampled(AbstractColumnSketch):
+    """Some entries, drawn without replacement, times `scale` = sqrt(o i / s)."""
 
-    outputs: Int[Array, " s"]
-    inputs: Int[Array, " s"]
+    outputs: Int[Array, " so"]
+    inputs: Int[Array, " si"]
     scale: float = eqx.field(static=True)
 
     @property
     def oversampling(self) -> float:
         return self.scale**2
+
+
+class Uniform(AbstractSampled):
+    """s entries anywhere, given by their outputs and inputs."""
 
     def apply(self, matrix: Float[Array, "o i"]) -> Float[Array, " s"]:
         return self.scale * matrix[self.outputs, self.inputs]
@@ -56,16 +60,8 @@ class Uniform(AbstractColumnSketch):
         return self.scale * found.reshape(-1, found.shape[-1])
 
 
-class Grid(AbstractColumnSketch):
-    """Some outputs times some inputs, all drawn without replacement, times the scale of both."""
-
-    outputs: Int[Array, " so"]
-    inputs: Int[Array, " si"]
-    scale: float = eqx.field(static=True)
-
-    @property
-    def oversampling(self) -> float:
-        return self.scale**2
+class Grid(AbstractSampled):
+    """All entries of some outputs and some inputs."""
 
     def apply(self, matrix: Float[Array, "o i"]) -> Float[Array, " s"]:
         return self.scale * matrix[self.outputs[:, None], self.inputs[None, :]].reshape(-1)

@@ -8,9 +8,9 @@ import jax
 from ..linalg import memory_estimate
 
 # Operations of a step with n rows and p parameters, m and M the smaller and the larger of both,
-# fitted to steps of 0.1 to 30 s on one core (docs/scale.md): within a factor of two.
+# fitted to steps of 0.2 to 30 s on one core (docs/scale.md): within a factor of two.
 ORTHOGONAL = 4  # of M m^2: QR of the rows, with Q where they are wide
-SINGULAR = 20  # of m^3: singular values and vectors of a triangle, far from the rate of a product
+TRIANGLES = 11  # of m^3: the second QR of QLP, its check, and two Cholesky factors for six dampings
 GRAM = 2  # of M m^2: products of rows with one another
 EIGEN = 9  # of m^3: eigenvalues and vectors of a Gram matrix
 PASSES = 1000  # of n p: rows, candidates and their corrections
@@ -53,9 +53,12 @@ class Cost:
 def exact_cost(rows: int, parameters: int, itemsize: int = 8) -> Cost:
     """A step that factors all rows once and answers every damping."""
     small, large = sorted((rows, parameters))
-    work = ORTHOGONAL * large * small**2 + SINGULAR * small**3 + PASSES * rows * parameters
+    work = ORTHOGONAL * large * small**2 + TRIANGLES * small**3 + PASSES * rows * parameters
     form = "dual" if rows < parameters else "primal"
-    return Cost(work, memory_estimate(rows, parameters, itemsize=itemsize)[form])
+    # Beside what every factorization holds QLP keeps three small matrices, and Q of wide rows.
+    kept = 3 * small**2 + (rows * parameters if rows < parameters else 0)
+    stored = memory_estimate(rows, parameters, itemsize=itemsize)[form]
+    return Cost(work, stored + itemsize * kept)
 
 
 def part_cost(rows: int, parameters: int, itemsize: int = 8) -> Cost:

@@ -57,14 +57,15 @@ def test_the_first_form_that_fits_is_taken(monkeypatch, memory, points, name, se
     assert settings.items() <= found.settings.items()
     assert ("full_after" in settings) == ("full_after" in found.settings)
     assert found.cost.fits
-    assert found.why.count(".") - found.why.count("0.") <= 2  # one sentence
+    assert found.why.endswith(".")
+    assert ". " not in found.why  # one sentence
     optimizers.get(found.name, **found.settings)
 
 
 def test_the_sentence_says_what_was_too_much_and_what_is_done(monkeypatch):
     with_memory(monkeypatch, 1e12)
     found = chosen(fit(3500), LARGE)
-    assert "3,500 rows x 10,065 parameters would take engd-tr about 35 s and 8" in found.why
+    assert "3,500 rows x 10,065 parameters would take engd-tr about 25 s and 1.4 GB" in found.why
     assert "engd-sub takes 512 random points for a step" in found.why
     assert found.why.endswith(", and all rows after 114 of them.")
 
@@ -136,7 +137,7 @@ def test_the_memory_of_the_machine_is_known_and_that_of_a_container_counts(monke
 @pytest.mark.slow
 @pytest.mark.parametrize(("points", "widths"), [(300, (1, 20, 20, 1)), (1200, (1, 12, 12, 1))])
 def test_estimated_memory_is_that_of_the_compiled_step(points, widths):
-    """What XLA says of the compiled step, which is not run, is within a factor of two."""
+    """What XLA says of the compiled step, which is not run, is at most what was estimated."""
     import equinox as eqx
 
     objective = ResidualObjective(
@@ -148,5 +149,4 @@ def test_estimated_memory_is_that_of_the_compiled_step(points, widths):
     compiled = step.lower(model, state, objective, batch, key=KEY).compile()
     used = compiled.compiled.memory_analysis().temp_size_in_bytes
     estimated = optimizer.cost(objective, model, batch).bytes
-    # QLP keeps Q and two triangles more than the estimate counts where the rows are wide.
-    assert 0.3 * estimated < used < 2.0 * estimated
+    assert 0.7 * estimated < used < estimated
