@@ -14,11 +14,10 @@ from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
 from ..deterministic.acceleration import AbstractAcceleration, Chord, Geodesic, Plain
-from ..deterministic.bfgs import bfgs
 from ..deterministic.line_search import AbstractLineSearch, Armijo, FixedStep, GridLineSearch
 from ..deterministic.natural_gradient import NaturalGradient
+from ..deterministic.quasi_newton import bfgs, ssbfgs, ssbroyden
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
-from ..deterministic.self_scaled import ssbfgs, ssbroyden
 from ..deterministic.trust_region import TrustRegion
 from ..minibatch.subsampled import SubsampledTrustRegion
 from ..minibatch.two_phase import TwoPhase

@@ -9,7 +9,7 @@ import pytest
 
 from pinn_ngd import optimizers
 from pinn_ngd.optimizers import bfgs, scale_by_bfgs, scale_by_self_scaled, ssbfgs, ssbroyden
-from pinn_ngd.optimizers.deterministic.self_scaled import broyden_parameters
+from pinn_ngd.optimizers.deterministic.quasi_newton import broyden_parameters
 from tests.optimizers.helpers import network, poisson_1d, run
 
 
@@ -119,7 +119,7 @@ def test_pairs_without_curvature_are_skipped():
     _, state = tx.update(x, tx.init(x), x)
     _, after = tx.update(2 * x, state, 0.5 * x)  # the gradient grows downhill
     np.testing.assert_array_equal(after.inverse, jnp.eye(3))
-    with pytest.raises(ValueError, match="`params` is required by self-scaled"):
+    with pytest.raises(ValueError, match="`params` is required by quasi-Newton"):
         tx.update(x, state)
 
 

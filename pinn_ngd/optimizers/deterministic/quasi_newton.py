@@ -1,26 +1,33 @@
-"""Self-scaled BFGS and Broyden updates as Optax transformations."""
+"""BFGS, self-scaled BFGS and self-scaled Broyden as Optax transformations."""
 
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int
-
-from .bfgs import with_zoom
+from jaxtyping import Array, Bool, Float
 
 Update = Literal["bfgs", "broyden"]
 
 
-class SelfScaledState(NamedTuple):
+class QuasiNewtonState(NamedTuple):
     """Inverse Hessian approximation H, the last parameters, gradient and direction H g
-    (flattened), and how many gradients were seen."""
+    (flattened), and whether there are any."""
 
     inverse: Float[Array, "p p"]
     params: Float[Array, " p"]
     gradient: Float[Array, " p"]
     direction: Float[Array, " p"]
-    count: Int[Array, ""]
+    started: Bool[Array, ""]
+
+
+def scale_by_bfgs() -> optax.GradientTransformation:
+    """Multiply the gradient by the BFGS inverse Hessian H (Nocedal and Wright, Eqs. 6.17, 6.20).
+
+    That is `scale_by_self_scaled` with tau = phi = 1. Pairs without positive curvature are skipped;
+    the first other one scales the initial identity.
+    """
+    return _scaled(None)
 
 
 def scale_by_self_scaled(update: Update = "broyden") -> optax.GradientTransformation:
@@ -36,25 +43,30 @@ def scale_by_self_scaled(update: Update = "broyden") -> optax.GradientTransforma
     tau = min(1, y^T s / s^T B s), B = H^-1; "broyden" chooses both of them by
     `broyden_parameters` (Al-Baali and Khalfan 2005; Urban, Stefanou and Pons, J. Comput. Phys. 523,
     2025). s is a multiple of the last direction -H g, as after every line search, from which
-    s^T B s follows without a solve. The first pair scales the initial identity. Pairs without
-    positive curvature are skipped.
+    s^T B s follows without a solve. Pairs without positive curvature are skipped; the first other
+    one scales the initial identity.
     """
+    return _scaled(update)
+
+
+def _scaled(update: Update | None) -> optax.GradientTransformation:
+    """The transformation with an update of Broyden's class; None is BFGS, which scales nothing."""
 
     def init(params):
         flat, _ = ravel_pytree(params)
         zero = jnp.zeros_like(flat)
         identity = jnp.eye(flat.size, dtype=flat.dtype)
-        return SelfScaledState(identity, flat, zero, zero, jnp.asarray(0, jnp.int32))
+        return QuasiNewtonState(identity, flat, zero, zero, jnp.asarray(False))
 
     def step(updates, state, params=None):
         if params is None:
-            msg = "`params` is required by self-scaled quasi-Newton updates."
+            msg = "`params` is required by quasi-Newton updates."
             raise ValueError(msg)
         g, unravel = ravel_pytree(updates)
         theta, _ = ravel_pytree(params)
         inverse = _updated(state, theta - state.params, g - state.gradient, update)
         direction = inverse @ g
-        after = SelfScaledState(inverse, theta, g, direction, state.count + 1)
+        after = QuasiNewtonState(inverse, theta, g, direction, jnp.asarray(True))
         return unravel(direction), after
 
     return optax.GradientTransformation(init, step)
@@ -81,18 +93,20 @@ def broyden_parameters(
     return tau, (1 - theta) / sigma
 
 
-def _updated(state: SelfScaledState, s: Array, y: Array, update: Update) -> Array:
+def _updated(state: QuasiNewtonState, s: Array, y: Array, update: Update | None) -> Array:
     curvature = s @ y
-    usable = (state.count > 0) & (curvature > 1e-14 * jnp.linalg.norm(s) * jnp.linalg.norm(y))
+    usable = state.started & (curvature > 1e-14 * jnp.linalg.norm(s) * jnp.linalg.norm(y))
     ys = jnp.where(usable, curvature, 1.0)
-    first = usable & (state.count == 1)
+    is_identity = jnp.all(state.inverse == jnp.eye(s.size, dtype=s.dtype))
     squared = jnp.maximum(y @ y, jnp.finfo(y.dtype).tiny)
-    start = jnp.where(first, ys / squared, 1.0)
+    start = jnp.where(is_identity & usable, ys / squared, 1.0)
     inverse = state.inverse * start
     hy = inverse @ y
     yhy = jnp.where(usable, y @ hy, 1.0)
     b, h = _length(state, s) / start / ys, yhy / ys
-    if update == "bfgs":
+    if update is None:
+        tau, phi = jnp.ones_like(b), jnp.ones_like(b)
+    elif update == "bfgs":
         tau, phi = jnp.minimum(1.0, 1 / b), jnp.ones_like(b)
     else:
         tau, phi = broyden_parameters(b, h, s.size)
@@ -103,11 +117,16 @@ def _updated(state: SelfScaledState, s: Array, y: Array, update: Update) -> Arra
     return jnp.where(usable, new, state.inverse)
 
 
-def _length(state: SelfScaledState, s: Array) -> Array:
+def _length(state: QuasiNewtonState, s: Array) -> Array:
     """s^T B s = -t s^T g, where s = -t H g with the H that made the last direction."""
     d = state.direction
     t = -(s @ d) / jnp.maximum(d @ d, jnp.finfo(d.dtype).tiny)
     return jnp.maximum(-t * (s @ state.gradient), jnp.finfo(d.dtype).tiny)
+
+
+def bfgs() -> optax.GradientTransformation:
+    """BFGS with the zoom line search (strong Wolfe conditions) of Optax."""
+    return with_zoom(scale_by_bfgs())
 
 
 def ssbroyden() -> optax.GradientTransformation:
@@ -118,3 +137,13 @@ def ssbroyden() -> optax.GradientTransformation:
 def ssbfgs() -> optax.GradientTransformation:
     """Self-scaled BFGS with the zoom line search (strong Wolfe conditions) of Optax."""
     return with_zoom(scale_by_self_scaled("bfgs"))
+
+
+def with_zoom(direction: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Steps against a direction, as long as the zoom line search of Optax says.
+
+    It tries the whole step first, which quasi-Newton directions are scaled for, and not the length
+    of the step before.
+    """
+    search = optax.scale_by_zoom_linesearch(30, initial_guess_strategy="one")
+    return optax.chain(direction, optax.scale(-1.0), search)
