@@ -152,8 +152,8 @@ class _Loop:
         self._set_key(key)
         self.batch = self._draw(0)
         model = self.carry.model
-        setup.check_start(self.objective, model, self.batch, self.evaluation.evaluate)
-        setup.warn_about_cost(self.optimizer, self.objective, model, self.batch)
+        beside = self.evaluation.evaluate, self.optimizer
+        setup.check_start(self.objective, model, self.batch, *beside)
         state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
         self.carry = Carry(model, model, state)
         if resume and self.saver is not None:

@@ -41,12 +41,7 @@ def warn_about_precision(model: PyTree, optimizer: Any) -> None:
 
 
 def warn_about_cost(optimizer: Any, objective: Any, model: PyTree, batch: PyTree) -> None:
-    """Of a step that takes long or does not fit, where another optimizer's is cheaper.
-
-    Raises ValueError for an objective that the optimizer refuses.
-    """
-    if hasattr(optimizer, "check"):
-        optimizer.check(model, objective)
+    """Of a step that takes long or does not fit, where another optimizer's is cheaper."""
     if isinstance(objective, AbstractObjective):
         found = remark(optimizer, objective, model, batch)
         if found is not None:
@@ -85,24 +80,31 @@ def refined(watch: Watch, optimizer: Any, model: PyTree) -> bool:
     return False
 
 
-def check_start(objective: Any, model: PyTree, batch: PyTree, evaluate: Any = None) -> None:
+def check_start(
+    objective: Any, model: PyTree, batch: PyTree, evaluate: Any = None, optimizer: Any = None
+) -> None:
     """Raises ValueError, before the first step, for a run that cannot succeed.
 
     These are: a model without parameters, with complex ones, or of another precision than the
-    points; terms or data that do not fit the model; an `evaluate` with a `check` that refuses the
-    model; parameters or terms that are not finite. Warns of numbers that look like coefficients but
-    stay fixed, and of units that leave terms or coordinates without effect.
+    points; terms or data that do not fit the model; an `evaluate` or an `optimizer` with a `check`
+    that refuses the model or the objective; parameters or terms that are not finite. Warns of
+    numbers that look like coefficients but stay fixed, of steps that take long, and of units that
+    leave terms or coordinates without effect.
     """
     check_parameters(model)
     if hasattr(objective, "check"):
         objective.check(model, batch)
     if hasattr(evaluate, "check"):
         evaluate.check(model)
+    if hasattr(optimizer, "check"):
+        optimizer.check(model, objective)
+    if optimizer is not None:
+        warn_about_cost(optimizer, objective, model, batch)
     if isinstance(objective, AbstractObjective):
         warn_about_fixed(objective, model, batch)
         losses = finite_losses(objective, model, batch)
-        for remark in scaling_remarks(objective, model, batch, losses) if losses else []:
-            warnings.warn(f"{remark}.", UserWarning, stacklevel=3)
+        for one in scaling_remarks(objective, model, batch, losses) if losses else []:
+            warnings.warn(f"{one}.", UserWarning, stacklevel=3)
 
 
 def finite_losses(objective: AbstractObjective, model: PyTree, batch: PyTree) -> list[float]:
