@@ -39,7 +39,7 @@ class TwoPhase(AbstractOptimizer):
     part: SubsampledTrustRegion = SubsampledTrustRegion()
     whole: TrustRegion = TrustRegion()
     first: Count = 100
-    stride: ClassVar[int] = 5
+    stride: ClassVar[int] = 1  # a step of all rows may take half a minute
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         self.part.check(model, objective)

@@ -70,7 +70,9 @@ def test_adam_without_betas_is_the_sign():
              "signsgd", "adam", "kfac", "ekfac", "seng", "lbfgs", "engd-tr", "engd-w"]
 )  # fmt: skip
 def test_every_optimizer_learns_and_leaves_frozen_parts_alone(name):
-    objective, model = blobs(), freeze(network(), lambda m: m.layers[0])
+    # those that trust the loss of a step have every example: on a part they fit that part
+    size = None if name in ("lbfgs", "engd-tr", "engd-w") else 16
+    objective, model = blobs(size), freeze(network(), lambda m: m.layers[0])
     slow = ("adam", "signsgd", "tngd-adam")
     settings = {"rate": 0.02} if name in slow else {}
     optimizer = optimizers.get(name, **settings)
