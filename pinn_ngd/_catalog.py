@@ -19,6 +19,9 @@ OPTIMIZERS: dict[str, Lines] = {
         "engd-w": (
             "Damped energy natural gradient in the dual (kernel) form: A^T (A A^T + damping)^-1 b."
         ),
+        "ngd-exact": (
+            "Exact natural gradient of a wide network: the minimum-norm step, undamped, at a fixed rate."
+        ),
     },
     "residuals of a PDE": {
         "spring": "ENGD-W with the Kaczmarz-style momentum of SPRING.",

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree, Scalar
+from jaxtyping import Array, PRNGKeyArray, PyTree, Scalar
 
 
 def trainable(model: PyTree) -> tuple[PyTree, PyTree]:
@@ -69,3 +69,13 @@ def all_finite(x: PyTree) -> Array:
     """True where no entry of any inexact array is infinite or not a number."""
     leaves = jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array))
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+
+
+def random_direction(structure: PyTree, key: PRNGKeyArray) -> PyTree:
+    """A direction of unit length with normal entries, shaped like the leaves of `structure`."""
+    leaves, tree = jax.tree.flatten(structure)
+    keys = jax.random.split(key, len(leaves))
+    pairs = zip(keys, leaves, strict=True)
+    draws = [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in pairs]
+    direction = jax.tree.unflatten(tree, draws)
+    return scale(1 / norm(direction), direction)

@@ -173,12 +173,15 @@ def check(
 ) -> None:
     """Test a problem's derivatives, adjoints and metric; exit code 1 where a test fails."""
     with honest(source), _computing():
-        from ..experiments import check_problem
+        from ..experiments import check_problem, kernel_of
         from .tables import checks_table, print_table
 
         problem, settings = prepare(source, None, None, set_ or [], metric=metric, checking=True)
         checks = check_problem(problem, metric=metric, settings=settings, seed=seed)
         print_table(checks_table(checks))
+        kernel = kernel_of(problem, seed)
+        if kernel is not None:
+            typer.echo(str(kernel))
     raise typer.Exit(TRAINED if all(check.passed for check in checks) else FAILED)
 
 

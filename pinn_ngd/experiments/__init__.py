@@ -6,6 +6,7 @@ curve in a picture come from the same code.
 
 from .._listing import list_problems as list_problems
 from .checks import check_problem as check_problem
+from .checks import kernel_of as kernel_of
 from .comparison import HEADINGS as HEADINGS
 from .comparison import as_markdown as as_markdown
 from .comparison import compare_optimizers as compare_optimizers

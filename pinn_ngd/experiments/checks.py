@@ -8,8 +8,10 @@ import jax
 from .. import optimizers
 from ..linalg import Form
 from ..metrics import AbstractMetric, EnergyMetric
+from ..objectives import ResidualObjective
 from ..training.accepted import key_of
 from ..training.advance import plain_errors
+from ..validation import KernelConditions, kernel_conditions
 from .problem import Problem
 from .state_metrics import with_state
 from .verification import Check, verify
@@ -33,6 +35,17 @@ def check_problem(
         return verify(
             problem.objective, problem.model(key), chosen, key=jax.random.fold_in(key, 1), form=form
         )
+
+
+def kernel_of(problem: Problem, seed: int = 0) -> KernelConditions | None:
+    """What the theory of overparameterized networks says of the problem at its start."""
+    if not isinstance(problem.objective, ResidualObjective):
+        return None
+    key = key_of(seed)
+    batch = problem.objective.batch(jax.random.fold_in(key, 1))
+    return kernel_conditions(
+        problem.objective, problem.model(key), batch, key=jax.random.fold_in(key, 2)
+    )
 
 
 def _metric_of(

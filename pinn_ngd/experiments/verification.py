@@ -63,7 +63,7 @@ def verify(
     check_start(objective, model, batch)
     warn_of_doubts(objective, model, batch)
     params, static = _tree.trainable(model)
-    v = _random_like(params, keys[1])
+    v = _tree.random_direction(params, keys[1])
 
     @eqx.filter_jit
     def loss(q: PyTree) -> Array:
@@ -110,8 +110,8 @@ def warn_of_doubts(objective: AbstractObjective, model: PyTree, batch: PyTree) -
 def verify_operator(operator: lx.AbstractLinearOperator, key: PRNGKeyArray) -> list[Check]:
     """Dot-product test, symmetry of A^T A and its definiteness along a random direction."""
     keys = jax.random.split(key, 3)
-    v, u = (_random_like(operator.in_structure(), k) for k in keys[:2])
-    w = _random_like(operator.out_structure(), keys[2])
+    v, u = (_tree.random_direction(operator.in_structure(), k) for k in keys[:2])
+    w = _tree.random_direction(operator.out_structure(), keys[2])
     image, other, back = operator.mv(v), operator.mv(u), operator.T.mv(w)
     dot = _relative(
         jnp.abs(_tree.dot(image, w) - _tree.dot(v, back)), _tree.norm(image) * _tree.norm(w)
@@ -152,16 +152,6 @@ def taylor_slope(
     x, y = np.log(lengths[seen]), np.log(remainders[seen])
     half = max(2, len(x) // 2)
     return float(np.polyfit(x[-half:], y[-half:], 1)[0])
-
-
-def _random_like(structure: PyTree, key: PRNGKeyArray) -> PyTree:
-    """A direction of unit length with normal entries."""
-    leaves, tree = jax.tree.flatten(structure)
-    keys = jax.random.split(key, len(leaves))
-    pairs = zip(keys, leaves, strict=True)
-    draws = [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in pairs]
-    direction = jax.tree.unflatten(tree, draws)
-    return _tree.scale(1 / _tree.norm(direction), direction)
 
 
 def _eps(tree: PyTree) -> float:

@@ -2,6 +2,7 @@
 
 from .block_diagonal import BlockDiagonal as BlockDiagonal
 from .blockwise import Blockwise as Blockwise
+from .by_layer import ByLayer as ByLayer
 from .capabilities import takes_key as takes_key
 from .chunked import ChunkedJacobian as ChunkedJacobian
 from .damped import damped_dual as damped_dual

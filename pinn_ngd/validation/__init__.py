@@ -8,6 +8,8 @@ from .estimate import Estimator as Estimator
 from .estimate import estimate_error as estimate_error
 from .held_out import HeldOut as HeldOut
 from .held_out import Look as Look
+from .kernel import KernelConditions as KernelConditions
+from .kernel import kernel_conditions as kernel_conditions
 from .mesh import Mesh as Mesh
 from .mesh import refined as refined
 from .mesh import rules_of as rules_of

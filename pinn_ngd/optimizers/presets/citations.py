@@ -27,6 +27,13 @@ ENTRIES = {
   year      = {2025},
   note      = {arXiv:2505.12149}
 }""",
+    "exact": """@inproceedings{zhang2019exact,
+  title     = {Fast Convergence of Natural Gradient Descent for Over-Parameterized Neural Networks},
+  author    = {Zhang, Guodong and Martens, James and Grosse, Roger},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2019},
+  note      = {arXiv:1905.10961}
+}""",
     "radius": """@misc{webb2026dsgnar,
   title  = {An Optimisation Framework for the Well-Conditioned Training of Physics-Informed Neural Networks},
   author = {Webb and Jerad and Cartis},

@@ -9,7 +9,7 @@ import optax
 from ... import metrics
 from ..._names import choose
 from ..._settings import SHARED, Count, Fraction, NonNegative, Positive, Whole
-from ...linalg import QLP, Form, Spectral, get_solver
+from ...linalg import QLP, ByLayer, Form, Spectral, get_solver
 from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -154,6 +154,29 @@ class EngdW(AbstractDual):
 
     def build(self) -> AbstractOptimizer:
         return self._with(momentum=0.0)
+
+
+class NgdExact(AbstractPreset):
+    """Exact natural gradient of a wide network: the minimum-norm step, undamped, at a fixed rate.
+
+    theta <- theta - rate J^+ r. Where the network is wide enough (`validation.kernel_conditions`),
+    a step multiplies the residual r by 1 - rate, whatever the condition of J J^T (Zhang, Martens
+    and Grosse, NeurIPS 2019). With `by_layer` every layer makes its own minimum-norm step, divided
+    by the number of layers, which has the same rate there (`linalg.ByLayer`). `rcond` cuts singular
+    values of J.
+    """
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("exact", "lineax")
+    rate: Positive = 0.5
+    by_layer: bool = False
+    rcond: NonNegative | None = None
+
+    def build(self) -> AbstractOptimizer:
+        solver = Spectral("qr", rcond=self.rcond)
+        return NaturalGradient(
+            solver=ByLayer(solver) if self.by_layer else solver,
+            search=FixedStep(rate=self.rate),
+        )
 
 
 class Spring(AbstractDual):

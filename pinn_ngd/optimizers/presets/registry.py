@@ -60,6 +60,7 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "engd": deterministic.Engd,
     "wngd": deterministic.Wngd,
     "engd-w": deterministic.EngdW,
+    "ngd-exact": deterministic.NgdExact,
     "spring": deterministic.Spring,
     "engd-sub": deterministic.EngdSub,
     "gd": deterministic.GradientDescent,

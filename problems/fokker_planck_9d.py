@@ -1,0 +1,64 @@
+"""Fokker-Planck in nine space dimensions, for the logarithm q of the density.
+
+q_t = 9/2 + x . grad q / 2 + |grad q|^2 + Laplace q on (0, 1) x (-5, 5)^9: drift -x/2, diffusion
+sqrt(2). With the initial density N(0, I) the solution is the logarithm of N(0, v I) with
+v = 2 - exp(-t); there is an initial condition and none at the boundary. The equation of Dangel,
+Mueller and Zeinhofer (NeurIPS 2024) with a shallow tanh network of the coordinates in the unit box,
+on scrambled Sobol points.
+"""
+
+import jax.numpy as jnp
+
+from pinn_ngd import (
+    Box,
+    Interval,
+    Problem,
+    Residual,
+    ResidualObjective,
+    Sobol,
+    SpaceTime,
+    spatial_gradient,
+    spatial_laplacian,
+    time_derivative,
+)
+from pinn_ngd.models import MLP
+
+DIMENSION = 9
+
+
+def exact(x):
+    variance = 2 - jnp.exp(-x[0])
+    square = jnp.sum(x[1:] ** 2)
+    return -DIMENSION / 2 * jnp.log(2 * jnp.pi * variance) - square / (2 * variance)
+
+
+def equation(u, x):
+    slope = spatial_gradient(u)(x)
+    gain = DIMENSION / 2 + slope @ x[1:] / 2 + slope @ slope + spatial_laplacian(u)(x)
+    return time_derivative(u)(x) - gain
+
+
+def problem(
+    *, width: int = 128, interior: int = 3000, initial: int = 1000, initial_weight: float = 100.0,
+    ridge: float = 0.5, seconds: float = 120.0,
+) -> Problem:  # fmt: skip
+    domain = SpaceTime(Interval(0.0, 1.0), Box((-5.0,) * DIMENSION, (5.0,) * DIMENSION))
+    terms = [
+        Residual(equation, Sobol(domain, interior), name="interior"),
+        Residual(
+            lambda u, x: u(x) - exact(x),
+            Sobol(domain.initial(), initial, seed=1),
+            initial_weight,
+            "initial",
+        ),
+    ]
+    return Problem(
+        name="fokker-planck-9d",
+        description="logarithm of a density in nine dimensions, shallow tanh network",
+        objective=ResidualObjective(terms),
+        model=lambda key: MLP((1 + DIMENSION, width, 1), key=key, domain=domain, scale=ridge),
+        domain=domain,
+        evaluation=Sobol(domain, 16384, seed=2).quadrature(),
+        exact=exact,
+        seconds=seconds,
+    )  # fmt: skip
