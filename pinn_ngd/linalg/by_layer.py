@@ -40,7 +40,8 @@ class LayerFactors(eqx.Module):
 class ByLayer(AbstractFactorSolver):
     """L x_l = argmin 1/2 |A_l x - b|^2 + damping/2 |x|^2 for every layer l of L layers.
 
-    A layer is the leaves of one node of the tree that the operator A acts on, with the columns A_l.
+    A layer is what one node of the tree holds that the operator A acts on, such as the weight and
+    bias of a linear map, with the columns A_l; see `layer_sizes`.
     Where every A_l has full row rank (wide networks), A_l A_l^+ = I, so that x solves A x = b
     without damping: the residual is that of the minimum-norm solution, at the cost of smaller
     factorizations, and no block of the metric between layers is needed (Karakida and Osawa,
@@ -92,10 +93,25 @@ class ByLayer(AbstractFactorSolver):
 
 
 def layer_sizes(structure: PyTree) -> list[int]:
-    """The number of parameters of every layer: leaves in a row below one node of the tree."""
+    """The number of parameters of every layer.
+
+    A layer is what one node of the tree holds; where that is several matrices, each of them with
+    the vectors that follow it.
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(structure)
-    groups = groupby(leaves, key=lambda leaf: leaf[0][:-1])
-    return [sum(leaf.size for _, leaf in group) for _, group in groups]
+    nodes = groupby(leaves, key=lambda leaf: leaf[0][:-1])
+    return [size for _, node in nodes for size in _split([leaf for _, leaf in node])]
+
+
+def _split(leaves: list[jax.ShapeDtypeStruct]) -> list[int]:
+    sizes, has_matrix = [0], False
+    for leaf in leaves:
+        is_matrix = len(leaf.shape) > 1
+        if is_matrix and has_matrix:
+            sizes.append(0)
+        sizes[-1] += leaf.size
+        has_matrix |= is_matrix
+    return sizes
 
 
 def _no_derivative() -> NotImplementedError:

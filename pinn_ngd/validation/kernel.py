@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .. import _tree
 from ..linalg import Spectral, solve
-from ..linalg import kernel_matrix as kernel_of
 from ..objectives import AbstractObjective
 
 LARGEST_DRIFT = 1 / 6  # C / 3 with C < 1/2
@@ -74,7 +73,7 @@ def kernel_conditions(
 ) -> KernelConditions | None:
     """The conditions at a model; None for objectives without a target or too large a Jacobian.
 
-    Costs six Jacobians and their Gram matrices.
+    Costs six Jacobians and their singular values.
     """
     with_target = eqx.filter_eval_shape(objective.system, model, batch)
     parameters = _tree.size(model)
@@ -94,15 +93,15 @@ def _measured(
     system = objective.system(model, batch)
     here = system.operator.as_matrix()
     found = solve(system, Spectral("qr"))
-    smallest, largest = _extremes(kernel_of(system.operator))
-    root = jnp.sqrt(jnp.maximum(smallest, 0))
+    # Not from the kernel, whose eigenvalues below eps of the largest are noise.
+    singular = jnp.linalg.svd(_triangle(here), compute_uv=False)
+    root, largest = singular[-1], singular[0] ** 2
     radius = 3 * _tree.norm(system.target) / root
 
     def change(step: PyTree) -> Array:
         there = eqx.combine(_tree.subtract(params, step), static)
         moved = objective.system(there, batch).operator.as_matrix() - here
-        small = moved @ moved.T if moved.shape[0] <= moved.shape[1] else moved.T @ moved
-        return jnp.sqrt(_extremes(small)[1])
+        return jnp.linalg.norm(_triangle(moved), ord=2)
 
     def outside(key: PRNGKeyArray) -> PyTree:
         return _tree.scale(radius, _tree.random_direction(params, key))
@@ -110,9 +109,10 @@ def _measured(
     steps = [found.value, *map(outside, jax.random.split(key, DIRECTIONS))]
     every = jax.tree.map(lambda *leaves: jnp.stack(leaves), *steps)
     drift = jnp.max(jax.lax.map(change, every)) / root
-    return found.stats["rank"], smallest, largest, radius, drift
+    return found.stats["rank"], root**2, largest, radius, drift
 
 
-def _extremes(matrix: Float[Array, "m m"]) -> tuple[Array, Array]:
-    values = jnp.linalg.eigvalsh(matrix)
-    return values[0], values[-1]
+def _triangle(matrix: Float[Array, "n p"]) -> Float[Array, "m m"]:
+    """A small matrix with the singular values of `matrix`."""
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    return jnp.linalg.qr(tall, mode="r")

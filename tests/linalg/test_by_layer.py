@@ -32,6 +32,13 @@ def test_layers_are_the_leaves_of_one_node():
     assert layer_sizes(jax.eval_shape(lambda: LAYERS)) == [20, 9]
 
 
+def test_several_matrices_of_one_node_are_several_layers():
+    node = {"a": jnp.zeros((2, 3)), "b": jnp.zeros(2), "c": jnp.zeros((4, 2)), "d": jnp.zeros(4)}
+    assert layer_sizes(jax.eval_shape(lambda: node)) == [8, 12]
+    vectors = {"a": jnp.zeros(2), "b": jnp.zeros((2, 3)), "c": jnp.zeros(())}
+    assert layer_sizes(jax.eval_shape(lambda: vectors)) == [9]
+
+
 @pytest.mark.parametrize("gradient", [False, True])
 def test_every_layer_has_its_damped_minimum_norm_part(gradient):
     matrix, target, known = system(6, 0.1, gradient)

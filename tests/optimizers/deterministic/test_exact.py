@@ -16,18 +16,18 @@ class TwoLayers(eqx.Module):
     """sum_j a_j relu(w_j . x) / sqrt(m); the second layer may be fixed."""
 
     weight: jax.Array
-    signs: jax.Array
+    signs: jax.Array  # one output, as a matrix: a layer of its own
     both: bool = eqx.field(static=True)
 
     def __init__(self, width, key, both=False):
         first, second = jax.random.split(key)
         self.weight = jax.random.normal(first, (width, INPUTS))
-        self.signs = jax.random.rademacher(second, (width,), float)
+        self.signs = jax.random.rademacher(second, (1, width), float)
         self.both = both
 
     def __call__(self, x):
         signs = self.signs if self.both else jax.lax.stop_gradient(self.signs)
-        return signs @ jax.nn.relu(self.weight @ x) / len(signs) ** 0.5
+        return (signs @ jax.nn.relu(self.weight @ x))[0] / signs.size**0.5
 
 
 def regression(rows=ROWS):
