@@ -11,7 +11,8 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from ... import _tree
 from ..base import Solves
 
-Search = Literal["auto", "grid", "climb", "walk"]
+Search = Literal["auto", "grid", "climb", "walk", "mixed"]
+CLIMB_EVERY = 4  # steps of a mixed search
 
 
 class Candidate(eqx.Module):
@@ -35,20 +36,27 @@ class Candidate(eqx.Module):
 Try = Callable[[Float[Array, ""]], Candidate]
 
 
-def longest_good(attempt: Try, dampings: Float[Array, " k"], search: Search) -> Candidate:
+def longest_good(
+    attempt: Try, dampings: Float[Array, " k"], search: Search, steps: Int[Array, ""] | int = 0
+) -> Candidate:
     """The good candidate with the smallest damping that `search` finds, else one that is not good.
 
     The dampings increase. "grid" tries all of them at once. "climb" tries one after the other from
     the smallest up and ends at the first that is good, which is the same one. "walk" starts in the
     middle and goes down as long as candidates are good, or up until one is: two or three trials,
     which miss a good one below one that is not. In curved valleys such long steps are what gets a
-    run out of them. "auto" climbs on CPUs; elsewhere many small trials at once take no longer than
-    one. The `solves` are those of all trials.
+    run out of them. "mixed" climbs in every fourth step, by their number `steps` so far, and walks
+    in the others. "auto" climbs on CPUs; elsewhere many small trials at once take no longer than
+    one, and it is the grid. The `solves` are those of all trials.
     """
     if search == "auto":
         search = "climb" if jax.default_backend() == "cpu" else "grid"
-    ways = {"grid": _of_all, "climb": _climbed, "walk": _walked}
-    return ways[search](attempt, dampings)
+    if search == "grid":
+        return _of_all(attempt, dampings)
+    middle = len(dampings) // 2
+    mixed = jnp.where(jnp.asarray(steps) % CLIMB_EVERY == 0, 0, middle)
+    start = {"climb": jnp.asarray(0), "walk": jnp.asarray(middle), "mixed": mixed}[search]
+    return _walked(attempt, dampings, start)
 
 
 def _of_all(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
@@ -59,26 +67,9 @@ def _of_all(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
     return _with_solves(found, solves)
 
 
-def _climbed(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
+def _walked(attempt: Try, dampings: Float[Array, " k"], start: Int[Array, ""]) -> Candidate:
+    """Down from `start` as long as candidates are good, or up until one is."""
     attempt, nothing = _traced(attempt, dampings)
-
-    def goes_on(loop: tuple[Int[Array, ""], Candidate]) -> Bool[Array, ""]:
-        place, best = loop
-        return (place < len(dampings)) & ~best.good
-
-    def body(loop: tuple) -> tuple:
-        place, best = loop
-        found = attempt(dampings[place])
-        solves = found.solves + best.solves
-        keep = found.good | (place == 0)  # of candidates that are all bad the first one counts
-        return place + 1, _with_solves(_tree.where(keep, found, best), solves)
-
-    return jax.lax.while_loop(goes_on, body, (jnp.asarray(0), nothing))[1]
-
-
-def _walked(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
-    attempt, nothing = _traced(attempt, dampings)
-    middle = len(dampings) // 2
 
     def goes_on(loop: tuple[Int[Array, ""], Int[Array, ""], Candidate]) -> Bool[Array, ""]:
         place, way, best = loop
@@ -90,13 +81,13 @@ def _walked(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
         found = attempt(dampings[place])
         solves = found.solves + best.solves
         way = jnp.where(way == 0, jnp.where(found.good, -1, 1), way)
-        # A walk down ends at the first that is not good, and keeps the one before.
-        keep = found.good | ~best.good
-        place = jnp.where(keep, place + way, -1)
+        # A walk down ends at the first that is not good, and keeps the one before. Of candidates
+        # that are all bad the first counts.
+        keep = found.good | (place == start)
+        place = jnp.where(found.good | (way > 0), place + way, -1)
         return place, way, _with_solves(_tree.where(keep, found, best), solves)
 
-    start = jnp.asarray(middle), jnp.asarray(0), nothing
-    return jax.lax.while_loop(goes_on, body, start)[2]
+    return jax.lax.while_loop(goes_on, body, (start, jnp.asarray(0), nothing))[2]
 
 
 def _traced(attempt: Try, dampings: Float[Array, " k"]) -> tuple[Try, Candidate]:
