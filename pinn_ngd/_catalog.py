@@ -56,6 +56,12 @@ OPTIMIZERS: dict[str, Lines] = {
             "Gradient descent with curvature modes above 1 scaled down to 1: the filter min(1, 1/a)."
         ),
     },
+    "variational Gaussian processes": {
+        "ngd-gp": (
+            "Natural gradients of the normal distributions in a Gaussian process model, Adam for"
+            " the rest."
+        ),
+    },
     "anything, by its gradient": {
         "gd": "Gradient descent with the 31-point grid line search.",
         "adam": "Adam, by default with the schedule of the ENGD paper.",

@@ -11,6 +11,7 @@ KINDS = {
     "residuals of a PDE": ("residual",),
     "states, or a network on a grid": ("state", "misfit"),
     "classification, in minibatches": ("classification",),
+    "variational Gaussian processes": (),  # in tests/applications/gp
     "anything, by its gradient": tuple(OBJECTIVES),
 }
 EXAMPLES = {
