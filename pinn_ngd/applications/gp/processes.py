@@ -88,7 +88,7 @@ class AbstractProcess(eqx.Module):
     def check(self, inputs: Any) -> None:
         """Raises ValueError where the prior covariance has no Cholesky factor."""
         del inputs
-        if not np.isfinite(np.asarray(jax.jit(_factor_of)(self))).all():
+        if not np.isfinite(np.asarray(eqx.filter_jit(_factor_of)(self))).all():
             count, jitter = len(self.points()), self.jitter
             raise ValueError(
                 f"the kernel matrix of {count} points has no Cholesky factor with jitter={jitter:g}"

@@ -69,5 +69,5 @@ def test_parameters_are_positive_or_frozen():
     leaves = jax.tree.leaves(jax.tree.map(lambda a: a, kernel))
     assert sum(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves) == 1
     np.testing.assert_allclose(_matrix(kernel)[0, 1], _matrix(gp.RBF(0.3, 2.0))[0, 1], rtol=1e-15)
-    with pytest.raises(ValueError, match="`start` = -1.0 is not positive and finite"):
+    with pytest.raises(ValueError, match=r"`start` = -1\.0 is not positive and finite"):
         gp.RBF(-1.0)
