@@ -119,6 +119,7 @@ SOLVERS: Lines = {
 PROBLEMS = {
     "classification_problem": "classification",
     "ClassificationObjective": "classification",
+    "EvidenceLowerBound": "Gaussian processes",
     "sentiment_problem": "fine-tuning of an encoder",
     "span_problem": "fine-tuning of an encoder",
     "StateMisfit": "densities, waves and other states",

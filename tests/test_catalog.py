@@ -31,6 +31,7 @@ EXAMPLES = {
     "fwi-layered": "densities, waves and other states",
     "finetune-span": "fine-tuning of an encoder",
     "classify-digits": "classification",
+    "banana-gp": "Gaussian processes",
 }
 
 

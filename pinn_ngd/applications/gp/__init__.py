@@ -3,6 +3,9 @@
 docs/gaussian-processes.md tells what they are for. The optimizer is `ngd-gp`.
 """
 
+from .collocation import Conditioned as Conditioned
+from .collocation import Observation as Observation
+from .collocation import condition as condition
 from .exact import GPR as GPR
 from .exact import SGPR as SGPR
 from .kernels import RBF as RBF
@@ -24,7 +27,9 @@ from .likelihoods import Poisson as Poisson
 from .likelihoods import StudentT as StudentT
 from .model import GPModel as GPModel
 from .objective import EvidenceLowerBound as EvidenceLowerBound
+from .pictures import plot_classes as plot_classes
 from .processes import SVGP as SVGP
 from .processes import VGP as VGP
 from .processes import AbstractProcess as AbstractProcess
 from .processes import Points as Points
+from .scores import predictive_scores as predictive_scores
