@@ -31,7 +31,7 @@ def main(steps: int = 2000) -> dict[str, float]:
     inducing = np.linspace(-3, 3, 20)[:, None]
     objective = gp.EvidenceLowerBound(Shuffled(inputs, targets))
     kernel, noise = gp.RBF(0.5), 0.09
-    best = gp.SGPR(kernel, jnp.asarray(inducing), *map(jnp.asarray, (inputs, targets)), noise)
+    best = gp.SGPR(kernel, jnp.asarray(inducing), *map(jnp.asarray, (inputs, targets)), noise=noise)
 
     def gap(model):
         return float(best.bound() + objective.loss(model, objective.batch()))

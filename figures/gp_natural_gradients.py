@@ -40,7 +40,9 @@ def make(job: Job) -> Made:
     gaps = regression(job, steps)
     curves, trained = classification(job, 2 if job.quick else 1000)
     draw(job, gaps, curves)
-    plotting.save(job.problem("banana-gp").picture(trained), job.folder / "gp-classification")
+    picture = load_problem("banana-gp").picture
+    assert picture is not None
+    plotting.save(picture(trained), job.folder / "gp-classification")
     facts = {"to 10 nats": {name: first_below(gap, 10.0) for name, gap in gaps.items()},
              "last gap": {name: gap["nats"][-1] for name, gap in gaps.items()},
              "classification": {name: _last(curve) for name, curve in curves.items()},
@@ -55,11 +57,12 @@ def regression(job: Job, steps: int) -> dict[str, Curve]:
     y = np.sin(4 * x[:, 0]) + np.cos(2 * x[:, 0]) + 0.3 * rng.normal(size=200)
     inducing, kernel = np.linspace(-3, 3, 20)[:, None], gp.RBF(0.5)
     objective = gp.EvidenceLowerBound(Shuffled(x, y))
-    best = float(gp.SGPR(kernel, *map(jnp.asarray, (inducing, x, y)), 0.09).bound())
-    fixed = dict(train_inducing=False)
+    best = float(gp.SGPR(kernel, *map(jnp.asarray, (inducing, x, y)), noise=0.09).bound())
     noise = gp.GaussianNoise(models.Frozen(models.Positive(0.09)))
     start = {
-        white: gp.GPModel(gp.SVGP(models.Frozen(kernel), inducing, whitened=white, **fixed), noise)
+        white: gp.GPModel(
+            gp.SVGP(models.Frozen(kernel), inducing, whitened=white, train_inducing=False), noise
+        )
         for white in (True, False)
     }
     alone = dict(other_steps=0, ramp=0)
@@ -115,12 +118,11 @@ def classification(job: Job, steps: int) -> tuple[dict[str, Curve], Any]:
 
 
 def processor_seconds(problem: Any, optimizer: Any, steps: int) -> float:
-    """What a step takes of one processor, in the second half of so many; others may use it too."""
+    """What a step takes of one processor, the median of so many."""
     times: list[float] = []
     train(problem.objective, problem.model(None), optimizer, steps=steps, key=SEED,
           callbacks=lambda _: times.append(time.process_time()))  # fmt: skip
-    half = len(times) // 2
-    return (times[-1] - times[half]) / (len(times) - 1 - half)
+    return float(np.median(np.diff(times)))
 
 
 def polished(problem: Any, model: Any, steps: int) -> float:

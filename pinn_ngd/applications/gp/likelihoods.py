@@ -69,8 +69,11 @@ class GaussianNoise(AbstractLikelihood):
     """y = f + noise of the given `variance`; every expectation is a closed form."""
 
     log_concave: ClassVar[bool] = True
-    variance: Unknown = eqx.field(converter=positive, default=1.0)
-    nodes: Count = eqx.field(static=True, default=NODES)
+    variance: Unknown
+    nodes: int = eqx.field(static=True)
+
+    def __init__(self, variance: Any = 1.0):
+        self.variance, self.nodes = positive(variance), NODES
 
     def log_density(self, f: Latents, y: Array) -> Scalar:
         return _log_normal(_as(y, f) - f[0], value_of(self.variance))
@@ -97,11 +100,11 @@ class Bernoulli(AbstractLikelihood):
     """
 
     log_concave: ClassVar[bool] = True
-    link: str = eqx.field(static=True, default="logit")
-    nodes: Count = eqx.field(static=True, default=NODES)
+    link: str = eqx.field(static=True)
+    nodes: int = eqx.field(static=True)
 
-    def __check_init__(self):
-        choose(self.link, LINKS, "`link`")
+    def __init__(self, link: str = "logit", nodes: Count = NODES):
+        self.link, self.nodes = choose(link, LINKS, "`link`"), nodes
 
     def log_density(self, f: Latents, y: Array) -> Scalar:
         sign = 2 * _as(y, f) - 1
@@ -162,13 +165,14 @@ class StudentT(AbstractLikelihood):
     Raises ValueError for `degrees` at or below 1, where there is no mean.
     """
 
-    scale: Unknown = eqx.field(converter=positive, default=1.0)
-    degrees: float = eqx.field(converter=float, static=True, default=4.0)
-    nodes: Count = eqx.field(static=True, default=NODES)
+    scale: Unknown
+    degrees: float = eqx.field(static=True)
+    nodes: int = eqx.field(static=True)
 
-    def __check_init__(self):
-        if not self.degrees > 1:
-            raise ValueError(f"`degrees` is {self.degrees}; a mean needs more than one degree.")
+    def __init__(self, scale: Any = 1.0, degrees: float = 4.0, nodes: Count = NODES):
+        if not degrees > 1:
+            raise ValueError(f"`degrees` is {degrees}; a mean needs more than one degree.")
+        self.scale, self.degrees, self.nodes = positive(scale), float(degrees), nodes
 
     def log_density(self, f: Latents, y: Array) -> Scalar:
         nu, scale = self.degrees, value_of(self.scale)

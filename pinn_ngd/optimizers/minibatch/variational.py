@@ -197,9 +197,8 @@ def ramp(first: float, last: float, steps: int) -> Gamma:
 
 def check_gamma(gamma: Any) -> None:
     """ValueError for a length of steps that is not in (0, 1], or becomes so large."""
-    counts = (0, 10**6) if callable(gamma) else (0,)
-    lengths = [float(gamma(jnp.asarray(n))) if callable(gamma) else float(gamma) for n in counts]
-    for length in lengths:
+    lengths: list[Any] = [gamma(jnp.asarray(n)) for n in (0, 10**6)] if callable(gamma) else [gamma]
+    for length in [float(one) for one in lengths]:
         if not 0 < length < math.inf:
             raise ValueError(f"`gamma` is {length:g}; the length of a step is positive.")
         if length > 1:
