@@ -31,7 +31,9 @@ def _divergence(mean_p, cov_p, mean_q, cov_q):
     return 0.5 * (trace + difference @ inverse @ difference - M + ratio)
 
 
-@pytest.mark.parametrize("name", ["mean-cholesky", "mean-log-cholesky"])
+@pytest.mark.parametrize(
+    "name", ["mean-cholesky", pytest.param("mean-log-cholesky", marks=pytest.mark.slow)]
+)
 def test_the_direction_solves_with_the_fisher_matrix(name):
     """F is the Hessian of the divergence KL(q0 | q) at q = q0, here inverted as a dense matrix."""
     coordinates = COORDINATES[name]

@@ -54,6 +54,7 @@ def test_values_alone_are_regression():
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_solution_converges_and_its_error_bar_with_it():
     grid = jnp.linspace(0, 1, 33)[:, None]
     errors, bars = [], []
@@ -66,6 +67,7 @@ def test_a_solution_converges_and_its_error_bar_with_it():
     assert bars[2] < bars[1] / 5 < bars[0] / 25
 
 
+@pytest.mark.slow
 def test_noise_at_the_ends_makes_the_error_bars_of_straight_lines():
     """The equation leaves a + b x open: with known f the deviation is that of interpolated noise,
     sigma sqrt((1 - x)^2 + x^2), and the means of many repetitions are as wide as it says."""
@@ -87,6 +89,7 @@ def test_noise_at_the_ends_makes_the_error_bars_of_straight_lines():
     assert stats.kstest(scores[:, 1], "norm").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_the_mean_is_a_function_that_can_be_differentiated():
     u = gp.condition(KERNEL, _rod(14))
     x = jnp.asarray([0.37])

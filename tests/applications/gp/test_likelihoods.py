@@ -67,20 +67,19 @@ def test_noise_that_depends_on_the_place():
     likelihood, y = gp.HeteroskedasticGaussian(), 0.9
     mean, variance = jnp.asarray([0.4, -0.5]), jnp.asarray([0.25, 0.1])
 
-    def averaged(fn):
-        normals = [stats.norm(m, v**0.5).pdf for m, v in zip(mean, variance, strict=True)]
-        return integrate.dblquad(
-            lambda g, f: normals[0](f) * normals[1](g) * fn(f, g), -4, 5, -3.5, 2.5, epsabs=1e-11
-        )[0]
+    # Trapezoidal sums of what is zero at the ends are as exact as their terms.
+    f, g = np.meshgrid(np.linspace(-4, 5, 600), np.linspace(-3.2, 2.2, 600), indexing="ij")
+    weights = stats.norm.pdf(f, 0.4, 0.5) * stats.norm.pdf(g, -0.5, 0.1**0.5)
+    weights /= weights.sum()
 
     def log_density(f, g):
         return stats.norm.logpdf((y - f) / np.exp(g)) - g
 
     at = mean, variance, jnp.asarray(y)
     np.testing.assert_allclose(
-        likelihood.expected_log_density(*at), averaged(log_density), rtol=1e-9
+        likelihood.expected_log_density(*at), np.sum(weights * log_density(f, g)), rtol=1e-9
     )
-    predictive = np.log(averaged(lambda f, g: np.exp(log_density(f, g))))
+    predictive = np.log(np.sum(weights * np.exp(log_density(f, g))))
     np.testing.assert_allclose(likelihood.log_predictive(*at), predictive, rtol=1e-7)
 
 

@@ -25,6 +25,7 @@ def _leaves(model):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(model) if hasattr(leaf, "dtype")]
 
 
+@pytest.mark.slow
 def test_a_run_trains_everything_and_resumes_to_the_last_bit(tmp_path):
     """Minibatches, natural gradients and Adam: cut after ten of twenty steps and gone on with."""
     objective, key = objective_of(TARGETS, 5), jax.random.key(4)
@@ -45,6 +46,7 @@ def test_a_run_trains_everything_and_resumes_to_the_last_bit(tmp_path):
     assert loss[1] < loss[0]
 
 
+@pytest.mark.slow
 def test_adam_alone_needs_more_steps():
     """The bound after thirty steps: with natural gradients of q, and with Adam for all."""
     objective, key = objective_of(TARGETS), jax.random.key(0)
@@ -125,6 +127,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(name):
     assert "\n" not in str(found.value)
 
 
+@pytest.mark.slow
 def test_inducing_inputs_may_stay_where_they_are():
     model = gp.GPModel(gp.SVGP(gp.RBF(), INDUCING, train_inducing=False), gp.Bernoulli())
     result = pinn_ngd.train(objective_of(TARGETS), model, "ngd-gp", steps=3, key=0)

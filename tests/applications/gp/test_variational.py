@@ -81,7 +81,7 @@ def test_a_step_is_the_site_update_of_khan_and_lin(name):
         np.testing.assert_allclose(process.q.mean, expected @ linear, atol=1e-12, rtol=1e-12)
 
 
-@pytest.mark.parametrize("whitened", [True, False])
+@pytest.mark.parametrize("whitened", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_one_step_of_a_full_model_is_exact_regression(whitened):
     process = gp.VGP(KERNEL, X, whitened=whitened)
     model = gp.GPModel(with_q(process, some_q(0)), GAUSSIAN)
@@ -99,7 +99,7 @@ def test_one_step_of_a_full_model_is_exact_regression(whitened):
     np.testing.assert_allclose(found[1], np.diagonal(posterior.covariance), rtol=1e-9)
 
 
-@pytest.mark.parametrize("whitened", [True, False])
+@pytest.mark.parametrize("whitened", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_one_step_of_a_sparse_model_is_the_bound_of_titsias(whitened):
     process = gp.SVGP(KERNEL, INDUCING, whitened=whitened)
     model = gp.GPModel(with_q(process, some_q(0, 4)), GAUSSIAN)
@@ -125,6 +125,7 @@ def test_closed_forms_are_those_of_dense_linear_algebra():
     np.testing.assert_allclose(exact.marginals(OTHER)[0], _matrix(OTHER, X) @ weights, rtol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["expectation", "mean-covariance", "mean-cholesky",
                                   "mean-log-cholesky"])  # fmt: skip
 def test_all_coordinates_lead_to_one_optimum(name):
@@ -140,6 +141,7 @@ def test_all_coordinates_lead_to_one_optimum(name):
     np.testing.assert_allclose(bound, exact.bound(), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["logit", "probit", "poisson"])
 def test_the_optimum_of_a_log_concave_model_is_a_fixed_point(name):
     """At the optimum S^-1 = K^-1 - diag(e2) and K^-1 m = e1, whatever led there."""
@@ -153,6 +155,7 @@ def test_the_optimum_of_a_log_concave_model_is_a_fixed_point(name):
     np.testing.assert_allclose(np.linalg.inv(q.covariance), prior - np.diag(e2), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_step_that_leaves_the_cone_is_halved_or_refused():
     """Beyond sqrt(degrees) scales log p is convex: the whole step has no covariance."""
     q = MultivariateNormal(some_q(0).mean, 0.15 * np.eye(N))
@@ -183,6 +186,7 @@ def test_minibatches_have_the_bound_as_their_mean():
     assert whole.steps_per_batch is None
 
 
+@pytest.mark.slow
 def test_the_bound_is_below_the_evidence_and_its_gap_is_the_divergence():
     """log p(y) - ELBO = KL(q | posterior), with the exact posterior of regression."""
     q = some_q(5)
@@ -198,6 +202,7 @@ def test_the_bound_is_below_the_evidence_and_its_gap_is_the_divergence():
     np.testing.assert_allclose(exact.log_evidence() - bound, divergence, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_prior_mean_is_added():
     y = TARGETS + 2 * X[:, 0]
     exact = gp.GPR(KERNEL, jnp.asarray(X), jnp.asarray(TARGETS), 0.2)
