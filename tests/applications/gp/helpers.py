@@ -46,6 +46,25 @@ def objective_of(targets, size=None, inputs=X):
     return gp.EvidenceLowerBound(Shuffled(inputs, targets, size))
 
 
+@eqx.filter_jit
+def bound_of(model, objective):
+    """The evidence lower bound of all data."""
+    return -objective.loss(model, objective.batch())
+
+
+@eqx.filter_jit
+def asked(exact, inputs):
+    """Of exact regression: the evidence, means and variances elsewhere, the posterior at the
+    data."""
+    return exact.log_evidence(), exact.marginals(inputs), exact.posterior()
+
+
+@eqx.filter_jit
+def best_of(sparse):
+    """The best bound of sparse regression, and the q that has it."""
+    return sparse.bound(), sparse.whitened()
+
+
 def stepped(model, objective, optimizer=None):
     """The model after one step of natural gradients, and what is told of it."""
     optimizer = natural() if optimizer is None else optimizer
