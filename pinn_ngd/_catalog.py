@@ -59,6 +59,12 @@ OPTIMIZERS: dict[str, Lines] = {
             "Gradient descent with curvature modes above 1 scaled down to 1: the filter min(1, 1/a)."
         ),
     },
+    "variational Gaussian processes": {
+        "ngd-gp": (
+            "Natural gradients of the normal distributions in a Gaussian process model, Adam for"
+            " the rest."
+        ),
+    },
     "anything, by its gradient": {
         "gd": "Gradient descent with the 31-point grid line search.",
         "adam": "Adam, by default with the schedule of the ENGD paper.",
@@ -116,6 +122,7 @@ SOLVERS: Lines = {
 PROBLEMS = {
     "classification_problem": "classification",
     "ClassificationObjective": "classification",
+    "EvidenceLowerBound": "Gaussian processes",
     "sentiment_problem": "fine-tuning of an encoder",
     "span_problem": "fine-tuning of an encoder",
     "StateMisfit": "densities, waves and other states",

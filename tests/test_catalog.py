@@ -11,6 +11,7 @@ KINDS = {
     "residuals of a PDE": ("residual",),
     "states, or a network on a grid": ("state", "misfit"),
     "classification, in minibatches": ("classification",),
+    "variational Gaussian processes": (),  # in tests/applications/gp
     "anything, by its gradient": tuple(OBJECTIVES),
 }
 EXAMPLES = {
@@ -30,6 +31,7 @@ EXAMPLES = {
     "fwi-layered": "densities, waves and other states",
     "finetune-span": "fine-tuning of an encoder",
     "classify-digits": "classification",
+    "banana-gp": "Gaussian processes",
 }
 
 

@@ -102,3 +102,18 @@ def test_22_finetune_lora_runs_with_a_tiny_encoder(tiny_bert, tmp_path):
     own = dict(path=str(tmp_path / "mine.csv"), weights=str(tiny_bert), batch_size=4, test=2)
     accuracy = _main("22_finetune_lora")(steps=3, **own)
     assert set(accuracy) == {"tngd-adam", "adam"}
+
+
+@pytest.mark.slow
+def test_30_gp_regression():
+    found = _main("30_gp_regression")(steps=400)
+    assert abs(found["one natural step"]) < 1e-9
+    assert found["adam"] > 1.0
+    assert 300 < found["adam to 10 nats"] < 400
+
+
+@pytest.mark.slow
+def test_31_gp_classification():
+    found = _main("31_gp_classification")(steps=120)
+    assert found["natural gradient"]["elbo"] > found["adam"]["elbo"] + 20
+    assert found["natural gradient"]["test_nlpd"] < 0.26

@@ -5,6 +5,8 @@ from .energy import EnergyMetric as EnergyMetric
 from .euclidean import Euclidean as Euclidean
 from .fisher_rao import FisherRao as FisherRao
 from .kernel_wasserstein import KernelWasserstein as KernelWasserstein
+from .normal import COORDINATES as COORDINATES
+from .normal import AbstractCoordinates as AbstractCoordinates
 from .registry import METRICS as METRICS
 from .registry import get as get
 from .registry import names as names

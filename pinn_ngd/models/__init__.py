@@ -13,6 +13,7 @@ from .gated import ModifiedMLP as ModifiedMLP
 from .gated import PirateNet as PirateNet
 from .mlp import MLP as MLP
 from .mlp import Linear as Linear
+from .multivariate_normal import MultivariateNormal as MultivariateNormal
 from .normalized import Normalized as Normalized
 from .sums import Separable as Separable
 from .sums import Stages as Stages

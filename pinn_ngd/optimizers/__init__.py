@@ -44,7 +44,9 @@ from .minibatch import RelativeNoise as RelativeNoise
 from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic
 from .minibatch import TwoPhase as TwoPhase
+from .minibatch import VariationalNaturalGradient as VariationalNaturalGradient
 from .minibatch import clipped as clipped
+from .minibatch import ramp as ramp
 from .minibatch import schedule as schedule
 from .presets import AbstractPreset as AbstractPreset
 from .presets import citation as citation

@@ -17,3 +17,5 @@ from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion
 from .thermodynamic import RelativeNoise as RelativeNoise
 from .thermodynamic import Thermodynamic as Thermodynamic
 from .two_phase import TwoPhase as TwoPhase
+from .variational import VariationalNaturalGradient as VariationalNaturalGradient
+from .variational import ramp as ramp

@@ -157,6 +157,13 @@ ENTRIES = {
   booktitle = {Proceedings of the 35th International Conference on Machine Learning},
   year      = {2018}
 }""",
+    "variational": """@inproceedings{salimbeni2018natural,
+  title     = {Natural Gradients in Practice: Non-Conjugate Variational Inference in {G}aussian Process Models},
+  author    = {Salimbeni, Hugh and Eleftheriadis, Stefanos and Hensman, James},
+  booktitle = {Proceedings of the 21st International Conference on Artificial Intelligence and Statistics},
+  year      = {2018},
+  note      = {arXiv:1803.09151}
+}""",
     "lineax": """@article{lineax2023,
   title   = {Lineax: unified linear solves and linear least-squares in {JAX} and {E}quinox},
   author  = {Rader, Jason and Lyons, Terry and Kidger, Patrick},

@@ -16,7 +16,7 @@ from ..._settings import (
 )
 from ..base import AbstractOptimizer
 from ..minibatch.averaging import Averaged
-from . import deterministic, minibatch
+from . import deterministic, minibatch, variational
 from .preset import AbstractPreset
 
 PREFIX = "metric."
@@ -80,6 +80,7 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "tngd": minibatch.TNGD,
     "tngd-adam": minibatch.TNGDAdam,
     "spectral-clipping": minibatch.SpectralClipping,
+    "ngd-gp": variational.NGDGP,
     "sgd": minibatch.SGD,
     "signsgd": minibatch.SignSGD,
 }
