@@ -9,7 +9,7 @@ import optax
 from ... import metrics
 from ..._names import choose
 from ..._settings import SHARED, Count, Fraction, NonNegative, Positive, Whole
-from ...linalg import QLP, Form, Spectral, get_solver
+from ...linalg import QLP, Form, KroneckerFactored, Spectral, get_solver
 from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -19,6 +19,8 @@ from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.quasi_newton import bfgs, ssbfgs, ssbroyden
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
 from ..deterministic.trust_region import TrustRegion
+from ..minibatch.damping import damping_rule
+from ..minibatch.residual_kfac import ResidualKFAC
 from ..minibatch.subsampled import SubsampledTrustRegion
 from ..minibatch.two_phase import TwoPhase
 from .citations import cited
@@ -183,6 +185,33 @@ class EngdSub(AbstractPreset):
             rows=self.rows, momentum=self.momentum, acceptance=self.acceptance
         )
         return TwoPhase(part, first=self.full_after) if self.full_after else part
+
+
+class KFACPinn(AbstractPreset):
+    """K-FAC for PDE residuals: Kronecker factors of each term, steps from the quadratic model.
+
+    Without `search` step length and momentum are those of the quadratic model (the K-FAC* of the
+    paper); `search` "grid" or "armijo" takes heavy-ball `momentum` and a line search. `adaption`
+    "fixed" keeps the `damping`. See `ResidualKFAC`.
+    """
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("kfacpinn", "kfac", "lineax")
+    damping: Positive = 1e-3
+    adaption: str = "levenberg-marquardt"
+    decay: Fraction = 0.95
+    momentum: Fraction = 0.9
+    search: str | None = None
+    factored: bool = True
+
+    def build(self) -> AbstractOptimizer:
+        search = self.search and choose(self.search, SEARCHES, "`search`")(None, float("inf"))
+        return ResidualKFAC(
+            KroneckerFactored("factored" if self.factored else "exact"),
+            damping_rule(self.adaption, self.damping),
+            decay=self.decay,
+            momentum=self.momentum,
+            search=search or None,
+        )
 
 
 class GradientDescent(AbstractPreset):

@@ -62,6 +62,7 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "engd-w": deterministic.EngdW,
     "spring": deterministic.Spring,
     "engd-sub": deterministic.EngdSub,
+    "kfac-pinn": deterministic.KFACPinn,
     "gd": deterministic.GradientDescent,
     "adam": deterministic.Adam,
     "lbfgs": deterministic.LBFGS,
