@@ -162,7 +162,7 @@ def factor_block(
         values, lost = _nonnegative(block.values)
         return EigenFactor(block.left, block.right, values, None, lost)
     if isinstance(block, KroneckerSum):
-        return SumFactor(block.products, jnp.asarray(0, jnp.int32))
+        return SumFactor(block.products, jnp.asarray(0, jnp.result_type(int)))
     if lx.is_diagonal(block):
         return DiagonalFactor(*_nonnegative(lx.diagonal(block)))
     msg = (

@@ -77,6 +77,8 @@ def _refusal(name, metric, kind):
         return None if kind == "classification" else "knows no inputs and cotangents of layers"
     if name == "scipy-lm":
         return None if kind in ("residual", "misfit") else "minimizes sums of squared residuals"
+    if name == "kfac-pinn":
+        return None if kind == "residual" else "takes the residuals of a ResidualObjective apart"
     if name == "engd-sub":
         return None if kind == "residual" else "takes a part of the rows of a ResidualObjective"
     settings = optimizers.settings(name)

@@ -19,7 +19,7 @@ from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.quasi_newton import bfgs, ssbfgs, ssbroyden
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
 from ..deterministic.trust_region import TrustRegion
-from ..minibatch.damping import damping_rule
+from ..minibatch.damping import AbstractDamping, LevenbergMarquardt, damping_rule
 from ..minibatch.residual_kfac import ResidualKFAC
 from ..minibatch.subsampled import SubsampledTrustRegion
 from ..minibatch.two_phase import TwoPhase
@@ -207,11 +207,18 @@ class KFACPinn(AbstractPreset):
         search = self.search and choose(self.search, SEARCHES, "`search`")(None, float("inf"))
         return ResidualKFAC(
             KroneckerFactored("factored" if self.factored else "exact"),
-            damping_rule(self.adaption, self.damping),
+            self._damping_rule(),
             decay=self.decay,
             momentum=self.momentum,
             search=search or None,
         )
+
+    def _damping_rule(self) -> AbstractDamping:
+        """Residuals fall by many orders of magnitude, and the damping has to follow."""
+        rule = damping_rule(self.adaption, self.damping)
+        if isinstance(rule, LevenbergMarquardt):
+            return LevenbergMarquardt(self.damping, factor=0.7, smallest=1e-14)
+        return rule
 
 
 class GradientDescent(AbstractPreset):
