@@ -48,12 +48,16 @@ class LayerRows(eqx.Module):
         if self.bias is not None:
             bias = leaves[self.bias].reshape(o)
             outputs = outputs + (bias if self.unit is None else self.unit[..., None] * bias)
+        if self.cotangents.shape[1] == 1:  # XLA is slow with a batch of so small products
+            return jnp.sum(self.cotangents[:, 0] * outputs, axis=(1, 2))[:, None]
         return _einsum("nkso,nso->nk", self.cotangents, outputs)
 
     def transpose_mv(self, y: Inexact[Array, "n k"]) -> tuple[Array, ...]:
         """The leaves (weight, bias) of A^T y, flat."""
+        o, i = self.cotangents.shape[-1], self.inputs.shape[-1]
         mixed = _einsum("nk,nkso->nso", y, self.cotangents)
-        weight = _einsum("nso,nsi->oi", mixed, self.inputs).reshape(-1)
+        flat = mixed.reshape(-1, o).T, self.inputs.reshape(-1, i)
+        weight = jnp.matmul(*flat, precision=HIGHEST).reshape(-1)
         return (weight,) if self.bias is None else (weight, jnp.sum(self._biased(mixed), (0, 1)))
 
     def columns(self) -> tuple[Array, ...]:

@@ -190,16 +190,19 @@ class EngdSub(AbstractPreset):
 class KFACPinn(AbstractPreset):
     """K-FAC for PDE residuals: Kronecker factors of each term, steps from the quadratic model.
 
-    Without `search` step length and momentum are those of the quadratic model (the K-FAC* of the
-    paper); `search` "grid" or "armijo" takes heavy-ball `momentum` and a line search. `adaption`
-    "fixed" keeps the `damping`. See `ResidualKFAC`.
+    The direction is the iterate number `iterations` of conjugate gradients that K-FAC
+    preconditions; with 1 it is that of K-FAC. Without `search` step length and momentum are those
+    of the quadratic model: with one iteration the K-FAC* of the paper. `search` "grid" or "armijo"
+    takes heavy-ball `momentum` and a line search, as its K-FAC does. `adaption` "fixed" keeps the
+    `damping`. See `ResidualKFAC`.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("kfacpinn", "kfac", "lineax")
-    damping: Positive = 1e-3
+    damping: Positive = 0.1
     adaption: str = "levenberg-marquardt"
     decay: Fraction = 0.95
     momentum: Fraction = 0.9
+    iterations: Count = 10
     search: str | None = None
     factored: bool = True
 
@@ -210,6 +213,7 @@ class KFACPinn(AbstractPreset):
             self._damping_rule(),
             decay=self.decay,
             momentum=self.momentum,
+            iterations=self.iterations,
             search=search or None,
         )
 
