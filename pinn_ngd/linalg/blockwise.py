@@ -66,10 +66,13 @@ def trace_ratio(left: Float[Array, " o"], right: Float[Array, " i"]) -> Float[Ar
     return jnp.sqrt(jnp.where(usable, a, 1) / jnp.where(usable, g, 1))
 
 
+Factor = DiagonalFactor | EigenFactor | SumFactor
+
+
 class BlockwiseState(eqx.Module):
     """A factor for every block, and which leaves it acts on (None for a single block)."""
 
-    factors: tuple[DiagonalFactor | EigenFactor | SumFactor, ...]
+    factors: tuple[Factor, ...]
     layout: Layout | None
 
 
@@ -142,9 +145,7 @@ def clipped(state: BlockwiseState) -> Int[Array, ""]:
     return jnp.sum(jnp.stack([factor.clipped for factor in state.factors]))
 
 
-def factor_block(
-    block: lx.AbstractLinearOperator,
-) -> DiagonalFactor | EigenFactor | SumFactor:
+def factor_block(block: lx.AbstractLinearOperator) -> Factor:
     """The factor of one block.
 
     Raises TypeError for an operator without such a form, ValueError for a complex one.

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from .._names import choose
 from .block_diagonal import BlockDiagonal
-from .blockwise import BlockwiseState, DiagonalFactor, EigenFactor
+from .blockwise import BlockwiseState, EigenFactor, Factor
 from .kronecker import Kronecker
 from .kronecker_sum import KroneckerSum
 from .layerwise import LayerRows, LayerwiseJacobian
@@ -77,7 +77,7 @@ def _summed(parts: list[BlockDiagonal]) -> BlockDiagonal:
         elif all(isinstance(block, Kronecker) for block in same):
             blocks.append(KroneckerSum([block for block in same if isinstance(block, Kronecker)]))
         else:
-            blocks.append(_of_squares(sum(map(lx.diagonal, same))))
+            blocks.append(_of_squares(jnp.sum(jnp.stack([lx.diagonal(b) for b in same]), axis=0)))
     return BlockDiagonal(blocks, parts[0].layout.leaves, parts[0].in_structure())
 
 
@@ -92,8 +92,8 @@ def corrected(
     rows = layerwise_of(operator)
     layers = list(rows.layers)
 
-    def change(factor: DiagonalFactor | EigenFactor) -> DiagonalFactor | EigenFactor:
-        if isinstance(factor, DiagonalFactor):
+    def change(factor: Factor) -> Factor:
+        if not isinstance(factor, EigenFactor):
             return factor
         measured = _squares(layers.pop(0), factor)
         values = keep * factor.values + (1 - keep) * measured

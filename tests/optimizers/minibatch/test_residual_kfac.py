@@ -12,7 +12,7 @@ import pytest
 from pinn_ngd import Residual, ResidualObjective, optimizers
 from pinn_ngd.linalg import kronecker_blocks
 from pinn_ngd.objectives import layerwise_system
-from pinn_ngd.optimizers.base import NO_STEP_HELPS
+from pinn_ngd.optimizers.base import NO_STEP_HELPS, STATIONARY
 from pinn_ngd.optimizers.minibatch.residual_kfac import PATIENCE
 from tests.optimizers.helpers import exact, flat, network, poisson_1d, ritz_1d
 
@@ -20,7 +20,8 @@ DAMPING = 1.0
 
 
 def kfac(**settings):
-    return optimizers.get("kfac-pinn", **{"damping": DAMPING, **settings})
+    """As published, with one iteration, unless a test says otherwise."""
+    return optimizers.get("kfac-pinn", **{"damping": DAMPING, "iterations": 1, **settings})
 
 
 @eqx.filter_jit
@@ -101,15 +102,30 @@ def test_with_a_search_the_direction_has_heavy_ball_momentum():
     assert float(second[1].actual) > 0
 
 
-@pytest.mark.parametrize("search", [None, "armijo"])
-def test_it_solves_poisson_and_the_loss_never_rises(search):
+def test_more_iterations_than_parameters_are_the_damped_gauss_newton_step():
+    """Conjugate gradients end there, and the quadratic model finds its length to be one."""
+    objective, model = poisson_1d(6), network(4)
+    optimizer = kfac(iterations=20, adaption="fixed", momentum=0.0)
+    (first,), _, _ = steps_of(optimizer, objective, model, 1)
+    rows, target, _ = dense(objective, model, objective.batch())
+    matrix = np.asarray(rows.T @ rows) + DAMPING * np.eye(13)
+    expected = -np.linalg.solve(matrix, np.asarray(rows.T @ target))
+    np.testing.assert_allclose(first[0], expected, rtol=1e-8, atol=1e-10)
+
+
+# Settings, steps, and an error that they reach: with ten iterations in fewer steps.
+RUNS = [({}, 150, 1e-3), ({"search": "armijo"}, 150, 3e-3), ({"iterations": 10}, 60, 1e-3)]
+
+
+@pytest.mark.parametrize(("settings", "steps", "goal"), RUNS)
+def test_it_solves_poisson_and_the_loss_never_rises(settings, steps, goal):
     objective = poisson_1d()
-    found, model, _ = steps_of(kfac(search=search), objective, network(8), 150)
+    found, model, _ = steps_of(kfac(**settings), objective, network(8), steps)
     losses = [float(info.loss) for _, info in found]
     assert all(b <= a * (1 + 1e-12) for a, b in itertools.pairwise(losses))
     x = jnp.linspace(0.0, 1.0, 41)[:, None]
     error = jax.vmap(model)(x) - jax.vmap(exact)(x)
-    assert float(jnp.sqrt(jnp.mean(error**2))) < (1e-3 if search is None else 3e-3)
+    assert float(jnp.sqrt(jnp.mean(error**2))) < goal
 
 
 def test_a_step_that_would_raise_the_loss_is_refused_and_more_damped():
@@ -173,3 +189,13 @@ def test_what_has_no_layers_is_refused_in_a_sentence():
 
 def test_it_cites_its_authors():
     assert "arXiv:2405.15603" in optimizers.citation("kfac-pinn")
+
+
+def test_a_zero_gradient_ends_a_run_and_moves_nothing():
+    """Neither conjugate gradients nor the quadratic model have anything to divide by."""
+    nothing = Residual(lambda u, x: 0.0 * u(x), np.linspace(0.0, 1.0, 5)[:, None])
+    found, _, _ = steps_of(kfac(iterations=10), ResidualObjective([nothing]), network(4), 1)
+    update, info = found[0]
+    assert int(info.stop) == STATIONARY
+    assert not np.any(np.asarray(update))
+    assert np.isfinite(float(info.loss))
