@@ -65,7 +65,7 @@ def check(term, model):
 
 
 def _kinds():
-    slow = ("hessian", "taylor")  # as the others, and more to compile
+    slow = ("hessian", "taylor", "reverse in forward")  # as the others, and more to compile
     return [pytest.param(k, marks=[pytest.mark.slow] * (k in slow)) for k in RESIDUALS]
 
 

@@ -160,7 +160,7 @@ def test_a_form_that_needs_products_refuses_a_solver_that_needs_the_matrix():
         _traced(optimizer, OBJECTIVES["residual"])
 
 
-OF_RESIDUALS = ("wngd", "scipy-lm", "engd-sub")
+OF_RESIDUALS = ("wngd", "scipy-lm", "engd-sub", "kfac-pinn")
 SINGLE = MLP((1, 3, 1), key=jax.random.key(0), dtype=jnp.float32)
 SINGLES = ClassificationObjective(
     Shuffled(POINTS.astype(np.float32), np.asarray([0, 1, 0, 1, 1, 0]), 4), loss="binary"

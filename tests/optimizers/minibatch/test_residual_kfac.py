@@ -88,6 +88,7 @@ def _moved(model, update):
     return eqx.combine(jax.tree.unflatten(treedef, new), static)
 
 
+@pytest.mark.slow
 def test_with_a_search_the_direction_has_heavy_ball_momentum():
     objective, model = poisson_1d(6), network(4)
     optimizer = kfac(factored=False, adaption="fixed", search="grid", momentum=0.5, decay=0.0)
@@ -114,7 +115,11 @@ def test_more_iterations_than_parameters_are_the_damped_gauss_newton_step():
 
 
 # Settings, steps, and an error that they reach: with ten iterations in fewer steps.
-RUNS = [({}, 150, 1e-3), ({"search": "armijo"}, 150, 3e-3), ({"iterations": 10}, 60, 1e-3)]
+RUNS = [
+    ({"iterations": 10}, 60, 1e-3),
+    pytest.param({}, 150, 1e-3, marks=pytest.mark.slow),
+    pytest.param({"search": "armijo"}, 150, 3e-3, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("settings", "steps", "goal"), RUNS)
@@ -142,6 +147,7 @@ def test_a_step_that_would_raise_the_loss_is_refused_and_more_damped():
     np.testing.assert_array_equal(flat(after), flat(model))
 
 
+@pytest.mark.slow
 def test_twenty_refused_steps_in_a_row_end_a_run():
     nothing = Residual(lambda u, x: 1.0 + 1e-30 * u(x), np.linspace(0.0, 1.0, 5)[:, None])
     found, _, _ = steps_of(kfac(), ResidualObjective([nothing]), network(4), PATIENCE)
@@ -166,6 +172,7 @@ class Power(eqx.Module):
         return self.scale * x[0] ** 2
 
 
+@pytest.mark.slow
 def test_parameters_outside_of_layers_are_trained_and_named():
     objective, model = poisson_1d(6), Scaled(network(4), jnp.asarray(1.5))
     with pytest.warns(UserWarning, match="no Kronecker factors: .scale; `objectives.layer_cov"):
@@ -191,6 +198,7 @@ def test_it_cites_its_authors():
     assert "arXiv:2405.15603" in optimizers.citation("kfac-pinn")
 
 
+@pytest.mark.slow
 def test_a_zero_gradient_ends_a_run_and_moves_nothing():
     """Neither conjugate gradients nor the quadratic model have anything to divide by."""
     nothing = Residual(lambda u, x: 0.0 * u(x), np.linspace(0.0, 1.0, 5)[:, None])
