@@ -26,6 +26,9 @@ OPTIMIZERS: dict[str, Lines] = {
     "residuals of a PDE": {
         "spring": "ENGD-W with the Kaczmarz-style momentum of SPRING.",
         "engd-sub": "Energy natural gradient of a random part of the rows, judged by another: large networks.",
+        "kfac-pinn": (
+            "K-FAC for PDE residuals: Kronecker factors of each term, steps from the quadratic model."
+        ),
         "scipy-lm": "MINPACK's Levenberg-Marquardt through SciPy, with this package's Jacobian.",
     },
     "states, or a network on a grid": {

@@ -18,6 +18,7 @@ from .kronecker import EigenKronecker as EigenKronecker
 from .kronecker import Kronecker as Kronecker
 from .kronecker_factors import kronecker_blocks as kronecker_blocks
 from .kronecker_solver import KroneckerFactored as KroneckerFactored
+from .kronecker_sum import KroneckerSum as KroneckerSum
 from .layer_woodbury import LayerwiseWoodbury as LayerwiseWoodbury
 from .layerwise import LayerRows as LayerRows
 from .layerwise import LayerwiseJacobian as LayerwiseJacobian

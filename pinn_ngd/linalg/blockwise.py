@@ -11,6 +11,7 @@ from .._names import choose
 from ._ravel import all_finite, is_complex
 from .block_diagonal import BlockDiagonal, Layout
 from .kronecker import EigenKronecker, Kronecker
+from .kronecker_sum import KroneckerSum, SumFactor
 
 KroneckerDamping = Literal["factored", "exact"]
 
@@ -65,15 +66,20 @@ def trace_ratio(left: Float[Array, " o"], right: Float[Array, " i"]) -> Float[Ar
     return jnp.sqrt(jnp.where(usable, a, 1) / jnp.where(usable, g, 1))
 
 
+Factor = DiagonalFactor | EigenFactor | SumFactor
+
+
 class BlockwiseState(eqx.Module):
     """A factor for every block, and which leaves it acts on (None for a single block)."""
 
-    factors: tuple[DiagonalFactor | EigenFactor, ...]
+    factors: tuple[Factor, ...]
     layout: Layout | None
 
 
 class Blockwise(lx.AbstractLinearSolver[BlockwiseState]):
     """(F + damping) x = g for F a `Kronecker`, an `EigenKronecker`, diagonal, or blocks of these.
+
+    A `KroneckerSum` is solved too, anew for each damping (see `SumFactor`).
 
     `damping = options["damping"]` is 0 by default: the pseudo-inverse. One eigendecomposition of
     the two factors of each Kronecker block answers every damping:
@@ -139,7 +145,7 @@ def clipped(state: BlockwiseState) -> Int[Array, ""]:
     return jnp.sum(jnp.stack([factor.clipped for factor in state.factors]))
 
 
-def factor_block(block: lx.AbstractLinearOperator) -> DiagonalFactor | EigenFactor:
+def factor_block(block: lx.AbstractLinearOperator) -> Factor:
     """The factor of one block.
 
     Raises TypeError for an operator without such a form, ValueError for a complex one.
@@ -156,11 +162,14 @@ def factor_block(block: lx.AbstractLinearOperator) -> DiagonalFactor | EigenFact
     if isinstance(block, EigenKronecker):
         values, lost = _nonnegative(block.values)
         return EigenFactor(block.left, block.right, values, None, lost)
+    if isinstance(block, KroneckerSum):
+        return SumFactor(block.products, jnp.asarray(0, jnp.result_type(int)))
     if lx.is_diagonal(block):
         return DiagonalFactor(*_nonnegative(lx.diagonal(block)))
     msg = (
         f"`operator` is a {type(block).__name__}, and Blockwise solves BlockDiagonal, Kronecker,"
-        " EigenKronecker and diagonal operators only: take Cholesky() for a dense one."
+        " EigenKronecker, KroneckerSum and diagonal operators only: take Cholesky() for a dense"
+        " one."
     )
     raise TypeError(msg)
 

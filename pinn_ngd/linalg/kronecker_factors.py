@@ -14,10 +14,11 @@ from jaxtyping import Array, Float
 
 from .._names import choose
 from .block_diagonal import BlockDiagonal
-from .blockwise import BlockwiseState, DiagonalFactor, EigenFactor
+from .blockwise import BlockwiseState, EigenFactor, Factor
 from .kronecker import Kronecker
+from .kronecker_sum import KroneckerSum
 from .layerwise import LayerRows, LayerwiseJacobian
-from .operators import HIGHEST
+from .operators import HIGHEST, StackedOperator
 from .weighted import WeightedJacobian
 
 Sharing = Literal["expand", "reduce"]
@@ -54,14 +55,30 @@ def kronecker_blocks(operator: lx.AbstractLinearOperator, sharing: str = "expand
     Both are the K-FAC of Martens and Grosse (ICML 2015) for T = 1. The factor 1/T is put in G;
     where it stands matters for factored damping alone, which does not see it either, since
     pi balances the factors. Leaves outside of captured layers get the diagonal of their block.
+    Of a `StackedOperator` every part adds a product of its own: its layers have a `KroneckerSum`.
     Raises TypeError for an operator without layers.
     """
     check_sharing(sharing)
+    if isinstance(operator, StackedOperator):
+        return _summed([kronecker_blocks(part, sharing) for part in operator.operators])
     rows = layerwise_of(operator)
     blocks: list[lx.AbstractLinearOperator] = [_kronecker(layer, sharing) for layer in rows.layers]
     blocks += [_diagonal(part) for part in rows.rows]
     leaves = [*(layer.leaves for layer in rows.layers), *((place,) for place in rows.rest)]
     return BlockDiagonal(blocks, leaves, rows.in_structure())
+
+
+def _summed(parts: list[BlockDiagonal]) -> BlockDiagonal:
+    """The sum of blocks that belong to the same leaves."""
+    blocks: list[lx.AbstractLinearOperator] = []
+    for same in zip(*(part.blocks for part in parts), strict=True):
+        if len(same) == 1:
+            blocks.append(same[0])
+        elif all(isinstance(block, Kronecker) for block in same):
+            blocks.append(KroneckerSum([block for block in same if isinstance(block, Kronecker)]))
+        else:
+            blocks.append(_of_squares(jnp.sum(jnp.stack([lx.diagonal(b) for b in same]), axis=0)))
+    return BlockDiagonal(blocks, parts[0].layout.leaves, parts[0].in_structure())
 
 
 def corrected(
@@ -75,8 +92,8 @@ def corrected(
     rows = layerwise_of(operator)
     layers = list(rows.layers)
 
-    def change(factor: DiagonalFactor | EigenFactor) -> DiagonalFactor | EigenFactor:
-        if isinstance(factor, DiagonalFactor):
+    def change(factor: Factor) -> Factor:
+        if not isinstance(factor, EigenFactor):
             return factor
         measured = _squares(layers.pop(0), factor)
         values = keep * factor.values + (1 - keep) * measured
@@ -91,11 +108,13 @@ def with_ones(layer: LayerRows) -> LayerRows:
 
 
 def _inputs(layer: LayerRows) -> Float[Array, "n s i"]:
-    """The inputs, with a last one that is 1 where there is a bias."""
+    """The inputs, with a last one, that of the bias, where there is a bias."""
     if layer.bias is None:
         return layer.inputs
-    ones = jnp.ones((*layer.inputs.shape[:-1], 1), layer.inputs.dtype)
-    return jnp.concatenate([layer.inputs, ones], axis=-1)
+    unit = layer.unit
+    if unit is None:
+        unit = jnp.ones(layer.inputs.shape[:-1], layer.inputs.dtype)
+    return jnp.concatenate([layer.inputs, unit[..., None]], axis=-1)
 
 
 def _kronecker(layer: LayerRows, sharing: str) -> Kronecker:
@@ -105,7 +124,7 @@ def _kronecker(layer: LayerRows, sharing: str) -> Kronecker:
         inputs = jnp.mean(inputs, axis=1, keepdims=True)
         cotangents = jnp.sum(cotangents, axis=2, keepdims=True)
         positions = 1
-    return Kronecker(_moments(cotangents) / positions, _moments(inputs) / n)
+    return Kronecker(_moments(cotangents) / max(positions, 1), _moments(inputs) / n)
 
 
 def _moments(vectors: Float[Array, "*rows k"]) -> Float[Array, "k k"]:
@@ -114,8 +133,11 @@ def _moments(vectors: Float[Array, "*rows k"]) -> Float[Array, "k k"]:
 
 
 def _diagonal(rows: Float[Array, "m p"]) -> lx.AbstractLinearOperator:
-    diagonal = lx.DiagonalLinearOperator(jnp.sum(rows**2, axis=0))
-    return lx.TaggedLinearOperator(diagonal, _PSD)
+    return _of_squares(jnp.sum(rows**2, axis=0))
+
+
+def _of_squares(values: Array) -> lx.AbstractLinearOperator:
+    return lx.TaggedLinearOperator(lx.DiagonalLinearOperator(values), _PSD)
 
 
 def _squares(layer: LayerRows, factor: EigenFactor) -> Float[Array, "o i"]:

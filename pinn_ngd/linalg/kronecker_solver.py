@@ -12,7 +12,7 @@ from ._ravel import dtype_of
 from .block_diagonal import BlockDiagonal
 from .blockwise import Blockwise, BlockwiseState
 from .kept import AbstractKeptSolver, Answer
-from .kronecker_factors import check_sharing, corrected, kronecker_blocks, layerwise_of
+from .kronecker_factors import check_sharing, corrected, kronecker_blocks
 
 
 class KroneckerState(eqx.Module):
@@ -29,7 +29,8 @@ class KroneckerFactored(AbstractKeptSolver[Any]):
     of EKFAC; `linalg.kronecker_blocks` says what F is and `Blockwise` how it is damped (EKFAC's
     always exactly). `prepare(system, KroneckerFactored())` keeps the factors, which answer other
     dampings and right-hand sides; `refreshed` mixes those of another system into them. The system
-    must know its layers, as that of a `ClassificationObjective` does (TypeError otherwise).
+    must know its layers, as that of a `ClassificationObjective` does (TypeError otherwise). Of a
+    stack of such operators each adds a Kronecker product to a layer; EKFAC takes none (TypeError).
     `stats["clipped"]` counts eigenvalues that were negative beyond rounding. Lineax cannot
     differentiate x in the operator (NotImplementedError).
     """
@@ -64,8 +65,7 @@ class KroneckerFactored(AbstractKeptSolver[Any]):
         average goes on from s_G s_A^T.
         """
         del key
-        rows = layerwise_of(operator)
-        measured = kronecker_blocks(rows, self.sharing)
+        measured = kronecker_blocks(operator, self.sharing)
         if state is None:
             factors, curvature = self.blockwise.init(measured, {}), measured
             keep = 0.0
@@ -75,8 +75,8 @@ class KroneckerFactored(AbstractKeptSolver[Any]):
                 renew, lambda: self.blockwise.init(curvature, {}), lambda: state.factors
             )
         if self.corrected:
-            weight = jnp.asarray(keep, dtype_of(rows.in_structure()))
-            factors = corrected(rows, factors, weight)
+            weight = jnp.asarray(keep, dtype_of(operator.in_structure()))
+            factors = corrected(operator, factors, weight)
         return KroneckerState(curvature, factors)
 
     def compute_kept(

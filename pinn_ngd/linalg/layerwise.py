@@ -7,6 +7,7 @@ computations", 2015, gives its diagonal).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,13 +26,16 @@ class LayerRows(eqx.Module):
 
     `inputs` (n, s, i) holds the layer's inputs, unfolded to patches for a convolution, and
     `cotangents` (n, k, s, o); a dense layer has one position. `weight` and `bias` are the places of
-    the two leaves among the leaves of the parameters; `bias` is None where there is none.
+    the two leaves among the leaves of the parameters; `bias` is None where there is none. It is
+    multiplied by `unit` (n, s), by 1 at every position where that is None: a position that carries
+    a derivative of the layer's input has a 0.
     """
 
     inputs: Inexact[Array, "n s i"]
     cotangents: Inexact[Array, "n k s o"]
     weight: int = eqx.field(static=True)
     bias: int | None = eqx.field(static=True)
+    unit: Inexact[Array, "n s"] | None = None
 
     @property
     def leaves(self) -> tuple[int, ...]:
@@ -42,14 +46,19 @@ class LayerRows(eqx.Module):
         o, i = self.cotangents.shape[-1], self.inputs.shape[-1]
         outputs = _einsum("nsi,oi->nso", self.inputs, leaves[self.weight].reshape(o, i))
         if self.bias is not None:
-            outputs = outputs + leaves[self.bias].reshape(o)
+            bias = leaves[self.bias].reshape(o)
+            outputs = outputs + (bias if self.unit is None else self.unit[..., None] * bias)
+        if self.cotangents.shape[1] == 1:  # XLA is slow with a batch of so small products
+            return jnp.sum(self.cotangents[:, 0] * outputs, axis=(1, 2))[:, None]
         return _einsum("nkso,nso->nk", self.cotangents, outputs)
 
     def transpose_mv(self, y: Inexact[Array, "n k"]) -> tuple[Array, ...]:
         """The leaves (weight, bias) of A^T y, flat."""
+        o, i = self.cotangents.shape[-1], self.inputs.shape[-1]
         mixed = _einsum("nk,nkso->nso", y, self.cotangents)
-        weight = _einsum("nso,nsi->oi", mixed, self.inputs).reshape(-1)
-        return (weight,) if self.bias is None else (weight, jnp.sum(mixed, (0, 1)))
+        flat = mixed.reshape(-1, o).T, self.inputs.reshape(-1, i)
+        weight = jnp.matmul(*flat, precision=HIGHEST).reshape(-1)
+        return (weight,) if self.bias is None else (weight, jnp.sum(self._biased(mixed), (0, 1)))
 
     def columns(self) -> tuple[Array, ...]:
         """The rows themselves, (n k, size) for each leaf: for tests, and where they are few."""
@@ -57,12 +66,12 @@ class LayerRows(eqx.Module):
         weight = _einsum("nkso,nsi->nkoi", self.cotangents, self.inputs).reshape(rows, -1)
         if self.bias is None:
             return (weight,)
-        return weight, jnp.sum(self.cotangents, 2).reshape(rows, -1)
+        return weight, jnp.sum(self._biased(self.cotangents, 1), 2).reshape(rows, -1)
 
     def weighted(self, factor: Inexact[Array, "n k r"]) -> "LayerRows":
         """The rows combined to r directions of each example."""
         mixed = _einsum("nkr,nkso->nrso", factor, self.cotangents)
-        return LayerRows(self.inputs, mixed, self.weight, self.bias)
+        return LayerRows(self.inputs, mixed, self.weight, self.bias, self.unit)
 
     def kernel_matrix(self) -> Inexact[Array, "m m"]:
         """A A^H by the cheaper of two ways: the rows, or products of two Gram matrices."""
@@ -71,13 +80,26 @@ class LayerRows(eqx.Module):
         n, k, s, o = self.cotangents.shape
         among_inputs = _gram(self.inputs.reshape(n * s, -1)).reshape(n, s, n, s)
         if self.bias is not None:
-            among_inputs = among_inputs + jnp.ones((), among_inputs.dtype)
+            among_inputs = among_inputs + self._among_units(among_inputs.dtype)
         if s == 1:  # a dense layer has one position: the product is a Hadamard product
             among = _gram(self.cotangents.reshape(n * k, o)).reshape(n, k, n, k)
             return (among * among_inputs[:, None, 0, :, None, 0]).reshape(n * k, n * k)
         spread = _einsum("nkso,nsmt->nkmto", self.cotangents, among_inputs)
         spread = _einsum("nkmto,mlto->nkml", spread, self.cotangents.conj())
         return spread.reshape(n * k, n * k)
+
+    def _biased(self, values: Array, axis: int = 0) -> Array:
+        """Values (n, ..., s, o) times what the bias is multiplied by."""
+        if self.unit is None:
+            return values
+        unit = self.unit[..., None]
+        return values * (jnp.expand_dims(unit, 1) if axis else unit)
+
+    def _among_units(self, dtype: Any) -> Array:
+        """Products of what the bias is multiplied by: (n, s, n, s), or a one for all."""
+        if self.unit is None:
+            return jnp.ones((), dtype)
+        return self.unit[:, :, None, None] * self.unit.conj()[None, None]
 
     def _rows_are_cheaper(self) -> bool:
         """Whether the rows take fewer multiplications than the product of two Gram matrices."""

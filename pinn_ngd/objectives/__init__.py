@@ -29,6 +29,9 @@ from .observations import is_data as is_data
 from .observations import split_data as split_data
 from .residual import Residual as Residual
 from .residual import ResidualObjective as ResidualObjective
+from .residual_layers import check_pointwise as check_pointwise
+from .residual_layers import layer_coverage as layer_coverage
+from .residual_layers import layerwise_system as layerwise_system
 from .terms import check_indices as check_indices
 from .terms import explained as explained
 from .weak import WeakResidual as WeakResidual

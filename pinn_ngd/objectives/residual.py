@@ -153,7 +153,7 @@ class Residual(AbstractResidual):
     def block(self, model: PyTree, rule: Quadrature, chunk_size: int | None) -> Array:
         """sqrt(weight * w_i) r(x_i), of shape (n,) or (n, k)."""
         values = map_points(lambda x: self.value(model, x), self.sites(rule), chunk_size)
-        return _scaled(_scales(self, rule), values)
+        return _scaled(row_scales(self, rule), values)
 
     def rows(
         self, model: PyTree, rule: Quadrature, chunk_size: int | None
@@ -166,7 +166,7 @@ class Residual(AbstractResidual):
 
         here = self.sites(rule)
         values, rows, _ = map_points(lambda x: point_row(residual, params, x), here, chunk_size)
-        scales = _scales(self, rule)
+        scales = row_scales(self, rule)
         rows = _scaled(scales, rows)
         return _scaled(scales, values), rows.reshape(-1, rows.shape[-1])
 
@@ -290,7 +290,7 @@ class ResidualObjective(AbstractQuadratureObjective):
         return 0.5 * _tree.dot(_tree.subtract(b0, b1), _tree.add(b0, b1))
 
 
-def _scales(term: Residual, rule: Quadrature) -> Float[Array, " n"]:
+def row_scales(term: Residual, rule: Quadrature) -> Float[Array, " n"]:
     """Square roots of the quadrature weights, and of the term's weight where it is a number."""
     weight: Any = term.weight
     return jnp.sqrt(weight * rule.weights if is_number(weight) else rule.weights)

@@ -14,6 +14,7 @@ from pinn_ngd.linalg import (
     dual_gram,
     solve,
 )
+from pinn_ngd.linalg.kronecker_factors import with_ones
 
 # (n, k, s, o, i): dense; many positions and few weights; few positions and many weights
 SHAPES = [(4, 3, 1, 5, 6), (3, 4, 20, 2, 3), (6, 4, 2, 3, 30)]
@@ -69,3 +70,31 @@ def test_every_leaf_needs_one_block(key):
     leaves = [jax.ShapeDtypeStruct((5, 6), jnp.float64)] * 3
     with pytest.raises(ValueError, match="every leaf needs exactly one block"):
         LayerwiseJacobian([layer], [], [], (4, 3), leaves)
+
+
+def test_a_bias_is_multiplied_by_the_unit_of_every_position(key):
+    """0 where a position carries a derivative; rows with a last input in its place are the same."""
+    plain = block(SHAPES[1], key).layers[0]
+    unit = jax.random.bernoulli(key, 0.3, plain.inputs.shape[:2]).astype(float)
+    leaves = [jax.ShapeDtypeStruct((2, 3), jnp.float64), jax.ShapeDtypeStruct((2,), jnp.float64)]
+    layer = LayerRows(plain.inputs, plain.cotangents, 0, 1, unit)
+    operator = LayerwiseJacobian([layer], [], [], (3, 4), leaves)
+    rows, joined = operator.as_matrix(), with_ones(layer)
+    width = [jax.ShapeDtypeStruct((2, 4), jnp.float64)]
+    other = LayerwiseJacobian([joined], [], [], (3, 4), width).as_matrix().reshape(12, 2, 4)
+    np.testing.assert_allclose(rows[:, :6].reshape(12, 2, 3), other[..., :3], rtol=1e-13)
+    np.testing.assert_allclose(rows[:, 6:], other[..., 3], rtol=1e-13)
+    np.testing.assert_allclose(operator.kernel_matrix(), rows @ rows.T, rtol=1e-12, atol=1e-12)
+    vector = [jax.random.normal(key, leaf.shape) for leaf in leaves]
+    image = operator.mv(vector)
+    flat = jnp.concatenate([leaf.ravel() for leaf in vector])
+    np.testing.assert_allclose(image.ravel(), rows @ flat, atol=1e-12)
+    back = jnp.concatenate([leaf.ravel() for leaf in operator.T.mv(image)])
+    np.testing.assert_allclose(back, rows.T @ image.ravel(), rtol=1e-12, atol=1e-11)
+    few = jnp.tile(plain.inputs[:, :2], 9), plain.cotangents[:, :, :2]
+    width = [jax.ShapeDtypeStruct((2, 27), jnp.float64), leaves[1]]
+    wide = LayerwiseJacobian([LayerRows(*few, 0, 1, unit[:, :2])], [], [], (3, 4), width)
+    # Here the product of two Gram matrices is the cheaper way.
+    assert not wide.layers[0]._rows_are_cheaper()
+    rows = wide.as_matrix()
+    np.testing.assert_allclose(wide.kernel_matrix(), rows @ rows.T, rtol=1e-12, atol=1e-12)

@@ -13,6 +13,7 @@ from pinn_ngd.linalg import (
     EigenKronecker,
     JacobianRows,
     Kronecker,
+    KroneckerSum,
     StackedOperator,
     damped_dual,
     damped_primal,
@@ -82,7 +83,9 @@ def _products_of_kronecker():
         "w": jnp.zeros((2, 1, 2)),
     }
     blocks = BlockDiagonal([kronecker, diagonal, eigen], [(3, 0), (1,), (2,)], leaves)
-    return [kronecker, eigen, blocks]
+    root = jnp.asarray(rng.normal(size=(3, 3)))
+    square = Kronecker(root @ root.T, root.T @ root)
+    return [kronecker, eigen, blocks, KroneckerSum([square, square])]
 
 
 def _random(structure, seed):

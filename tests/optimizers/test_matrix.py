@@ -79,6 +79,8 @@ def _refusal(name, metric, kind):
         return "this model holds none: give one of `applications.gp`"
     if name == "scipy-lm":
         return None if kind in ("residual", "misfit") else "minimizes sums of squared residuals"
+    if name == "kfac-pinn":
+        return None if kind == "residual" else "takes the residuals of a ResidualObjective apart"
     if name == "engd-sub":
         return None if kind == "residual" else "takes a part of the rows of a ResidualObjective"
     settings = optimizers.settings(name)
@@ -160,7 +162,7 @@ def test_a_form_that_needs_products_refuses_a_solver_that_needs_the_matrix():
         _traced(optimizer, OBJECTIVES["residual"])
 
 
-OF_OTHERS = ("wngd", "scipy-lm", "engd-sub", "ngd-gp")
+OF_OTHERS = ("wngd", "scipy-lm", "engd-sub", "kfac-pinn", "ngd-gp")
 SINGLE = MLP((1, 3, 1), key=jax.random.key(0), dtype=jnp.float32)
 SINGLES = ClassificationObjective(
     Shuffled(POINTS.astype(np.float32), np.asarray([0, 1, 0, 1, 1, 0]), 4), loss="binary"

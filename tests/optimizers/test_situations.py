@@ -62,12 +62,13 @@ def _optimizer(name):
     return optimizers.get("wngd", metric=metrics.get("l2", state=PointwiseState(grid)))
 
 
-OF_EXAMPLES = ("kfac", "ekfac", "seng")  # they need layers that see examples, and no points
+# They need layers that see examples, or in `kfac-pinn` points, and the line below has no layer.
+OF_LAYERS = ("kfac", "ekfac", "seng", "kfac-pinn")
 
 
 def _all_but_fast_are_slow():
     marks = {True: (), False: (pytest.mark.slow,)}
-    names = [name for name in optimizers.names() if name not in OF_EXAMPLES]
+    names = [name for name in optimizers.names() if name not in OF_LAYERS]
     return [pytest.param(name, marks=marks[name in FAST]) for name in names]
 
 

@@ -12,6 +12,7 @@ from .directions import clipped as clipped
 from .layerwise import Clocks as Clocks
 from .layerwise import LayerwiseNaturalGradient as LayerwiseNaturalGradient
 from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient
+from .residual_kfac import ResidualKFAC as ResidualKFAC
 from .schedules import schedule as schedule
 from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion
 from .thermodynamic import RelativeNoise as RelativeNoise

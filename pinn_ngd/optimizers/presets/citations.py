@@ -119,6 +119,13 @@ ENTRIES = {
   year      = {2015},
   note      = {arXiv:1503.05671}
 }""",
+    "kfacpinn": """@inproceedings{dangel2024kfac,
+  title     = {{K}ronecker-Factored Approximate Curvature for Physics-Informed Neural Networks},
+  author    = {Dangel, Felix and M{\\"u}ller, Johannes and Zeinhofer, Marius},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2024},
+  note      = {arXiv:2405.15603}
+}""",
     "kfc": """@inproceedings{grosse2016kfc,
   title     = {A {K}ronecker-factored Approximate {F}isher Matrix for Convolution Layers},
   author    = {Grosse, Roger and Martens, James},

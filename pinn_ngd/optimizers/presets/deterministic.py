@@ -9,7 +9,7 @@ import optax
 from ... import metrics
 from ..._names import choose
 from ..._settings import SHARED, Count, Fraction, NonNegative, Positive, Whole
-from ...linalg import QLP, ByLayer, Form, Spectral, get_solver
+from ...linalg import QLP, ByLayer, Form, KroneckerFactored, Spectral, get_solver
 from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -19,6 +19,8 @@ from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.quasi_newton import bfgs, ssbfgs, ssbroyden
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
 from ..deterministic.trust_region import TrustRegion
+from ..minibatch.damping import AbstractDamping, LevenbergMarquardt, damping_rule
+from ..minibatch.residual_kfac import ResidualKFAC
 from ..minibatch.subsampled import SubsampledTrustRegion
 from ..minibatch.two_phase import TwoPhase
 from .citations import cited
@@ -206,6 +208,44 @@ class EngdSub(AbstractPreset):
             rows=self.rows, momentum=self.momentum, acceptance=self.acceptance
         )
         return TwoPhase(part, first=self.full_after) if self.full_after else part
+
+
+class KFACPinn(AbstractPreset):
+    """K-FAC for PDE residuals: Kronecker factors of each term, steps from the quadratic model.
+
+    The direction is the iterate number `iterations` of conjugate gradients that K-FAC
+    preconditions; with 1 it is that of K-FAC. Without `search` step length and momentum are those
+    of the quadratic model: with one iteration the K-FAC* of the paper. `search` "grid" or "armijo"
+    takes heavy-ball `momentum` and a line search, as its K-FAC does. `adaption` "fixed" keeps the
+    `damping`. See `ResidualKFAC`.
+    """
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("kfacpinn", "kfac", "lineax")
+    damping: Positive = 0.1
+    adaption: str = "levenberg-marquardt"
+    decay: Fraction = 0.95
+    momentum: Fraction = 0.9
+    iterations: Count = 10
+    search: str | None = None
+    factored: bool = True
+
+    def build(self) -> AbstractOptimizer:
+        search = self.search and choose(self.search, SEARCHES, "`search`")(None, float("inf"))
+        return ResidualKFAC(
+            KroneckerFactored("factored" if self.factored else "exact"),
+            self._damping_rule(),
+            decay=self.decay,
+            momentum=self.momentum,
+            iterations=self.iterations,
+            search=search or None,
+        )
+
+    def _damping_rule(self) -> AbstractDamping:
+        """Residuals fall by many orders of magnitude, and the damping has to follow."""
+        rule = damping_rule(self.adaption, self.damping)
+        if isinstance(rule, LevenbergMarquardt):
+            return LevenbergMarquardt(self.damping, factor=0.7, smallest=1e-14)
+        return rule
 
 
 class GradientDescent(AbstractPreset):

@@ -63,6 +63,7 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "ngd-exact": deterministic.NgdExact,
     "spring": deterministic.Spring,
     "engd-sub": deterministic.EngdSub,
+    "kfac-pinn": deterministic.KFACPinn,
     "gd": deterministic.GradientDescent,
     "adam": deterministic.Adam,
     "lbfgs": deterministic.LBFGS,
