@@ -17,6 +17,8 @@ from .kronecker import EigenKronecker as EigenKronecker
 from .kronecker import Kronecker as Kronecker
 from .kronecker_factors import kronecker_blocks as kronecker_blocks
 from .kronecker_solver import KroneckerFactored as KroneckerFactored
+from .layer_kinds import EmbeddingRows as EmbeddingRows
+from .layer_kinds import StackedRows as StackedRows
 from .layer_woodbury import LayerwiseWoodbury as LayerwiseWoodbury
 from .layerwise import LayerRows as LayerRows
 from .layerwise import LayerwiseJacobian as LayerwiseJacobian
@@ -47,6 +49,8 @@ from .sparse_lu import sparse_solve as sparse_solve
 from .spectral import SpectralFactor as SpectralFactor
 from .spectral import spectral_factor as spectral_factor
 from .spectral_solver import Spectral as Spectral
+from .stacked import Stacked as Stacked
+from .stacked import UnitWise as UnitWise
 from .system import Form as Form
 from .system import Prepared as Prepared
 from .system import prepare as prepare

@@ -3,6 +3,7 @@
 from typing import Any, Literal, get_args
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree, Real
@@ -11,6 +12,8 @@ from .._names import choose
 from ._ravel import all_finite, is_complex
 from .block_diagonal import BlockDiagonal, Layout
 from .kronecker import EigenKronecker, Kronecker
+from .operators import HIGHEST
+from .stacked import Stacked, UnitWise, symmetric_eigen
 
 KroneckerDamping = Literal["factored", "exact"]
 
@@ -31,10 +34,11 @@ class EigenFactor(eqx.Module):
     """Eigenvectors U, V of a Kronecker product, and eigenvalues S (o, i) in that basis.
 
     `spectra` are the eigenvalues (s_G, s_A) of the two factors, where S = s_G s_A^T; `clipped`
-    counts those that were negative beyond rounding and were set to zero.
+    counts those that were negative beyond rounding and were set to zero. `left` None is the
+    identity: G was diagonal.
     """
 
-    left: Float[Array, "o o"]
+    left: Float[Array, "o o"] | None
     right: Float[Array, "i i"]
     values: Float[Array, "o i"]
     spectra: tuple[Float[Array, " o"], Float[Array, " i"]] | None
@@ -54,6 +58,39 @@ class EigenFactor(eqx.Module):
         return (g + root / pi)[:, None] * (a + root * pi)[None, :]
 
 
+class UnitFactor(eqx.Module):
+    """Eigenvalues and eigenvectors of the 1 x 1 or 2 x 2 blocks of units."""
+
+    values: Float[Array, "c u"]
+    vectors: Float[Array, "c u u"]
+    clipped: Int[Array, ""]
+
+    def solve(self, array: Array, damping: Array, method: str) -> Array:
+        """(B_c + damping)^-1 x_c for every unit c."""
+        del method
+        gains = _inverse(self.values + damping, damping)
+        turned = jnp.einsum("cuv,cu->cv", self.vectors, array, precision=HIGHEST)
+        return jnp.einsum("cuv,cv->cu", self.vectors, gains * turned, precision=HIGHEST)
+
+
+class StackedFactor(eqx.Module):
+    """A factor for each of several blocks of one kind, its arrays stacked."""
+
+    factor: Any
+
+    def solve(self, array: Array, damping: Array, method: str) -> Array:
+        """The solution of every block."""
+        return jax.vmap(lambda f, x: f.solve(x, damping, method))(self.factor, array)
+
+    @property
+    def clipped(self) -> Int[Array, ""]:
+        """How many eigenvalues of all blocks were negative beyond rounding."""
+        return jnp.sum(self.factor.clipped)
+
+
+Factor = DiagonalFactor | EigenFactor | UnitFactor | StackedFactor
+
+
 def trace_ratio(left: Float[Array, " o"], right: Float[Array, " i"]) -> Float[Array, ""]:
     """pi = sqrt(mean eigenvalue of A / mean eigenvalue of G); 1 where one of the means is zero.
 
@@ -68,12 +105,13 @@ def trace_ratio(left: Float[Array, " o"], right: Float[Array, " i"]) -> Float[Ar
 class BlockwiseState(eqx.Module):
     """A factor for every block, and which leaves it acts on (None for a single block)."""
 
-    factors: tuple[DiagonalFactor | EigenFactor, ...]
+    factors: tuple[Factor, ...]
     layout: Layout | None
 
 
 class Blockwise(lx.AbstractLinearSolver[BlockwiseState]):
-    """(F + damping) x = g for F a `Kronecker`, an `EigenKronecker`, diagonal, or blocks of these.
+    """(F + damping) x = g for F a `Kronecker`, an `EigenKronecker`, `UnitWise`, diagonal, a stack
+    of the first (`Stacked`), or blocks of these.
 
     `damping = options["damping"]` is 0 by default: the pseudo-inverse. One eigendecomposition of
     the two factors of each Kronecker block answers every damping:
@@ -139,7 +177,7 @@ def clipped(state: BlockwiseState) -> Int[Array, ""]:
     return jnp.sum(jnp.stack([factor.clipped for factor in state.factors]))
 
 
-def factor_block(block: lx.AbstractLinearOperator) -> DiagonalFactor | EigenFactor:
+def factor_block(block: lx.AbstractLinearOperator) -> Factor:
     """The factor of one block.
 
     Raises TypeError for an operator without such a form, ValueError for a complex one.
@@ -150,8 +188,13 @@ def factor_block(block: lx.AbstractLinearOperator) -> DiagonalFactor | EigenFact
             " Cholesky() for a dense one."
         )
         raise ValueError(msg)
+    if isinstance(block, Stacked):
+        return StackedFactor(jax.vmap(factor_block)(block.blocks))
+    if isinstance(block, UnitWise):
+        found, vectors = symmetric_eigen(block.values)
+        return UnitFactor(_nonnegative(found)[0], vectors, _nonnegative(found)[1])
     if isinstance(block, Kronecker):
-        (g, left, lost), (a, right, more) = _spectrum(block.left), _spectrum(block.right)
+        (g, left, lost), (a, right, more) = _left_spectrum(block.left), _spectrum(block.right)
         return EigenFactor(left, right, g[:, None] * a[None, :], (g, a), lost + more)
     if isinstance(block, EigenKronecker):
         values, lost = _nonnegative(block.values)
@@ -160,9 +203,18 @@ def factor_block(block: lx.AbstractLinearOperator) -> DiagonalFactor | EigenFact
         return DiagonalFactor(*_nonnegative(lx.diagonal(block)))
     msg = (
         f"`operator` is a {type(block).__name__}, and Blockwise solves BlockDiagonal, Kronecker,"
-        " EigenKronecker and diagonal operators only: take Cholesky() for a dense one."
+        " EigenKronecker, UnitWise, Stacked and diagonal operators only: take Cholesky() for a"
+        " dense one."
     )
     raise TypeError(msg)
+
+
+def _left_spectrum(factor: Array) -> tuple[Array, Array | None, Array]:
+    """A diagonal factor is its own spectrum."""
+    if factor.ndim == 2:
+        return _spectrum(factor)
+    values, lost = _nonnegative(factor)
+    return values, None, lost
 
 
 def _spectrum(matrix: Array) -> tuple[Array, Array, Array]:

@@ -13,7 +13,9 @@ from pinn_ngd.linalg import (
     EigenKronecker,
     JacobianRows,
     Kronecker,
+    Stacked,
     StackedOperator,
+    UnitWise,
     damped_dual,
     damped_primal,
     dual_gram,
@@ -82,7 +84,11 @@ def _products_of_kronecker():
         "w": jnp.zeros((2, 1, 2)),
     }
     blocks = BlockDiagonal([kronecker, diagonal, eigen], [(3, 0), (1,), (2,)], leaves)
-    return [kronecker, eigen, blocks]
+    with_diagonal = Kronecker(jnp.arange(1.0, 4.0), jnp.asarray(right))
+    without_left = EigenKronecker(None, jnp.asarray(right), values)
+    units = UnitWise(jnp.asarray(rng.normal(size=(2, 2, 2))), frozenset())
+    pair = jax.vmap(lambda x: Kronecker(x, x, frozenset()))(jnp.asarray(rng.normal(size=(2, 2, 2))))
+    return [kronecker, eigen, blocks, with_diagonal, without_left, units, Stacked(pair)]
 
 
 def _random(structure, seed):

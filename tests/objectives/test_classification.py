@@ -182,7 +182,7 @@ def test_kernel_matrix_is_that_of_the_rows(name, key):
     @eqx.filter_jit
     def matrices(model, inputs):
         operator = _objective().system(model, Batch(inputs, TARGETS)).operator
-        layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 2}[name]
+        layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 3}[name]
         assert len(operator.operator.layers) == layers
         return operator.as_matrix(), operator.kernel_matrix()
 

@@ -243,11 +243,11 @@ def _check_batch(batch: Any) -> None:
 
 def _check_coverage(model: PyTree, objective: Any, batch: Any) -> None:
     found = objective.coverage(model, batch)
-    if len(found.diagonal) == len(found.parameters):
+    if not found.has_layers:
         msg = (
             "no layer of the model can be captured, so that no parameter gets a Kronecker block:"
-            " build it of eqx.nn.Linear and Conv layers that are called outside of vmap and scan,"
-            " or take 'ngd-cg'."
+            " build it of eqx.nn.Linear and Conv layers that are called outside of a scan, or take"
+            " 'ngd-cg'."
         )
         raise ValueError(msg)
     if found.diagonal:
