@@ -41,6 +41,7 @@ from .minibatch import LayerwiseNaturalGradient as LayerwiseNaturalGradient
 from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise
+from .minibatch import StaleNaturalGradient as StaleNaturalGradient
 from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic
 from .minibatch import TwoPhase as TwoPhase

@@ -62,7 +62,12 @@ def _optimizer(name):
     return optimizers.get("wngd", metric=metrics.get("l2", state=PointwiseState(grid)))
 
 
-OF_EXAMPLES = ("kfac", "ekfac", "seng")  # they need layers that see examples, and no points
+OF_EXAMPLES = (
+    "kfac",
+    "ekfac",
+    "seng",
+    "sp-ngd",
+)  # they need layers, and no points
 
 
 def _all_but_fast_are_slow():

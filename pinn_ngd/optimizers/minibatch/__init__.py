@@ -13,6 +13,7 @@ from .layerwise import Clocks as Clocks
 from .layerwise import LayerwiseNaturalGradient as LayerwiseNaturalGradient
 from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .schedules import schedule as schedule
+from .stale import StaleNaturalGradient as StaleNaturalGradient
 from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion
 from .thermodynamic import RelativeNoise as RelativeNoise
 from .thermodynamic import Thermodynamic as Thermodynamic
