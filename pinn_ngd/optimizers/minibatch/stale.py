@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Scalar
 
 from ... import _tree
-from ..._settings import Count, Fraction, NonNegative, Positive, check_fields
+from ..._settings import Count, Fraction, NonNegative, Positive
 from ...linalg import StaleKronecker, StaleState
 from ...linalg.tall import LYING, ROWS, WHOLE, devices
 from ...objectives import AbstractObjective
@@ -62,18 +62,25 @@ class StaleNaturalGradient(AbstractOptimizer):
     wants_float64: ClassVar[bool] = False
     shares_examples: ClassVar[bool] = True
 
-    def __check_init__(self):
-        check_fields(self)
-
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         super().check(model, objective)
         check_layers(objective, self.fisher)
+
+    def check_parts(self, size: int, devices: int) -> None:
+        """Raises ValueError for a batch that devices and microbatches do not divide."""
+        parts = self.microbatches * devices
+        if size % parts:
+            msg = (
+                f"a batch of {size} examples cannot be cut into {self.microbatches} microbatches on"
+                f" each of {devices} devices: give a size that is a multiple of {parts}."
+            )
+            raise ValueError(msg)
 
     def init(self, model: PyTree, objective: AbstractObjective, batch: Any) -> StaleMemory:
         self.check(model, objective)
         check_batch(batch)
         check_coverage(model, objective, batch)
-        _check_parts(batch.size, self.microbatches, devices())
+        self.check_parts(batch.size, devices())
         params, _ = _tree.trainable(model)
         mixture = None
         if self.mixup:
@@ -142,9 +149,12 @@ class StaleNaturalGradient(AbstractOptimizer):
             return self._renewed(model, factors, objective, batch, None)
         arrays, static = eqx.partition((model, objective), eqx.is_array)
 
-        def local(arrays: PyTree, factors: StaleState, key: Any, *examples: Any) -> Any:
+        def local(
+            arrays: PyTree, factors: StaleState, key: Any, inputs: PyTree, targets: Array
+        ) -> Any:
             model, objective = eqx.combine(arrays, static)
-            return self._renewed(model, factors, objective, Batch(*examples, key), ROWS)
+            part = Batch(inputs, targets, key)
+            return self._renewed(model, factors, objective, part, ROWS)
 
         mapped = jax.shard_map(
             local,
@@ -253,12 +263,3 @@ def _key(key: PRNGKeyArray | None, number: Array, axis: str | None) -> PRNGKeyAr
         return None
     place = jnp.int32(0) if axis is None else jax.lax.axis_index(axis)
     return jax.random.fold_in(jax.random.fold_in(key, number), place)
-
-
-def _check_parts(size: int, microbatches: int, devices: int) -> None:
-    if size % (microbatches * devices):
-        msg = (
-            f"a batch of {size} examples cannot be cut into {microbatches} microbatches on"
-            f" {devices} devices: give a size that is a multiple of {microbatches * devices}."
-        )
-        raise ValueError(msg)

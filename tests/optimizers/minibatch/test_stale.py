@@ -139,7 +139,7 @@ def test_it_learns_three_clouds():
 @pytest.mark.parametrize(
     ("settings", "size", "words"),
     [
-        ({"microbatches": 3}, 16, "cannot be cut into 3 microbatches on 1 devices"),
+        ({"microbatches": 3}, 16, "cannot be cut into 3 microbatches on each of 1 devices"),
         ({}, 1, "the batch has one example"),
     ],
 )
