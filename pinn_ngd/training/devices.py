@@ -145,8 +145,8 @@ class Places:
         if not isinstance(batch, Batch):
             return shared(batch, self.mesh)
         lying = NamedSharding(self.mesh, LYING)
-        examples = jax.tree.map(lambda x: _put(x, lying), (batch.inputs, batch.targets))
-        return Batch(*examples, self._everywhere(batch.key))
+        inputs, targets = jax.tree.map(lambda x: _put(x, lying), (batch.inputs, batch.targets))
+        return Batch(inputs, targets, self._everywhere(batch.key))
 
     def _everywhere(self, tree: PyTree) -> PyTree:
         sharding = NamedSharding(self.mesh, WHOLE)
