@@ -131,33 +131,16 @@ class StaleKronecker(AbstractKeptSolver[Any]):
         device's own examples, as many on each: they are averaged, every device decomposes its
         share of them, and all get the results (see `spectra`).
         """
-        dtype = dtype_of(state.layout.frozen[0])
-        due = state.is_due
-        measured, spectra = (
-            spread_spectra(measured, state.spectra, state.statistics, due, axis, dtype)
-            if axis is not None
-            else (measured, self._spectra(state, measured, dtype))
-        )
-        interval = jnp.stack([
-            jax.lax.cond(d, lambda h=history: _after(self.staleness, *h), lambda: jnp.int32(0))
-            for d, history in zip(
-                due,
-                zip(
-                    measured, state.last, state.before, state.intervals.T, state.measured,
-                    strict=True,
-                ),
-                strict=True,
-            )
-        ])  # fmt: skip
-        keep = lambda new, old: tuple(  # noqa: E731
-            jnp.where(d, x, y) for d, x, y in zip(due, new, old, strict=True)
-        )
-        first = state.measured == 0
-        previous = tuple(
-            jnp.where(f, x, y) for f, x, y in zip(first, measured, state.last, strict=True)
-        )
+        dtype, due = dtype_of(state.layout.frozen[0]), state.is_due
+        if axis is None:
+            spectra = self._spectra(state, measured, dtype)
+        else:
+            parts = measured, state.spectra, state.statistics
+            measured, spectra = spread_spectra(*parts, due, axis, dtype)
+        interval = self._intervals(state, measured)
+        previous = _where(state.measured == 0, measured, state.last)
         return StaleState(
-            keep(measured, state.last), keep(previous, state.before), spectra,
+            _where(due, measured, state.last), _where(due, previous, state.before), spectra,
             jnp.where(due, jnp.stack([interval, state.intervals[0]]), state.intervals),
             jnp.where(due, state.count + interval, state.due),
             state.measured + due.astype(jnp.int32), state.count + 1,
@@ -194,6 +177,17 @@ class StaleKronecker(AbstractKeptSolver[Any]):
     def _dtype(self, parameters: Any) -> Any:
         return parameters if self.accumulation == "parameters" else self.accumulation
 
+    def _intervals(self, state: StaleState, measured: Sequence[Array]) -> Int[Array, " k"]:
+        """The next interval of every statistic that is due; nothing of the others is looked at."""
+        histories = zip(
+            measured, state.last, state.before, state.intervals.T, state.measured, strict=True
+        )
+        found = [
+            jax.lax.cond(due, lambda h=history: _after(self.staleness, *h), lambda: jnp.int32(0))
+            for due, history in zip(state.is_due, histories, strict=True)
+        ]
+        return jnp.stack(found)
+
     def _spectra(
         self, state: StaleState, measured: Sequence[Array], dtype: Any
     ) -> tuple[Spectrum, ...]:
@@ -202,6 +196,12 @@ class StaleKronecker(AbstractKeptSolver[Any]):
             jax.lax.cond(due, lambda s=s, x=x: spectrum_of(s, x, dtype), lambda old=old: old)
             for s, x, old, due in parts
         )
+
+
+def _where(
+    choose: Bool[Array, " k"], new: Sequence[Array], old: Sequence[Array]
+) -> tuple[Array, ...]:
+    return tuple(jnp.where(c, x, y) for c, x, y in zip(choose, new, old, strict=True))
 
 
 def _after(

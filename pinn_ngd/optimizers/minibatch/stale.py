@@ -109,7 +109,6 @@ class StaleNaturalGradient(AbstractOptimizer):
         new = _rescaled(new) if self.rescale_weights else new
         accepted = _tree.all_finite((velocity, new))
         update = _tree.subtract(_tree.trainable(new)[0], _tree.trainable(model)[0])
-        keep = lambda x, y: _tree.where(accepted, x, y)  # noqa: E731
         info = StepInfo(
             loss=loss,
             gradient_norm=_tree.norm(gradient),
@@ -121,11 +120,13 @@ class StaleNaturalGradient(AbstractOptimizer):
             stop=jnp.asarray(GO_ON, jnp.int32),
         )
         params, static = _tree.trainable(new)
-        new = eqx.combine(keep(params, _tree.trainable(model)[0]), static)
-        memory = StaleMemory(
-            keep(factors, state.factors), keep(velocity, state.velocity), mixture, state.count + 1
+        kept = _tree.where(
+            accepted,
+            (params, factors, velocity),
+            (_tree.trainable(model)[0], state.factors, state.velocity),
         )
-        return new, memory, info
+        memory = StaleMemory(*kept[1:], mixture, state.count + 1)
+        return eqx.combine(kept[0], static), memory, info
 
     def velocity(
         self, direction: PyTree[Array], before: PyTree[Array], count: Int[Array, ""]
@@ -201,14 +202,20 @@ class StaleNaturalGradient(AbstractOptimizer):
                 lambda: self.solver.measure(self._rows(model, objective, part), wanted),
                 lambda: tuple(map(jnp.zeros_like, factors.last)),
             )
-            return loss, gradient, measured
+            return loss, gradient, tuple(map(_wide, measured))
 
         numbers = jnp.arange(count, dtype=jnp.int32)
         if count == 1:
-            return one(numbers[0])
+            return self._narrow(one(numbers[0]), factors)
         start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(one, numbers[0]))
         total, _ = jax.lax.scan(lambda sums, i: (_tree.add(sums, one(i)), None), start, numbers)
-        return jax.tree.map(lambda x: (x / count).astype(x.dtype), total)
+        return self._narrow(_tree.scale(1 / count, total), factors)
+
+    def _narrow(self, means: Any, factors: StaleState) -> tuple[Scalar, PyTree, tuple[Array, ...]]:
+        """Statistics in the precision in which they are kept."""
+        loss, gradient, measured = means
+        pairs = zip(measured, factors.last, strict=True)
+        return loss, gradient, tuple(x.astype(kept.dtype) for x, kept in pairs)
 
     def _rows(self, model: PyTree, objective: Any, batch: Batch) -> Any:
         return objective.with_curvature(CURVATURES[self.fisher]).system(model, batch).operator
@@ -250,6 +257,12 @@ def _rescaled(model: PyTree) -> PyTree:
             weight = leaves[places[0]]
             leaves[places[0]] = rescaled(weight, weight.shape[0])
     return eqx.combine(jax.tree.unflatten(treedef, leaves), static)
+
+
+def _wide(statistic: Array) -> Array:
+    """Means over microbatches are taken in float32 at least."""
+    half = statistic.dtype == jnp.dtype(jnp.bfloat16)
+    return statistic.astype(jnp.float32) if half else statistic
 
 
 def _cut(tree: PyTree, count: int) -> PyTree:

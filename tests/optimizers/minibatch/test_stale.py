@@ -67,6 +67,16 @@ def test_microbatches_give_the_step_of_the_whole_batch():
     assert float(state.factors.count) == 3
 
 
+def test_microbatches_in_half_precision_are_added_in_single():
+    settings = dict(rate=RATE, damping=DAMPING, accumulation="bfloat16")
+    (_, whole, _), (_, cut, _) = run(1, **settings), run(1, microbatches=8, **settings)
+    for one, other in zip(whole.factors.last, cut.factors.last, strict=True):
+        assert one.dtype == other.dtype == jnp.bfloat16
+        scale = float(jnp.max(jnp.abs(one)))
+        difference = jnp.max(jnp.abs(one.astype(float) - other.astype(float)))
+        assert float(difference) <= 2.0**-7 * scale  # both are rounded, and each part is
+
+
 def test_the_momentum_falls_with_the_rate():
     falling = StaleNaturalGradient(rate=lambda count: 0.2 / (1 + count), momentum=0.5)
     constant = optimizers.get("sp-ngd", rate=0.2, momentum=0.5, schedule="constant")
