@@ -52,6 +52,10 @@ OPTIMIZERS: dict[str, Lines] = {
             "SENG: Woodbury's identity layer by layer on the gradients of a batch, sketched and"
             " kept."
         ),
+        "sp-ngd": (
+            "SP-NGD: K-FAC for large batches, every statistic as old as it may be, 2 x 2 blocks of"
+            " norms."
+        ),
         "tngd": (
             "Thermodynamic natural gradient: a simulated analog device read at a time, 0 being SGD."
         ),

@@ -267,10 +267,78 @@ def collectives(count):
     }
 
 
+def examples(fisher="empirical"):
+    """A network with a norm, examples of three classes, and SP-NGD with statistics of all ages."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    import pinn_ngd as pn
+    from pinn_ngd.optimizers import get
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 3
+    data = pn.Shuffled(rng.normal(size=(48, 2)) + 2 * np.eye(3)[labels][:, :2], labels, 16)
+    keys = jax.random.split(jax.random.key(0), 2)
+    layers = [
+        eqx.nn.Linear(2, 6, key=keys[0]), eqx.nn.LayerNorm(6), eqx.nn.Lambda(jnp.tanh),
+        eqx.nn.Linear(6, 3, key=keys[1]),
+    ]  # fmt: skip
+    optimizer = get(
+        "sp-ngd", accumulation="parameters", alpha=0.3, microbatches=2, mixup=0.4, fisher=fisher
+    )
+    return pn.ClassificationObjective(data), eqx.nn.Sequential(layers), optimizer
+
+
+def natural(count):
+    """Losses and parameters of a run of SP-NGD, whose devices decompose a layer each."""
+    import equinox as eqx
+    import jax
+
+    import pinn_ngd as pn
+
+    given, model, optimizer = examples()
+    result = pn.train(given, model, optimizer, steps=8, key=0, mesh=count)
+    leaves = jax.tree.leaves(eqx.filter(result.model, eqx.is_inexact_array))
+    return {
+        "natural": np.array([line["loss"] for line in result.history]),
+        "parameters": np.concatenate([np.ravel(x) for x in leaves]),
+    }
+
+
+def natural_collectives(count):
+    """What a step of SP-NGD exchanges."""
+    if count == 1:
+        return {}
+    import jax
+
+    from pinn_ngd.training import devices
+    from pinn_ngd.training.advance import Carry, as_arrays
+
+    given, model, optimizer = examples()
+    optimizer = eqx_without_mixup(optimizer)
+    start, batch = as_arrays(model), as_arrays(given.batch(jax.random.key(0)))
+    carry = Carry(start, start, as_arrays(optimizer.init(start, given, batch)))
+    mesh = devices.mesh_of(count)
+    args = optimizer, given, carry, batch, jax.random.key(1), np.int32(0), np.int32(1)
+    lowered = devices.lowered_on(mesh, 1, *devices.Places(mesh)(*args))
+    kinds = moved(lowered.compile().compiled)
+    return {f"natural {kind}": np.array(sizes) for kind, sizes in kinds.items()}
+
+
+def eqx_without_mixup(optimizer):
+    """The mixture of a batch is kept whole, which is an exchange of its own."""
+    import dataclasses
+
+    return dataclasses.replace(optimizer, mixup=0.0)
+
+
 PARTS = {
     "collectives": collectives,
     "factors": factors,
     "grown": grown,
+    "natural": natural,
+    "natural-collectives": natural_collectives,
     "stepped": stepped,
     "trained": trained,
 }

@@ -19,6 +19,8 @@ from .kronecker import Kronecker as Kronecker
 from .kronecker_factors import kronecker_blocks as kronecker_blocks
 from .kronecker_solver import KroneckerFactored as KroneckerFactored
 from .kronecker_sum import KroneckerSum as KroneckerSum
+from .layer_kinds import EmbeddingRows as EmbeddingRows
+from .layer_kinds import StackedRows as StackedRows
 from .layer_woodbury import LayerwiseWoodbury as LayerwiseWoodbury
 from .layerwise import LayerRows as LayerRows
 from .layerwise import LayerwiseJacobian as LayerwiseJacobian
@@ -30,6 +32,8 @@ from .operators import JacobianRows as JacobianRows
 from .operators import ProductOperator as ProductOperator
 from .operators import StackedOperator as StackedOperator
 from .operators import register_operator as register_operator
+from .packed import pack as pack
+from .packed import unpack as unpack
 from .qlp import QLPFactor as QLPFactor
 from .qlp import qlp_factor as qlp_factor
 from .qlp_solver import QLP as QLP
@@ -49,6 +53,13 @@ from .sparse_lu import sparse_solve as sparse_solve
 from .spectral import SpectralFactor as SpectralFactor
 from .spectral import spectral_factor as spectral_factor
 from .spectral_solver import Spectral as Spectral
+from .stacked import Stacked as Stacked
+from .stacked import UnitWise as UnitWise
+from .stale_kronecker import StaleKronecker as StaleKronecker
+from .stale_kronecker import StaleState as StaleState
+from .stale_kronecker import Work as Work
+from .stale_kronecker import work as work
+from .staleness import Staleness as Staleness
 from .system import Form as Form
 from .system import Prepared as Prepared
 from .system import prepare as prepare

@@ -3,6 +3,7 @@
 from typing import Any, Literal, get_args
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree, Real
@@ -12,6 +13,8 @@ from ._ravel import all_finite, is_complex
 from .block_diagonal import BlockDiagonal, Layout
 from .kronecker import EigenKronecker, Kronecker
 from .kronecker_sum import KroneckerSum, SumFactor
+from .operators import HIGHEST
+from .stacked import Stacked, UnitWise, symmetric_eigen
 
 KroneckerDamping = Literal["factored", "exact"]
 
@@ -32,10 +35,11 @@ class EigenFactor(eqx.Module):
     """Eigenvectors U, V of a Kronecker product, and eigenvalues S (o, i) in that basis.
 
     `spectra` are the eigenvalues (s_G, s_A) of the two factors, where S = s_G s_A^T; `clipped`
-    counts those that were negative beyond rounding and were set to zero.
+    counts those that were negative beyond rounding and were set to zero. `left` None is the
+    identity: G was diagonal.
     """
 
-    left: Float[Array, "o o"]
+    left: Float[Array, "o o"] | None
     right: Float[Array, "i i"]
     values: Float[Array, "o i"]
     spectra: tuple[Float[Array, " o"], Float[Array, " i"]] | None
@@ -53,6 +57,39 @@ class EigenFactor(eqx.Module):
         g, a = self.spectra
         root, pi = jnp.sqrt(damping), trace_ratio(g, a)
         return (g + root / pi)[:, None] * (a + root * pi)[None, :]
+
+
+class UnitFactor(eqx.Module):
+    """Eigenvalues and eigenvectors of the 1 x 1 or 2 x 2 blocks of units."""
+
+    values: Float[Array, "c u"]
+    vectors: Float[Array, "c u u"]
+    clipped: Int[Array, ""]
+
+    def solve(self, array: Array, damping: Array, method: str) -> Array:
+        """(B_c + damping)^-1 x_c for every unit c."""
+        del method
+        gains = _inverse(self.values + damping, damping)
+        turned = jnp.einsum("cuv,cu->cv", self.vectors, array, precision=HIGHEST)
+        return jnp.einsum("cuv,cv->cu", self.vectors, gains * turned, precision=HIGHEST)
+
+
+class StackedFactor(eqx.Module):
+    """A factor for each of several blocks of one kind, its arrays stacked."""
+
+    factor: Any
+
+    def solve(self, array: Array, damping: Array, method: str) -> Array:
+        """The solution of every block."""
+        return jax.vmap(lambda f, x: f.solve(x, damping, method))(self.factor, array)
+
+    @property
+    def clipped(self) -> Int[Array, ""]:
+        """How many eigenvalues of all blocks were negative beyond rounding."""
+        return jnp.sum(self.factor.clipped)
+
+
+Factor = DiagonalFactor | EigenFactor | UnitFactor | StackedFactor
 
 
 def trace_ratio(left: Float[Array, " o"], right: Float[Array, " i"]) -> Float[Array, ""]:
@@ -77,7 +114,8 @@ class BlockwiseState(eqx.Module):
 
 
 class Blockwise(lx.AbstractLinearSolver[BlockwiseState]):
-    """(F + damping) x = g for F a `Kronecker`, an `EigenKronecker`, diagonal, or blocks of these.
+    """(F + damping) x = g for F a `Kronecker`, an `EigenKronecker`, `UnitWise`, diagonal, a stack
+    of the first (`Stacked`), or blocks of these.
 
     A `KroneckerSum` is solved too, anew for each damping (see `SumFactor`).
 
@@ -156,8 +194,13 @@ def factor_block(block: lx.AbstractLinearOperator) -> Factor:
             " Cholesky() for a dense one."
         )
         raise ValueError(msg)
+    if isinstance(block, Stacked):
+        return StackedFactor(jax.vmap(factor_block)(block.blocks))
+    if isinstance(block, UnitWise):
+        found, vectors = symmetric_eigen(block.values)
+        return UnitFactor(_nonnegative(found)[0], vectors, _nonnegative(found)[1])
     if isinstance(block, Kronecker):
-        (g, left, lost), (a, right, more) = _spectrum(block.left), _spectrum(block.right)
+        (g, left, lost), (a, right, more) = _left_spectrum(block.left), _spectrum(block.right)
         return EigenFactor(left, right, g[:, None] * a[None, :], (g, a), lost + more)
     if isinstance(block, EigenKronecker):
         values, lost = _nonnegative(block.values)
@@ -168,10 +211,18 @@ def factor_block(block: lx.AbstractLinearOperator) -> Factor:
         return DiagonalFactor(*_nonnegative(lx.diagonal(block)))
     msg = (
         f"`operator` is a {type(block).__name__}, and Blockwise solves BlockDiagonal, Kronecker,"
-        " EigenKronecker, KroneckerSum and diagonal operators only: take Cholesky() for a dense"
-        " one."
+        " EigenKronecker, KroneckerSum, UnitWise, Stacked and diagonal operators only: take"
+        " Cholesky() for a dense one."
     )
     raise TypeError(msg)
+
+
+def _left_spectrum(factor: Array) -> tuple[Array, Array | None, Array]:
+    """A diagonal factor is its own spectrum."""
+    if factor.ndim == 2:
+        return _spectrum(factor)
+    values, lost = _nonnegative(factor)
+    return values, None, lost
 
 
 def _spectrum(matrix: Array) -> tuple[Array, Array, Array]:

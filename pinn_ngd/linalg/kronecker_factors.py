@@ -4,6 +4,8 @@ A row of a layer's block is D = sum_s d_s a_s^T (o, i), over the positions s at 
 weight acts: one for a dense layer. The block F of A^T A is the sum of vec(D) vec(D)^T over rows.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import equinox as eqx
@@ -14,11 +16,13 @@ from jaxtyping import Array, Float
 
 from .._names import choose
 from .block_diagonal import BlockDiagonal
-from .blockwise import BlockwiseState, EigenFactor, Factor
+from .blockwise import BlockwiseState, EigenFactor, Factor, StackedFactor
 from .kronecker import Kronecker
 from .kronecker_sum import KroneckerSum
-from .layerwise import LayerRows, LayerwiseJacobian
+from .layer_kinds import EmbeddingRows, StackedRows
+from .layerwise import AbstractLayerRows, LayerRows, LayerwiseJacobian
 from .operators import HIGHEST, StackedOperator
+from .stacked import Stacked, UnitWise
 from .weighted import WeightedJacobian
 
 Sharing = Literal["expand", "reduce"]
@@ -54,18 +58,37 @@ def kronecker_blocks(operator: lx.AbstractLinearOperator, sharing: str = "expand
 
     Both are the K-FAC of Martens and Grosse (ICML 2015) for T = 1. The factor 1/T is put in G;
     where it stands matters for factored damping alone, which does not see it either, since
-    pi balances the factors. Leaves outside of captured layers get the diagonal of their block.
-    Of a `StackedOperator` every part adds a product of its own: its layers have a `KroneckerSum`.
-    Raises TypeError for an operator without layers.
+    pi balances the factors. An embedding, whose inputs are one-hot, has the diagonal factor of the
+    counts of its rows, always as "expand" has it; layers side by side have a product each. Scale
+    and shift of norms get the exact block of every unit, other leaves outside of captured layers
+    the diagonal of theirs. Of a `StackedOperator` every part adds a product of its own: its layers
+    have a `KroneckerSum`. Raises TypeError for an operator without layers.
     """
     check_sharing(sharing)
     if isinstance(operator, StackedOperator):
         return _summed([kronecker_blocks(part, sharing) for part in operator.operators])
     rows = layerwise_of(operator)
-    blocks: list[lx.AbstractLinearOperator] = [_kronecker(layer, sharing) for layer in rows.layers]
-    blocks += [_diagonal(part) for part in rows.rows]
-    leaves = [*(layer.leaves for layer in rows.layers), *((place,) for place in rows.rest)]
-    return BlockDiagonal(blocks, leaves, rows.in_structure())
+    found = block_makers(rows, sharing)
+    return BlockDiagonal([make() for _, make in found], [x for x, _ in found], rows.in_structure())
+
+
+Maker = Callable[[], lx.AbstractLinearOperator]
+
+
+def block_makers(rows: LayerwiseJacobian, sharing: str) -> list[tuple[tuple[int, ...], Maker]]:
+    """For every block of `kronecker_blocks` its leaves, and a function that makes it."""
+    stored = dict(zip(rows.rest, rows.rows, strict=True))
+    found: list[tuple[tuple[int, ...], Maker]] = [
+        (layer.leaves, functools.partial(layer_block, layer, sharing)) for layer in rows.layers
+    ]
+    found += [(u, functools.partial(unit_block, [stored[i] for i in u])) for u in rows.units]
+    return found + [((i,), functools.partial(_diagonal, stored[i])) for i in single(rows)]
+
+
+def single(rows: LayerwiseJacobian) -> tuple[int, ...]:
+    """The places of stored rows that belong to no units."""
+    together = {place for places in rows.units for place in places}
+    return tuple(place for place in rows.rest if place not in together)
 
 
 def _summed(parts: list[BlockDiagonal]) -> BlockDiagonal:
@@ -93,9 +116,12 @@ def corrected(
     layers = list(rows.layers)
 
     def change(factor: Factor) -> Factor:
-        if not isinstance(factor, EigenFactor):
+        if not isinstance(factor, EigenFactor | StackedFactor):
             return factor
         measured = _squares(layers.pop(0), factor)
+        if isinstance(factor, StackedFactor):
+            values = keep * factor.factor.values + (1 - keep) * measured
+            return eqx.tree_at(lambda f: f.factor.values, factor, values)
         values = keep * factor.values + (1 - keep) * measured
         return eqx.tree_at(lambda f: f.values, factor, values)
 
@@ -115,6 +141,27 @@ def _inputs(layer: LayerRows) -> Float[Array, "n s i"]:
     if unit is None:
         unit = jnp.ones(layer.inputs.shape[:-1], layer.inputs.dtype)
     return jnp.concatenate([layer.inputs, unit[..., None]], axis=-1)
+
+
+def layer_block(layer: AbstractLayerRows, sharing: str) -> Kronecker | Stacked:
+    """The Kronecker product of a layer, or those of layers side by side.
+
+    Raises TypeError for rows of another kind.
+    """
+    if isinstance(layer, StackedRows):
+        return Stacked(jax.vmap(lambda rows: _kronecker(rows, sharing))(layer.rows))
+    if isinstance(layer, EmbeddingRows):
+        n, positions = layer.indices.shape
+        return Kronecker(layer.counts() / n, _moments(layer.cotangents) / positions)
+    if isinstance(layer, LayerRows):
+        return _kronecker(layer, sharing)
+    raise TypeError(f"rows of a {type(layer).__name__} have no Kronecker factors.")
+
+
+def unit_block(rows: list[Float[Array, "m c"]]) -> UnitWise:
+    """The exact block of every unit: entry j of scale and shift, over m rows."""
+    both = jnp.stack(rows, axis=-1)
+    return UnitWise(jnp.einsum("mcu,mcv->cuv", both, both, precision=HIGHEST))
 
 
 def _kronecker(layer: LayerRows, sharing: str) -> Kronecker:
@@ -140,7 +187,31 @@ def _of_squares(values: Array) -> lx.AbstractLinearOperator:
     return lx.TaggedLinearOperator(lx.DiagonalLinearOperator(values), _PSD)
 
 
-def _squares(layer: LayerRows, factor: EigenFactor) -> Float[Array, "o i"]:
+def _squares(layer: AbstractLayerRows, factor: EigenFactor | StackedFactor) -> Array:
+    """S* of a layer, (o, i), or of layers side by side, (h, o, i)."""
+    if isinstance(layer, StackedRows) and isinstance(factor, StackedFactor):
+        return jax.vmap(_dense_squares)(layer.rows, factor.factor)
+    assert isinstance(factor, EigenFactor)
+    if isinstance(layer, EmbeddingRows):
+        return _table_squares(layer, factor)
+    assert isinstance(layer, LayerRows)
+    return _dense_squares(layer, factor)
+
+
+def _table_squares(layer: EmbeddingRows, factor: EigenFactor) -> Float[Array, "v o"]:
+    turned = jnp.matmul(layer.cotangents, factor.right, precision=HIGHEST)
+
+    def add(total: Array, example: tuple[Array, Array]) -> tuple[Array, None]:
+        indices, d = example
+        rows = jax.vmap(layer.sums, (0, None))(d, indices)
+        return total + jnp.sum(rows**2, axis=0), None
+
+    start = jnp.zeros((layer.table, turned.shape[-1]), turned.dtype)
+    return jax.lax.scan(add, start, (layer.indices, turned))[0]
+
+
+def _dense_squares(layer: LayerRows, factor: EigenFactor) -> Float[Array, "o i"]:
+    assert factor.left is not None  # of a dense layer no factor is diagonal
     inputs = jnp.matmul(_inputs(layer), factor.right, precision=HIGHEST)
     cotangents = jnp.matmul(layer.cotangents, factor.left, precision=HIGHEST)
     if inputs.shape[1] == 1:

@@ -17,7 +17,7 @@ from .block_diagonal import Layout
 from .column_sketch import SKETCHES, AbstractColumnSketch, Grid, draw_sketch
 from .kept import AbstractKeptSolver, Answer
 from .kronecker_factors import layerwise_of, with_ones
-from .layerwise import LayerRows, LayerwiseJacobian
+from .layerwise import AbstractLayerRows, LayerRows, LayerwiseJacobian
 from .operators import HIGHEST
 
 Scaling = Literal["unbiased", "authors"]
@@ -195,7 +195,7 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
                 f"`shards` = {self.shards} does not divide the {n} examples of a batch into equal "
                 "parts: give a number that does."
             )
-        layers = [with_ones(layer) for layer in rows.layers]
+        layers = [_of_layer(layer) for layer in rows.layers]
         layers += [_as_layer(part) for part in rows.rows]
         leaves = [*(layer.leaves for layer in rows.layers), *((place,) for place in rows.rest)]
         shapes = [(x.cotangents.shape[-1], x.inputs.shape[-1]) for x in layers]
@@ -281,6 +281,13 @@ def _spectrum(gram: Float[Array, "m m"]) -> tuple[Array, Array]:
 
 def _mean(parts: list[Array]) -> Array:
     return sum(parts[1:], start=parts[0]) / len(parts)
+
+
+def _of_layer(layer: AbstractLayerRows) -> LayerRows:
+    """Rows of layers side by side and of tables are stored ones, one block for all of them."""
+    if isinstance(layer, LayerRows):
+        return with_ones(layer)
+    return _as_layer(jnp.concatenate(layer.columns(), axis=1))
 
 
 def _as_layer(rows: Float[Array, "m p"]) -> LayerRows:

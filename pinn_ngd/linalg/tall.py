@@ -22,7 +22,7 @@ def triangle(matrix: Inexact[Array, "n p"]) -> Inexact[Array, "m p"]:
     both, up to the signs of its rows. A^T A is never formed, so that the condition number is not
     squared. With 2^k devices each receives k m p numbers, whatever the number of rows.
     """
-    if _devices() == 1:
+    if devices() == 1:
         return jnp.linalg.qr(matrix, mode="r")
 
     def local(rows: Array) -> Array:
@@ -39,7 +39,7 @@ def thin_qr(
     matrix: Inexact[Array, "n p"],
 ) -> tuple[Inexact[Array, "n m"], Inexact[Array, "m p"]]:
     """Q and R of A = Q R, the rows of Q on the devices of those of A; see `triangle`."""
-    if _devices() == 1:
+    if devices() == 1:
         basis, upper = jnp.linalg.qr(matrix)
         return basis, upper
 
@@ -63,10 +63,10 @@ def spread(matrix: Inexact[Array, "n p"]) -> Inexact[Array, "n p"]:
 
     Without it the compiler would send all of a matrix whose columns are spread to every device.
     """
-    return matrix if _devices() == 1 else jax.lax.with_sharding_constraint(matrix, LYING)
+    return matrix if devices() == 1 else jax.lax.with_sharding_constraint(matrix, LYING)
 
 
-def _devices() -> int:
+def devices() -> int:
     """How many devices the rows lie on; within the part of one of them this is one."""
     return 1 if ROWS in jax.sharding.get_abstract_mesh().manual_axes else _size()
 
@@ -75,15 +75,15 @@ def _size() -> int:
     return dict(jax.sharding.get_abstract_mesh().shape).get(ROWS, 1)
 
 
-def _rounds(devices: int) -> list[list[list[int]]]:
+def _rounds(count: int) -> list[list[list[int]]]:
     """Groups of devices that exchange in each round: pairs where their number is a power of two.
 
     In the round of a prime factor f of the number a group are f devices whose numbers differ in one
     digit, so that after all rounds everybody has heard of everybody, and once.
     """
     rounds, stride = [], 1
-    for factor in _factors(devices):
-        starts = [d for d in range(devices) if d // stride % factor == 0]
+    for factor in _factors(count):
+        starts = [d for d in range(count) if d // stride % factor == 0]
         rounds.append([[start + stride * i for i in range(factor)] for start in starts])
         stride *= factor
     return rounds
@@ -104,5 +104,5 @@ def _place(groups: list[list[int]]) -> Array:
 
 def _filled(matrix: Array) -> Array:
     """Rows of zeros fill up to a multiple of the number of devices."""
-    missing = -matrix.shape[0] % _devices()
+    missing = -matrix.shape[0] % devices()
     return jnp.pad(matrix, ((0, missing), (0, 0))) if missing else matrix

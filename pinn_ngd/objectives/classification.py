@@ -10,7 +10,6 @@ from jaxtyping import Array, PyTree, Scalar
 from .. import _tree
 from .._names import choose
 from ..linalg import (
-    LayerRows,
     LayerwiseJacobian,
     LeastSquaresSystem,
     ProductOperator,
@@ -19,7 +18,7 @@ from ..linalg import (
 from . import layers
 from .base import AbstractObjective, Evaluation
 from .batches import AbstractBatches, Batch
-from .coverage import Coverage, coverage
+from .coverage import Coverage, check_norms, coverage
 from .losses import LOSSES, AbstractLoss
 from .returned import real
 
@@ -72,7 +71,7 @@ class ClassificationObjective(AbstractObjective):
 
     def coverage(self, model: PyTree, batch: Batch) -> Coverage:
         """Which parameters are kept as layer inputs and cotangents, and which as rows, and why."""
-        return coverage(model, jax.tree.map(lambda x: x[0], batch.inputs))
+        return coverage(model, jax.tree.map(lambda x: x[0], batch.inputs), _outputs)
 
     def batch(self, key: Any = None) -> Batch:
         return self.draw(jax.random.key(0) if key is None else key, 0)
@@ -87,6 +86,7 @@ class ClassificationObjective(AbstractObjective):
         Those of all examples, or of the given batch where batches come from a function. A label of
         a later batch that is out of range makes the loss not a number.
         """
+        check_norms(model)
         point = jax.tree.map(lambda x: x[0], batch.inputs)
         raw = eqx.filter_eval_shape(lambda m, x: m(x), model, point)
         if jnp.issubdtype(raw.dtype, jnp.complexfloating) and not self.loss_function.takes_complex:
@@ -183,9 +183,7 @@ class ClassificationObjective(AbstractObjective):
         return operator, None if target is None else target / root
 
     def _layerwise(self, model: PyTree, batch: Batch) -> Any:
-        point = jax.tree.map(lambda x: x[0], batch.inputs)
-        shapes = layers.probe_shapes(model, jax.eval_shape(lambda: point))
-        surgery = _Surgery(model, shapes)
+        surgery = _Surgery(model, jax.tree.map(lambda x: x[0], batch.inputs))
         root = _root(batch.size, jnp.result_type(*jax.tree.leaves(surgery.params)))
 
         def example(x: PyTree, y: Array, key: Any) -> Any:
@@ -193,12 +191,13 @@ class ClassificationObjective(AbstractObjective):
             columns, target = self.directions(z, y, key)
             factor = columns / root
             basis = jnp.eye(z.size, dtype=z.dtype) if self._has_outputs else factor
-            sweep = jax.vmap(pull, in_axes=1, out_axes=(0, 0, None))
+            axes = [0 for _ in surgery.rest], surgery.axes()
+            sweep = jax.vmap(pull, in_axes=1, out_axes=axes)
             return sweep(basis), factor, None if target is None else target / root
 
         found = jax.vmap(example)(batch.inputs, batch.targets, self._keys(batch))
-        (rows, cotangents, inputs), factor, target = found
-        operator = surgery.operator(rows, cotangents, inputs)
+        (rows, probes), factor, target = found
+        operator = surgery.operator(rows, probes)
         return WeightedJacobian(operator, factor) if self._has_outputs else operator, target
 
     @property
@@ -210,48 +209,42 @@ class ClassificationObjective(AbstractObjective):
 class _Surgery:
     """A model taken apart: probed layers, the other parameters, and where all of them lie."""
 
-    def __init__(self, model: PyTree, shapes: dict[int, layers.Probes]):
-        self.model, self.shapes = model, shapes
-        self.params, self.static = _tree.trainable(model)
-        self.nodes = layers.layers_of(model)
-        counts = [len(jax.tree.leaves(_tree.trainable(node)[0])) for node in self.nodes]
-        self.first = [sum(counts[:place]) for place in range(len(counts))]
-        probed = {i for p in shapes for i in range(self.first[p], self.first[p] + counts[p])}
-        self.rest = tuple(i for i in range(sum(counts)) if i not in probed)
+    def __init__(self, model: PyTree, point: PyTree):
+        self.params, _ = _tree.trainable(model)
+        self.nodes, self.units = layers.places_of(model), layers.units_of(model)
+        self.capture = layers.captured(model, point, _outputs)
+        probed = {leaf for place in self.capture.calls for leaf in self.nodes[place][1]}
+        count = len(jax.tree.leaves(self.params))
+        self.rest = tuple(i for i in range(count) if i not in probed)
 
-    def start(self) -> tuple[list[Array], dict[int, list[Array]], dict[int, list[Array]]]:
+    def start(self) -> tuple[list[Array], dict[int, list[layers.Probe]]]:
         """The parameters without layers, and zeros for outputs and inputs of the layers."""
         leaves = jax.tree.leaves(self.params)
-        deltas = {p: [_zeros(c.delta) for c in calls] for p, calls in self.shapes.items()}
-        slots = {p: [_zeros(c.slot) for c in calls] for p, calls in self.shapes.items()}
-        return [leaves[i] for i in self.rest], deltas, slots
+        return [leaves[i] for i in self.rest], self.capture.probes()
 
-    def outputs(self, x: PyTree, rest: list[Array], deltas: dict, slots: dict) -> Array:
-        leaves, treedef = jax.tree.flatten(self.params)
+    def axes(self) -> Any:
+        """Where a sweep of many directions puts them: cotangents have each, inputs none."""
+        return {
+            p: [layers.Probe(0, None) for _ in calls] for p, calls in self.capture.calls.items()
+        }
+
+    def outputs(self, x: PyTree, rest: list[Array], probes: dict) -> Array:
+        leaves = jax.tree.leaves(self.params)
         for i, leaf in zip(self.rest, rest, strict=True):
             leaves[i] = leaf
-        model = eqx.combine(jax.tree.unflatten(treedef, leaves), self.static)
-        pairs = {p: zip(deltas[p], slots[p], strict=True) for p in self.shapes}
-        probes = {p: tuple(layers.Probe(*pair) for pair in pairs[p]) for p in self.shapes}
-        return _outputs(layers.probed(model, probes), x)
+        return self.capture.outputs(leaves, x, probes)
 
-    def operator(self, rows: list[Array], cotangents: dict, inputs: dict) -> LayerwiseJacobian:
-        n, r = jax.tree.leaves((rows, cotangents))[0].shape[:2]
-        stored_layers = [self._rows(p, cotangents[p], inputs[p]) for p in self.shapes]
+    def operator(self, rows: list[Array], probes: dict) -> LayerwiseJacobian:
+        n, r = jax.tree.leaves((rows, [[c.delta for c in p] for p in probes.values()]))[0].shape[:2]
+        stored_layers = [
+            layers.rows_of(*self.nodes[place], calls, probes[place])
+            for place, calls in self.capture.calls.items()
+        ]
         stored = [part.reshape(n * r, -1) for part in rows]
         structure = jax.eval_shape(lambda: self.params)
-        return LayerwiseJacobian(stored_layers, stored, self.rest, (n, r), structure)
-
-    def _rows(self, place: int, cotangents: list[Array], inputs: list[Array]) -> LayerRows:
-        layer, weight = self.nodes[place], self.first[place]
-        flat = [d.reshape(*d.shape[:3], -1).swapaxes(2, 3) for d in cotangents]
-        unfolded = [layers.patches(layer, a) for a in inputs]
-        bias = None if layer.bias is None else weight + 1
-        return LayerRows(jnp.concatenate(unfolded, 1), jnp.concatenate(flat, 2), weight, bias)
-
-
-def _zeros(shape: Any) -> Array:
-    return jnp.zeros(shape.shape, shape.dtype)
+        return LayerwiseJacobian(
+            stored_layers, stored, self.rest, (n, r), structure, units=self.units
+        )
 
 
 def _outputs(model: PyTree, x: PyTree) -> Array:

@@ -53,16 +53,23 @@ class AbstractLoss(eqx.Module):
 class SoftmaxCrossEntropy(AbstractLoss):
     """-log softmax(z)_y for a whole number y in 0..o-1; not a number for another.
 
+    y may also be a row of probabilities (o,), of mixed examples or uncertain labels, with the loss
+    -sum_j y_j log softmax(z)_j.
+
     S = diag(s) - p s^T with s = sqrt(p) (so that S S^T = diag(p) - p p^T) and b = (p - y) / s,
     which is orthogonal to the null vector s. Probabilities below exp(-80) are taken as that in s
     alone, where they would underflow: the gradient S b is not changed by it.
     """
 
     def value(self, z: Outputs, y: Array) -> Scalar:
+        if y.ndim:
+            return jax.nn.logsumexp(z) - jnp.sum(_like(y, z) * z)
         chosen = jnp.where((y >= 0) & (y < z.shape[0]), z[y], jnp.nan)
         return jax.nn.logsumexp(z) - chosen
 
     def gradient(self, z: Outputs, y: Array) -> Outputs:
+        if y.ndim:
+            return jax.nn.softmax(z) - _like(y, z)
         return jax.nn.softmax(z) - jax.nn.one_hot(y, z.shape[0], dtype=z.dtype)
 
     def factor(self, z: Outputs) -> Float[Array, "o o"]:
@@ -76,8 +83,14 @@ class SoftmaxCrossEntropy(AbstractLoss):
         return jax.random.categorical(key, z)
 
     def check(self, y: Any, outputs: int) -> None:
+        if y.ndim == 2 and jnp.issubdtype(y.dtype, jnp.floating):
+            _check_probabilities(y, outputs)
+            return
         if not jnp.issubdtype(y.dtype, jnp.integer):
-            msg = f"`targets` are {y.dtype}; softmax cross entropy needs integers 0..{outputs - 1}."
+            msg = (
+                f"`targets` are {y.dtype}; softmax cross entropy needs integers 0..{outputs - 1},"
+                " or a row of probabilities for every example."
+            )
             raise ValueError(msg)
         low, high = int(jnp.min(y)), int(jnp.max(y))
         if low < 0 or high >= outputs:
@@ -172,4 +185,12 @@ def _check_width(y: Any, outputs: int) -> None:
             f"`targets` hold {width} numbers an example, but the model has {outputs} outputs:"
             " they must agree (a complex number counts as two)."
         )
+        raise ValueError(msg)
+
+
+def _check_probabilities(y: Any, outputs: int) -> None:
+    _check_width(y, outputs)
+    total = jnp.sum(y, axis=1)
+    if float(jnp.min(y)) < 0 or float(jnp.max(jnp.abs(total - 1))) > 1e-3:
+        msg = "`targets` of softmax cross entropy are rows of probabilities, which sum to 1."
         raise ValueError(msg)

@@ -42,6 +42,7 @@ from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise
 from .minibatch import ResidualKFAC as ResidualKFAC
+from .minibatch import StaleNaturalGradient as StaleNaturalGradient
 from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic
 from .minibatch import TwoPhase as TwoPhase

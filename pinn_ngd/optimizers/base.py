@@ -78,13 +78,15 @@ class AbstractOptimizer(eqx.Module):
     `dtypes` are the types of parameters that it trains. `jittable` says whether `step` can be
     compiled. `stride` is the number of steps that the training loop runs in one compiled call: many
     where a step is cheap. `wants_float64` says whether the method loses its accuracy in single
-    precision.
+    precision, `shares_examples` whether several devices may each have a part of a batch of examples
+    (its `check_parts` then says of which size it is).
     """
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     jittable: ClassVar[bool] = True
     stride: ClassVar[int] = 1
     wants_float64: ClassVar[bool] = True
+    shares_examples: ClassVar[bool] = False
     stop_reasons: ClassVar[Mapping[int, str]] = STOP_REASONS
 
     def __check_init__(self):

@@ -14,8 +14,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import PyTree
 
-from ..linalg.tall import ROWS, WHOLE
-from ..objectives import ResidualObjective
+from ..linalg.tall import LYING, ROWS, WHOLE
+from ..objectives import Batch, ClassificationObjective, ResidualObjective
 from ..objectives.sharded import Sharded, put, shared
 from .advance import advance, compiled_advance
 from .processes import Processes, answering, check_processes, digest_of
@@ -55,6 +55,9 @@ def check_shared(objective: Any, model: PyTree, optimizer: Any, mesh: Mesh | Non
     """Raises ValueError, in one sentence, for what cannot be trained on several devices."""
     if mesh is None:
         return
+    if isinstance(objective, ClassificationObjective):
+        _check_examples(objective, optimizer, mesh)
+        return
     if not isinstance(objective, ResidualObjective):
         raise ValueError(
             "several devices share the points of a ResidualObjective, and this is a "
@@ -79,6 +82,15 @@ def check_shared(objective: Any, model: PyTree, optimizer: Any, mesh: Mesh | Non
         )
     if hasattr(optimizer, "check"):
         optimizer.check(model, Sharded(objective, mesh))
+
+
+def _check_examples(objective: ClassificationObjective, optimizer: Any, mesh: Mesh) -> None:
+    if not optimizer.shares_examples:
+        raise ValueError(
+            f"{type(optimizer).__name__} takes all examples of a batch on one device: train on one,"
+            " or take 'sp-ngd', of which every device has a part of them."
+        )
+    optimizer.check_parts(objective.batch(jax.random.key(0)).size, mesh.size)
 
 
 def compiled_on(processes: Processes, stride: int, *args: Any) -> Callable:
@@ -110,20 +122,31 @@ def _jitted(stride: int, mesh: Mesh, *args: Any) -> Any:
 
 
 class Places:
-    """Puts the arguments of `advance` on the devices; the points only where they are new."""
+    """Puts the arguments of `advance` on the devices; points and data only where they are new."""
 
     def __init__(self, mesh: Mesh):
         self.mesh = mesh
-        self.points: tuple[Any, Any] = (None, None)
-        self.shared: tuple[Any, Any] = (None, None)
+        self.given: tuple[Any, Any] = (None, None)
+        self.placed: tuple[Any, Any] = (None, None)
 
     def __call__(self, optimizer: Any, objective: Any, carry: Any, batch: Any, *more: Any) -> Any:
-        if self.points[0] is not objective or self.points[1] is not batch:
-            self.points = objective, batch
-            whole = self._everywhere(Sharded(objective, self.mesh))
-            self.shared = whole, shared(batch, self.mesh)
+        whole, parts = self.placed
+        if self.given[0] is not objective:
+            of_points = isinstance(objective, ResidualObjective)
+            whole = self._everywhere(Sharded(objective, self.mesh) if of_points else objective)
+        if self.given[1] is not batch:
+            parts = self._shared(batch)
+        self.given, self.placed = (objective, batch), (whole, parts)
         optimizer, carry, *rest = self._everywhere((optimizer, carry, *more))
-        return optimizer, self.shared[0], carry, self.shared[1], *rest
+        return optimizer, whole, carry, parts, *rest
+
+    def _shared(self, batch: Any) -> Any:
+        """A part of the points, or of the examples, on every device."""
+        if not isinstance(batch, Batch):
+            return shared(batch, self.mesh)
+        lying = NamedSharding(self.mesh, LYING)
+        inputs, targets = jax.tree.map(lambda x: _put(x, lying), (batch.inputs, batch.targets))
+        return Batch(inputs, targets, self._everywhere(batch.key))
 
     def _everywhere(self, tree: PyTree) -> PyTree:
         sharding = NamedSharding(self.mesh, WHOLE)

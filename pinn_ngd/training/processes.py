@@ -108,7 +108,8 @@ def digest_of(arrays: Any) -> str:
     """A few letters that tell arrays from others, bit for bit."""
     found = hashlib.sha256()
     for leaf in jax.tree.leaves(arrays):
-        array = np.asarray(leaf)
+        is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        array = np.asarray(jax.random.key_data(leaf) if is_key else leaf)
         found.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
     return found.hexdigest()[:12]
 

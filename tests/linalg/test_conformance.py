@@ -99,7 +99,12 @@ def _program(name):
 
 
 # Stand-ins for A^T A, layer by layer: tests/linalg/test_kronecker.py and test_layer_woodbury.py.
-OF_LAYERS = {linalg.Blockwise, linalg.KroneckerFactored, linalg.LayerwiseWoodbury}
+OF_LAYERS = {
+    linalg.Blockwise,
+    linalg.KroneckerFactored,
+    linalg.LayerwiseWoodbury,
+    linalg.StaleKronecker,
+}
 
 
 def test_every_exported_solver_is_here():

@@ -14,7 +14,9 @@ from pinn_ngd.linalg import (
     JacobianRows,
     Kronecker,
     KroneckerSum,
+    Stacked,
     StackedOperator,
+    UnitWise,
     damped_dual,
     damped_primal,
     dual_gram,
@@ -85,7 +87,12 @@ def _products_of_kronecker():
     blocks = BlockDiagonal([kronecker, diagonal, eigen], [(3, 0), (1,), (2,)], leaves)
     root = jnp.asarray(rng.normal(size=(3, 3)))
     square = Kronecker(root @ root.T, root.T @ root)
-    return [kronecker, eigen, blocks, KroneckerSum([square, square])]
+    with_diagonal = Kronecker(jnp.arange(1.0, 4.0), jnp.asarray(right))
+    without_left = EigenKronecker(None, jnp.asarray(right), values)
+    units = UnitWise(jnp.asarray(rng.normal(size=(2, 2, 2))), frozenset())
+    pair = jax.vmap(lambda x: Kronecker(x, x, frozenset()))(jnp.asarray(rng.normal(size=(2, 2, 2))))
+    many = [kronecker, eigen, blocks, with_diagonal, without_left, units, Stacked(pair)]
+    return [*many, KroneckerSum([square, square])]
 
 
 def _random(structure, seed):

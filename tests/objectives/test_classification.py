@@ -100,6 +100,19 @@ def test_a_label_out_of_range_has_no_loss():
         assert jnp.isnan(BINARY.value(z, jnp.full(3, y)))
 
 
+def test_probabilities_as_labels_mix_the_losses_of_labels(key):
+    z, y = jax.random.normal(key, (3,)), jnp.asarray([0.25, 0.0, 0.75])
+    mixed = 0.25 * SOFTMAX.value(z, jnp.asarray(0)) + 0.75 * SOFTMAX.value(z, jnp.asarray(2))
+    _close(SOFTMAX.value(z, y), mixed)
+    _close(SOFTMAX.gradient(z, y), jax.grad(SOFTMAX.value)(z, y))
+    _close(SOFTMAX.factor(z) @ SOFTMAX.target(z, y), SOFTMAX.gradient(z, y))
+    SOFTMAX.check(jnp.eye(3), 3)
+    with pytest.raises(ValueError, match="rows of probabilities, which sum to 1"):
+        SOFTMAX.check(jnp.ones((2, 3)), 3)
+    with pytest.raises(ValueError, match="hold 2 numbers an example, but the model has 3"):
+        SOFTMAX.check(jnp.eye(2), 3)
+
+
 @pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
 def test_the_factor_of_softmax_and_its_target(key, spread):
     z = spread * jax.random.normal(key, (5,))
@@ -182,7 +195,7 @@ def test_kernel_matrix_is_that_of_the_rows(name, key):
     @eqx.filter_jit
     def matrices(model, inputs):
         operator = _objective().system(model, Batch(inputs, TARGETS)).operator
-        layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 2}[name]
+        layers = {"conv": 3, "mlp": 3, "own": 2, "tokens": 3}[name]
         assert len(operator.operator.layers) == layers
         return operator.as_matrix(), operator.kernel_matrix()
 

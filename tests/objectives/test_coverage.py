@@ -146,23 +146,21 @@ def test_the_report_lists_every_parameter_with_its_block(key):
     assert kinds[:4] == [
         (".conv.weight", "kronecker", "4 positions"),
         (".conv.bias", "kronecker", "4 positions"),
-        (".norm.weight", "diagonal", "no dense or convolution layer"),
-        (".norm.bias", "diagonal", "no dense or convolution layer"),
+        (".norm.weight", "unit-wise", "2 x 2 for each of 12 units"),
+        (".norm.bias", "unit-wise", "2 x 2 for each of 12 units"),
     ]
-    assert report.diagonal == (".norm.weight", ".norm.bias")
+    assert report.diagonal == ()
     assert str(report).splitlines()[0].split() == [
         ".conv.weight", "(3,", "2,", "3,", "3)", "kronecker", "4", "positions"
     ]  # fmt: skip
     assert len(str(report).splitlines()) == len(report.parameters) == 7
 
 
-def test_a_layer_that_is_called_twice_is_captured_and_one_in_a_vmap_is_not(key):
+def test_a_layer_that_is_called_twice_or_in_a_vmap_is_captured_and_one_that_is_tied_is_not(key):
     report = coverage(Tokens(key), jnp.zeros((5, 3)))
     notes = {p.parameter: (p.block, p.note) for p in report.parameters}
     assert notes[".twice.weight"] == ("kronecker", "2 positions in 2 calls")
+    assert notes[".inner.weight"] == ("kronecker", "5 positions")
     assert notes[".last.bias"] == ("kronecker", "1 position")
-    for name in (".inner.weight", ".tied.weight"):
-        assert notes[name][0] == "diagonal"
-        assert "called inside a vmap, scan or jit" in notes[name][1]
-    grouped = eqx.nn.Conv1d(2, 2, 1, groups=2, key=key)
-    assert "groups" in coverage(grouped, jnp.zeros((2, 3))).parameters[0].note
+    assert notes[".tied.weight"][0] == "diagonal"
+    assert "its weight is used directly" in notes[".tied.weight"][1]

@@ -73,7 +73,7 @@ def _types(model):
 
 def _refusal(name, metric, kind):
     """What is said of a pair that does not fit; None where it fits."""
-    if name in ("kfac", "ekfac", "seng"):
+    if name in ("kfac", "ekfac", "seng", "sp-ngd"):
         return None if kind == "classification" else "knows no inputs and cotangents of layers"
     if name == "ngd-gp":
         return "this model holds none: give one of `applications.gp`"

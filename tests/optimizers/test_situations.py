@@ -63,7 +63,7 @@ def _optimizer(name):
 
 
 # They need layers that see examples, or in `kfac-pinn` points, and the line below has no layer.
-OF_LAYERS = ("kfac", "ekfac", "seng", "kfac-pinn")
+OF_LAYERS = ("kfac", "ekfac", "seng", "sp-ngd", "kfac-pinn")
 
 
 def _all_but_fast_are_slow():

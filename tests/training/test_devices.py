@@ -9,11 +9,13 @@ import pytest
 from jax.sharding import Mesh
 
 from pinn_ngd import (
+    ClassificationObjective,
     Energy,
     EnergyObjective,
     FiniteElements,
     Interval,
     ResidualObjective,
+    Shuffled,
     WeakResidual,
     optimizers,
 )
@@ -75,6 +77,38 @@ def test_four_devices_move_what_the_formulas_say(tmp_path):
     assert sums[1] <= candidates * p  # A^T times the remainders of all candidates
     assert sum(sums[2:]) <= p + 10 * candidates  # the gradient, losses and reductions
     assert {name.split()[1] for name in moved if "step" in name} == {"all-gather", "all-reduce"}
+
+
+def agree_on_examples(one, other):
+    """Losses and parameters of eight steps of SP-NGD."""
+    assert one["natural"][-1] < 0.7 * one["natural"][0]
+    for name in ("natural", "parameters"):
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def test_examples_and_decompositions_are_shared_by_two_devices(tmp_path):
+    agree_on_examples(*reversed(found(tmp_path, "natural", devices=2)))
+
+
+@pytest.mark.slow
+def test_examples_are_shared_by_four_devices_that_move_what_the_formulas_say(tmp_path):
+    parts = "natural", "natural-collectives"
+    everywhere, one = found(tmp_path, *parts, devices=4)
+    agree_on_examples(one, everywhere)
+    # Factors (6, 6), (3, 3), (7, 7), (3, 3), and six units: two rounds of four and one device.
+    sizes = {n: n * (n + 1) // 2 for n in (2, 3, 6, 7)}
+    largest, least = sizes[7], sizes[3]
+    assert sorted(everywhere["natural reduce-scatter"]) == [least, largest]
+    gathered = sorted(everywhere["natural all-gather"])
+    assert gathered == sorted([4 * largest, 4 * (7 + 49 + 1), 4 * least, 4 * (3 + 9 + 1)])
+    parameters = one["parameters"].size
+    assert sum(everywhere["natural all-reduce"]) <= parameters + 1
+
+
+@pytest.mark.slow
+def test_two_processes_share_examples(tmp_path):
+    (processes,) = found(tmp_path, "natural", processes=2)
+    agree_on_examples(several.natural(1), processes)
 
 
 @pytest.mark.slow
@@ -139,6 +173,10 @@ def two_on_one():
     return Mesh(np.repeat(jax.devices()[:1], 2), ("rows",))
 
 
+def of_examples(size):
+    return ClassificationObjective(Shuffled(np.ones((4, 1)), np.arange(4) % 2, size))
+
+
 def test_what_cannot_be_shared_is_refused():
     model, domain = tiny().model(jax.random.key(0)), Interval(0.0, 1.0)
     residuals, descent = tiny().objective, optimizers.get("adam")
@@ -150,6 +188,8 @@ def test_what_cannot_be_shared_is_refused():
         "tested with functions on all of its points": (ResidualObjective([weak]), descent),
         "this is a Sharded": (residuals, optimizers.get("engd-sub")),
         "2 devices and at most 1 points": (tiny(points=1).objective, descent),
+        "takes all examples of a batch on one device": (of_examples(4), optimizers.get("kfac")),
+        "cut into 1 microbatches on each of 2": (of_examples(3), optimizers.get("sp-ngd")),
     }
     for words, (objective, optimizer) in cases.items():
         with pytest.raises(ValueError, match=words):

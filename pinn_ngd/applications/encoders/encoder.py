@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -35,6 +35,7 @@ class EncoderConfig:
 class Dense(eqx.Module):
     """x (..., in) -> x W^T + b for every position."""
 
+    is_dense: ClassVar[bool] = True
     weight: Float[Array, "out in"]
     bias: Float[Array, " out"]
 
@@ -45,6 +46,7 @@ class Dense(eqx.Module):
 class Norm(eqx.Module):
     """Each position shifted and scaled to mean 0 and variance 1, times weight, plus bias."""
 
+    is_norm: ClassVar[bool] = True
     weight: Float[Array, " d"]
     bias: Float[Array, " d"]
     epsilon: float = eqx.field(static=True)

@@ -14,6 +14,7 @@ from .layerwise import LayerwiseNaturalGradient as LayerwiseNaturalGradient
 from .natural_gradient import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .residual_kfac import ResidualKFAC as ResidualKFAC
 from .schedules import schedule as schedule
+from .stale import StaleNaturalGradient as StaleNaturalGradient
 from .subsampled import SubsampledTrustRegion as SubsampledTrustRegion
 from .thermodynamic import RelativeNoise as RelativeNoise
 from .thermodynamic import Thermodynamic as Thermodynamic

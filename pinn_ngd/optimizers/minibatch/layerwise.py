@@ -111,19 +111,13 @@ class LayerwiseNaturalGradient(AbstractOptimizer):
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         super().check(model, objective)
-        if CURVATURES[self.fisher] not in objective.curvatures:
-            msg = (
-                f"the objective {type(objective).__name__} knows no inputs and cotangents of"
-                " layers, which 'kfac', 'ekfac' and 'seng' are made of: they train a"
-                " ClassificationObjective (with loss='squared' a regression)."
-            )
-            raise ValueError(msg)
+        check_layers(objective, self.fisher)
 
     def init(self, model: PyTree, objective: AbstractObjective, batch: Any) -> LayerwiseMemory:
         self.check(model, objective)
-        _check_batch(batch)
+        check_batch(batch)
         if self.solver.needs_layers:
-            _check_coverage(model, objective, batch)
+            check_coverage(model, objective, batch)
         params, _ = _tree.trainable(model)
         shapes = eqx.filter_eval_shape(self._measured, None, model, objective, batch, None, None)
         factors = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
@@ -232,7 +226,19 @@ class LayerwiseNaturalGradient(AbstractOptimizer):
         return self.solver.refreshed(factors, rows, keep=keep, renew=renew, key=drawn)
 
 
-def _check_batch(batch: Any) -> None:
+def check_layers(objective: Any, fisher: str) -> None:
+    """Raises ValueError for an objective that knows nothing of layers."""
+    if CURVATURES[fisher] not in objective.curvatures:
+        msg = (
+            f"the objective {type(objective).__name__} knows no inputs and cotangents of layers,"
+            " which 'kfac', 'ekfac', 'seng' and 'sp-ngd' are made of: they train a"
+            " ClassificationObjective (with loss='squared' a regression)."
+        )
+        raise ValueError(msg)
+
+
+def check_batch(batch: Any) -> None:
+    """Raises ValueError for a batch of one example."""
     if batch.size < 2:
         msg = (
             "the batch has one example, whose curvature has rank one in every layer: give batches"
@@ -241,13 +247,14 @@ def _check_batch(batch: Any) -> None:
         raise ValueError(msg)
 
 
-def _check_coverage(model: PyTree, objective: Any, batch: Any) -> None:
+def check_coverage(model: PyTree, objective: Any, batch: Any) -> None:
+    """Raises ValueError where no layer can be captured; warns of diagonal blocks, with names."""
     found = objective.coverage(model, batch)
-    if len(found.diagonal) == len(found.parameters):
+    if not found.has_layers:
         msg = (
             "no layer of the model can be captured, so that no parameter gets a Kronecker block:"
-            " build it of eqx.nn.Linear and Conv layers that are called outside of vmap and scan,"
-            " or take 'ngd-cg'."
+            " build it of eqx.nn.Linear and Conv layers that are called outside of a scan, or take"
+            " 'ngd-cg'."
         )
         raise ValueError(msg)
     if found.diagonal:

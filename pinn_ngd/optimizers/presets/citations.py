@@ -149,6 +149,13 @@ ENTRIES = {
   year    = {2022},
   note    = {arXiv:2006.05924}
 }""",
+    "sp-ngd": """@article{osawa2022spngd,
+  title   = {Scalable and Practical Natural Gradient for Large-Scale Deep Learning},
+  author  = {Osawa, Kazuki and Tsuji, Yohei and Ueno, Yuichiro and Naruse, Akira and Foo, Chuan-Sheng and Yokota, Rio},
+  journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  year    = {2022},
+  note    = {arXiv:2002.06015}
+}""",
     "momentum": """@article{polyak1964some,
   title   = {Some methods of speeding up the convergence of iteration methods},
   author  = {Polyak, Boris T.},

@@ -6,7 +6,14 @@ from typing import ClassVar
 import optax
 
 from ..._settings import Count, Fraction, NonNegative, Positive
-from ...linalg import Cholesky, KroneckerFactored, LayerwiseWoodbury, Normal
+from ...linalg import (
+    Cholesky,
+    KroneckerFactored,
+    LayerwiseWoodbury,
+    Normal,
+    StaleKronecker,
+    Staleness,
+)
 from ...spu import SPU, Device, named_simulation
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -20,6 +27,7 @@ from ..minibatch.directions import (
 )
 from ..minibatch.layerwise import Clocks, Fisher, LayerwiseNaturalGradient
 from ..minibatch.natural_gradient import MinibatchNaturalGradient
+from ..minibatch.stale import StaleNaturalGradient
 from ..minibatch.thermodynamic import RelativeNoise, Thermodynamic
 from .citations import cited
 from .preset import AbstractDamped, AbstractDescent, AbstractScheduled, Solver, solver_of
@@ -164,6 +172,45 @@ class SENG(AbstractScheduled, AbstractDamped):
             momentum=self.momentum,
             rescale=False,
         )
+
+
+class SPNGD(AbstractScheduled):
+    """SP-NGD: K-FAC for large batches, every statistic as old as it may be, 2 x 2 blocks of norms.
+
+    A statistic is measured again after an interval that grows while it changes by less than `alpha`
+    (relative, Frobenius) and is at most `longest` steps; `alpha` = 0 measures in every step, and
+    0.1 is enough for batches of thousands. Sums are taken in the precision `accumulation`. See
+    `StaleNaturalGradient` for the others.
+    """
+
+    bibtex: ClassVar[tuple[str, ...]] = cited("sp-ngd", "kfac", "kfc", "natural", "lineax")
+    rate: Positive = 0.05
+    damping: Positive = 1e-2
+    fisher: Fisher = "empirical"
+    momentum: Fraction = 0.9
+    alpha: NonNegative = 0.3
+    longest: Count = 20
+    factored: bool = True
+    sharing: str = "expand"
+    accumulation: str = "float32"
+    microbatches: Count = 1
+    rescale_weights: bool = False
+    mixup: NonNegative = 0.0
+
+    def build(self) -> AbstractOptimizer:
+        return StaleNaturalGradient(
+            StaleKronecker(
+                "factored" if self.factored else "exact", self.sharing, self.accumulation,
+                Staleness(self.alpha, longest=self.longest),
+            ),
+            self.damping,
+            rate=self.learning_rate(),
+            momentum=self.momentum,
+            fisher=self.fisher,
+            microbatches=self.microbatches,
+            rescale_weights=self.rescale_weights,
+            mixup=self.mixup,
+        )  # fmt: skip
 
 
 class AbstractThermodynamic(AbstractNatural):

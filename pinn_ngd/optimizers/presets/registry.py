@@ -78,6 +78,7 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "kfac": minibatch.KFAC,
     "ekfac": minibatch.EKFAC,
     "seng": minibatch.SENG,
+    "sp-ngd": minibatch.SPNGD,
     "tngd": minibatch.TNGD,
     "tngd-adam": minibatch.TNGDAdam,
     "spectral-clipping": minibatch.SpectralClipping,

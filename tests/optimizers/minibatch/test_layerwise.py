@@ -141,13 +141,13 @@ def test_bad_input_is_told_in_one_sentence():
 
 
 class Hidden(eqx.Module):
-    """A layer inside a vmap and, on request, a plain one behind it."""
+    """A layer inside a scan and, on request, a plain one behind it."""
 
     inner: eqx.nn.Linear
     last: eqx.nn.Linear | None
 
     def __call__(self, x):
-        x = jnp.tanh(jax.vmap(self.inner)(x[:, None])).sum(axis=0)
+        x = jax.lax.map(lambda v: jnp.tanh(self.inner(v)), x[:, None]).sum(axis=0)
         return x if self.last is None else self.last(x)
 
 

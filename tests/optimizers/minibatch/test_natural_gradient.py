@@ -67,7 +67,7 @@ def test_adam_without_betas_is_the_sign():
 
 @pytest.mark.parametrize(
     "name", ["ngd", "ngd-woodbury", "ngd-cg", "tngd", "tngd-adam", "spectral-clipping", "sgd",
-             "signsgd", "adam", "kfac", "ekfac", "seng", "lbfgs", "engd-tr", "engd-w"]
+             "signsgd", "adam", "kfac", "ekfac", "seng", "sp-ngd", "lbfgs", "engd-tr", "engd-w"]
 )  # fmt: skip
 def test_every_optimizer_learns_and_leaves_frozen_parts_alone(name):
     # those that trust the loss of a step have every example: on a part they fit that part
