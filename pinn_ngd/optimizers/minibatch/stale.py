@@ -120,13 +120,13 @@ class StaleNaturalGradient(AbstractOptimizer):
             stop=jnp.asarray(GO_ON, jnp.int32),
         )
         params, static = _tree.trainable(new)
-        kept = _tree.where(
+        params, factors, velocity = _tree.where(
             accepted,
             (params, factors, velocity),
             (_tree.trainable(model)[0], state.factors, state.velocity),
         )
-        memory = StaleMemory(*kept[1:], mixture, state.count + 1)
-        return eqx.combine(kept[0], static), memory, info
+        memory = StaleMemory(factors, velocity, mixture, state.count + 1)
+        return eqx.combine(params, static), memory, info
 
     def velocity(
         self, direction: PyTree[Array], before: PyTree[Array], count: Int[Array, ""]
