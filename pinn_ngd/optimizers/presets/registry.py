@@ -16,7 +16,7 @@ from ..._settings import (
 )
 from ..base import AbstractOptimizer
 from ..minibatch.averaging import Averaged
-from . import deterministic, minibatch
+from . import deterministic, dually_flat, minibatch
 from .preset import AbstractPreset
 
 PREFIX = "metric."
@@ -76,6 +76,10 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "kfac": minibatch.KFAC,
     "ekfac": minibatch.EKFAC,
     "seng": minibatch.SENG,
+    "sngd": dually_flat.SNGD,
+    "megd": dually_flat.MEGD,
+    "csngd": dually_flat.CSNGD,
+    "dsngd": dually_flat.DSNGD,
     "tngd": minibatch.TNGD,
     "tngd-adam": minibatch.TNGDAdam,
     "spectral-clipping": minibatch.SpectralClipping,
