@@ -136,8 +136,8 @@ class NaiveBayes(AbstractExponentialFamily):
             found: Any = family.statistics(value)
             return q.reshape(self.classes, -1) @ found.astype(q.dtype).reshape(-1)
 
-        parts = jax.tree.leaves(self._map(of_each, x, natural.features))
-        return sum(parts, start=_with_zero(natural.classes))
+        parts = self._map(of_each, x, natural.features)
+        return jax.tree.reduce(jnp.add, parts, _with_zero(natural.classes))
 
     def sample(
         self, natural: JointCoordinates, key: PRNGKeyArray, count: int
@@ -172,8 +172,7 @@ class NaiveBayes(AbstractExponentialFamily):
     def _potentials(self, features: PyTree[Array]) -> Float[Array, " s"]:
         """sum_i A_i(theta^i_c) of every class."""
         parts = self._map(lambda family, q: jax.vmap(family.log_partition)(q), features)
-        first, *others = jax.tree.leaves(parts)
-        return sum(others, start=first)
+        return jax.tree.reduce(jnp.add, parts)
 
     def _map(self, fn: Any, *trees: PyTree) -> PyTree:
         """`fn` of every feature's family and what belongs to it in the trees."""

@@ -47,7 +47,9 @@ class FixedDamping(AbstractDamping):
 class Undamped(AbstractDamping):
     """No damping, for metrics that are positive definite by themselves."""
 
-    initial: float = eqx.field(static=True, default=0.0, init=False)
+    @property
+    def initial(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return 0.0
 
     @property
     def watches(self) -> bool:
