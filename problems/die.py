@@ -2,8 +2,9 @@
 
 min_theta -1/n sum_i log p_theta(x_i) for the natural coordinates theta_j = log(p_j / p_0) of a
 categorical distribution, a few throws a step, every throw once (Sanchez-Lopez and Cerquides, with
-single throws). The true coordinates are N(0, sigma^2): with sigma = 3 most faces are rare. Measured is KL(truth | model) in nats; an efficient estimate from n throws has
-(faces - 1) / (2 n), 0.020 with the defaults.
+single throws). The true coordinates are N(0, sigma^2): with sigma = 3 most faces are rare. Measured
+is KL(truth | model) in nats; an efficient estimate from n throws has (faces - 1) / (2 n), 0.020
+with the defaults.
 """
 
 import jax

@@ -18,7 +18,9 @@ PIXELS = 784
 def problem(*, batch_size: int = 100, steps: int = 800, seed: int = 0) -> Problem:
     """`seed` draws the split; the batches come from the run's own."""
     split = mnist_5k(seed=seed)
-    x, test_x = ((v.reshape(-1, PIXELS) > 0.5).astype(int) for v in (split.inputs, split.test_inputs))
+    x, test_x = (
+        (v.reshape(-1, PIXELS) > 0.5).astype(int) for v in (split.inputs, split.test_inputs)
+    )
     labels, test_labels = (np.asarray(y, np.int32) for y in (split.labels, split.test_labels))
     family = NaiveBayes(10, Independent(Categorical(2), PIXELS))
     return Problem(

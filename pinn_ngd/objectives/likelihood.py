@@ -29,7 +29,9 @@ class LikelihoodObjective(AbstractObjective):
         if isinstance(data, AbstractBatches):
             self.batches = data
         else:
-            values = jax.tree.map(jnp.asarray, data)
+            values = (
+                jnp.asarray(data) if isinstance(data, list) else jax.tree.map(jnp.asarray, data)
+            )
             leaves = jax.tree.leaves(values)
             count = leaves[0].shape[0] if leaves and leaves[0].ndim else 0
             self.batches = Shuffled(values, jnp.zeros(count, jnp.int32), size)

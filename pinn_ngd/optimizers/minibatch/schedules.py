@@ -19,12 +19,17 @@ def _drops(rate: float, steps: int) -> Callable[[Any], Any]:
     return schedule
 
 
+def _as_float(count: Any) -> Any:
+    """A number of steps in the default precision: whole numbers alone would divide in half of it."""
+    return jnp.asarray(count, jnp.result_type(float))
+
+
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {
     "constant": lambda rate, _: optax.constant_schedule(rate),
     "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps),
     "exponential": lambda rate, steps: optax.exponential_decay(rate, steps, 0.01),
     "drops": _drops,
-    "inverse": lambda rate, steps: lambda count: rate / (1 + count / steps),
+    "inverse": lambda rate, steps: lambda count: rate / (1 + _as_float(count) / steps),
 }
 
 
