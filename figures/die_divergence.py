@@ -25,6 +25,7 @@ FACES, THROWS, POINTS = 200, 5000, 50
 ENTROPIES = {"high": 1.0, "medium": 2.0, "low": 3.0}
 BASES = {"SNGD": Iterate(), "MOD(1000)": Stale(1000), "MEGD": Stale(), "CSNGD": AuxiliaryDescent()}
 METHODS = ("SGD", *BASES)
+SAME = "SNGD, rates of CSNGD"
 # First rates a / b and horizons b of a / (b + k), among those of the authors.
 PAIRS = np.asarray([(r * b, b) for r in 10.0 ** np.arange(-5, 2) for b in 10.0 ** np.arange(1, 6)])
 
@@ -35,20 +36,31 @@ def make(job: Job) -> Made:
     seeds = jnp.asarray(list(job.seeds(20)))
     panels, results = [], {}
     for entropy, sigma in ENTROPIES.items():
-        found = {"counts": np.asarray(jax.vmap(lambda s: by_counts(s, sigma, throws))(seeds))}  # noqa: B023
-        told: dict[str, Any] = {}
+        job.tell(f"{entropy} entropy")
+        found, told, every = {}, {}, {}
         for method in METHODS:
-            job.tell(f"{entropy} entropy, {method}")
-            every = np.asarray(divergences(method, sigma, throws, seeds, jnp.asarray(PAIRS)))
-            found[method], told[method] = tuned(every)
+            every[method] = np.asarray(
+                divergences(method, sigma, throws, seeds, jnp.asarray(PAIRS))
+            )
+            best, told[method] = tuned(every[method])
+            found[method] = every[method][np.arange(len(best)), best]
+        found[SAME] = every["SNGD"][np.arange(len(best)), best]  # CSNGD is the last method
+        found["counts"] = np.asarray(jax.vmap(by_counts, (0, None, None))(seeds, sigma, throws))
         places = np.linspace(0, throws, POINTS + 1)[1:]
         curves = {
             name: (places, *np.quantile(values[:, 1:], [0.5, 0.25, 0.75], axis=0))
             for name, values in found.items()
         }
         panels.append(Curves(curves, "throws", "divergence, nats", f"{entropy} entropy"))
+        ends = found[SAME][:, -1], found["CSNGD"][:, -1], found["CSNGD"][:, 0]
         results[entropy] = {
-            "final": {name: np.quantile(v[:, -1], [0.25, 0.5, 0.75]) for name, v in found.items()},
+            "repeats that end worse than they began, with the rates of CSNGD": {
+                "SNGD": int((ends[0] > ends[2]).sum()),
+                "CSNGD": int((ends[1] > ends[2]).sum()),
+            },
+            "final": {
+                name: np.quantile(v[:, -1], [0.25, 0.5, 0.75]).tolist() for name, v in found.items()
+            },
             "tuning": told,
         }
     save(plot_curves(panels, marker=""), job.folder / job.name)
@@ -56,20 +68,15 @@ def make(job: Job) -> Made:
 
 
 def tuned(every: Float[Array, "r k n"]) -> tuple[np.ndarray, dict[str, Any]]:
-    """The run with the best pair of every repeat, and how many of all pairs ended in a worse place
-    than they began, or in none.
+    """The best pair of every repeat, and the share of all pairs that end worse than they began.
 
     The best pair has the least mean divergence at the last ten places, which needs the truth: the
     authors tune in the same way.
     """
     last = np.nan_to_num(every[:, :, -10:], nan=np.inf, posinf=np.inf).mean(axis=2)
-    best = np.argmin(last, axis=1)
-    worse = ~(last < every[:, :, 0])
-    told = {
-        "(a, b)": [PAIRS[place].tolist() for place in best],
-        "share of pairs that end worse than they began": float(worse.mean()),
-    }
-    return every[np.arange(len(best)), best], told
+    best, worse = np.argmin(last, axis=1), ~(last < every[:, :, 0])
+    pairs = [PAIRS[place].tolist() for place in best]
+    return best, {"(a, b)": pairs, "share of pairs that diverge": float(worse.mean())}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -121,7 +128,7 @@ def die(seed: Array, sigma: float, throws: int) -> tuple[Array, Array]:
 
 
 def by_counts(seed: Array, sigma: float, throws: int) -> Float[Array, " n"]:
-    """The divergence of the relative frequencies, every face counted once before the first throw."""
+    """The divergence of relative frequencies, every face counted once before the first throw."""
     family = Categorical(FACES)
     truth, data = die(seed, sigma, throws)
     seen = jnp.cumsum(jax.vmap(family.statistics)(data), axis=0)

@@ -60,7 +60,9 @@ def make(job: Job) -> Made:
                 "ratios to the efficient": {
                     m: v * examples[-1] / constant for m, v in final.items()
                 },
-                "quartiles": {m: np.quantile(v[:, -1], [0.25, 0.75]) for m, v in found.items()},
+                "quartiles": {
+                    m: np.quantile(v[:, -1], [0.25, 0.75]).tolist() for m, v in found.items()
+                },
                 "(a, b) of every experiment": pairs,
             }
     save(plot_curves(panels, marker="", rows=2), job.folder / job.name)

@@ -10,9 +10,8 @@ with the defaults.
 import jax
 import numpy as np
 
-from pinn_ngd import Problem
+from pinn_ngd import LikelihoodObjective, Problem
 from pinn_ngd.families import Categorical, Distribution
-from pinn_ngd.objectives import LikelihoodObjective
 
 
 def problem(

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinn_ngd import ClassificationObjective, Problem
+from pinn_ngd import ClassificationObjective, Generated, Problem
 from pinn_ngd.families import Categorical, GenerativeClassifier, JointCoordinates, NaiveBayes
-from pinn_ngd.objectives import Generated
 
 MANIFOLDS = {1: (10, (10, 5)), 2: (20, (10, 5, 10, 5)), 3: (30, (10, 5, 10, 5, 10, 5))}
 
@@ -57,7 +56,7 @@ def problem(
         objective=ClassificationObjective(Generated(examples)),
         model=GenerativeClassifier.standard(exact.family),
         optimizer="dsngd",
-        optimizer_settings={"rate": 0.25, "decay_steps": 10},
+        optimizer_settings={"rate": 0.1, "decay_steps": 10},
         seconds=60.0,
         steps=steps,
         scores=lambda model: {"divergence": float(divergence(model, x, weights))},

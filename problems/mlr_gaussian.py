@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinn_ngd import ClassificationObjective, Problem
+from pinn_ngd import ClassificationObjective, Generated, Problem
 from pinn_ngd.families import (
     Gaussian,
     GenerativeClassifier,
@@ -20,7 +20,6 @@ from pinn_ngd.families import (
     MultivariateGaussian,
     NaiveBayes,
 )
-from pinn_ngd.objectives import Generated
 
 CLASSES, HELD_OUT = 5, 20_000
 

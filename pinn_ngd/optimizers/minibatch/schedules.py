@@ -20,7 +20,7 @@ def _drops(rate: float, steps: int) -> Callable[[Any], Any]:
 
 
 def _as_float(count: Any) -> Any:
-    """A number of steps in the default precision: whole numbers alone would divide in half of it."""
+    """A number of steps in the default precision: quotients of whole numbers have less of it."""
     return jnp.asarray(count, jnp.result_type(float))
 
 
