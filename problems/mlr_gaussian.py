@@ -62,7 +62,7 @@ def problem(
         objective=ClassificationObjective(Generated(examples)),
         model=GenerativeClassifier.standard(exact.family),
         optimizer="dsngd",
-        optimizer_settings={"rate": 1.0, "decay_steps": 10},
+        optimizer_settings={"rate": 0.05, "decay_steps": 100},
         seconds=60.0,
         steps=steps,
         scores=lambda model: {"divergence": float(divergence(model, x, weights))},

@@ -15,7 +15,7 @@ from pinn_ngd.families import Categorical, GenerativeClassifier, Independent, Na
 PIXELS = 784
 
 
-def problem(*, batch_size: int = 100, steps: int = 800, seed: int = 0) -> Problem:
+def problem(*, batch_size: int = 100, steps: int = 400, seed: int = 0) -> Problem:
     """`seed` draws the split; the batches come from the run's own."""
     split = mnist_5k(seed=seed)
     x, test_x = (
@@ -29,7 +29,7 @@ def problem(*, batch_size: int = 100, steps: int = 800, seed: int = 0) -> Proble
         objective=ClassificationObjective(Shuffled(x, labels, batch_size)),
         model=GenerativeClassifier.standard(family),
         optimizer="dsngd",
-        optimizer_settings={"rate": 0.05, "decay_steps": 100},
+        optimizer_settings={"rate": 0.005, "decay_steps": 100},
         seconds=60.0,
         steps=steps,
         scores=learning_scores(x, labels, test_x, test_labels),

@@ -49,9 +49,9 @@ def test_logistic_regression_is_within_a_factor_of_two_of_efficiency():
 
 
 @pytest.mark.slow
-def test_gaussian_features_are_within_a_factor_of_two_of_efficiency():
+def test_gaussian_features_are_within_a_factor_of_five_of_efficiency():
     steps, batch = 1000, 250
-    assert divergence("mlr-gaussian", steps=steps) < 2 * 20 / (steps * batch)
+    assert divergence("mlr-gaussian", steps=steps) < 5 * 20 / (steps * batch)
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,11 @@ class FixedDamping(AbstractDamping):
 class Undamped(AbstractDamping):
     """No damping, for metrics that are positive definite by themselves."""
 
-    @property
-    def initial(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return 0.0
+    initial: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self):
+        if self.initial != 0:
+            raise ValueError(f"`initial` is {self.initial}; `Undamped` is a damping of 0.")
 
     @property
     def watches(self) -> bool:
