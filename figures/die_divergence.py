@@ -50,6 +50,7 @@ def make(job: Job) -> Made:
         curves = {
             name: (places, *np.quantile(values[:, 1:], [0.5, 0.25, 0.75], axis=0))
             for name, values in found.items()
+            if name != SAME  # it would hide the others: the results say how it ends
         }
         panels.append(Curves(curves, "throws", "divergence, nats", f"{entropy} entropy"))
         ends = found[SAME][:, -1], found["CSNGD"][:, -1], found["CSNGD"][:, 0]

@@ -4,7 +4,8 @@ min_theta -1/n sum_i log p_theta(x_i) for the natural coordinates theta_j = log(
 categorical distribution, a few throws a step, every throw once (Sanchez-Lopez and Cerquides, with
 single throws). The true coordinates are N(0, sigma^2): with sigma = 3 most faces are rare. Measured
 is KL(truth | model) in nats; an efficient estimate from n throws has (faces - 1) / (2 n), 0.020
-with the defaults.
+with the defaults. `pinn-ngd solve die --seed 0` ends at 0.018 after 6 s of training on one core of
+a busy two-core machine.
 """
 
 import jax

@@ -5,7 +5,8 @@ family with natural coordinates N(0, sigma^2): 1 is 10 classes and features of 1
 (139 parameters), 2 is 20 and 10, 5, 10, 5 (539), 3 is 30 and 10, 5, 10, 5, 10, 5 (1,199). Fresh
 examples from the joint distribution come in batches (Sanchez-Lopez and Cerquides). Measured is
 sum_x p(x) KL(p(y | x) | model) in nats, over all x; an efficient estimate from N examples has
-(classes - 1)(1 + sum_i (m_i - 1)) / (2 N).
+(classes - 1)(1 + sum_i (m_i - 1)) / (2 N), 6.3e-5 with the defaults. `pinn-ngd solve mlr --seed 0`
+ends at 7.6e-5 after 17 s of training on one core of a busy two-core machine.
 """
 
 import equinox as eqx

@@ -4,7 +4,10 @@ p(y | x) is the conditional of a naive Bayes family: five classes, two features 
 variance of their own in every class, and one in the plane with a mean and a covariance. Its
 logarithm is quadratic in the features, with 49 parameters. Fresh examples from the joint
 distribution come in batches. Measured is the mean over 20,000 other inputs of
-KL(p(y | x) | model) in nats; an efficient estimate from N examples has 20 / N.
+KL(p(y | x) | model) in nats; an efficient estimate from N examples has 20 / N, 2.0e-5
+with the defaults. `pinn-ngd solve mlr-gaussian --seed 0` ends at 7.3e-5 after 20 s of training on
+one core of a busy two-core machine: rates are those that survive the first batches, whose metric is
+still far from that of the truth.
 """
 
 import equinox as eqx
