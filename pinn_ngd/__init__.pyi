@@ -3,6 +3,7 @@
 from . import applications as applications
 from . import evaluation as evaluation
 from . import experiments as experiments
+from . import families as families
 from . import geometry as geometry
 from . import linalg as linalg
 from . import metrics as metrics
@@ -24,6 +25,8 @@ from .experiments import export as export
 from .experiments import load_run as load_run
 from .experiments.problem import Problem as Problem
 from .experiments.problem import load_problem as load_problem
+from .families import Distribution as Distribution
+from .families import GenerativeClassifier as GenerativeClassifier
 from .geometry.calculus import divergence as divergence
 from .geometry.calculus import gradient as gradient
 from .geometry.calculus import laplacian as laplacian
@@ -73,6 +76,7 @@ from .objectives import Data as Data
 from .objectives import Energy as Energy
 from .objectives import EnergyObjective as EnergyObjective
 from .objectives import Generated as Generated
+from .objectives import LikelihoodObjective as LikelihoodObjective
 from .objectives import Residual as Residual
 from .objectives import ResidualObjective as ResidualObjective
 from .objectives import Shuffled as Shuffled

@@ -36,6 +36,21 @@ OPTIMIZERS: dict[str, Lines] = {
             "Natural gradient in a metric of the state (default: Wasserstein), Armijo line search."
         ),
     },
+    "exponential families": {
+        "sngd": "Natural gradient of an exponential family, in the metric at the iterate.",
+        "megd": (
+            "Gradient descent of an exponential family, in the metric at the start: maximum"
+            " entropy."
+        ),
+        "csngd": (
+            "Convergent natural gradient of an exponential family: metric on a slow path of its"
+            " own."
+        ),
+        "dsngd": (
+            "Dual natural gradient: metric of the joint model that the data so far make most"
+            " likely."
+        ),
+    },
     "classification, in minibatches": {
         "ngd": "Natural gradient of a minibatch by a dense solver, for small networks.",
         "ngd-woodbury": (
@@ -90,6 +105,7 @@ OPTIMIZERS: dict[str, Lines] = {
 METRICS: Lines = {
     "energy": "Hessian of the objective in function space: Gauss-Newton",
     "euclidean": "Euclidean metric of the parameters: plain gradient descent",
+    "dually-flat": "Fisher metric of an exponential family, by its coordinates",
     "l2": "L2 metric of the state",
     "h1": "H1 metric of the state",
     "h2": "H2 metric of the state, as of a residual of second order",
@@ -127,6 +143,8 @@ SOLVERS: Lines = {
 
 # What a problem file builds tells its kind: the first of these names that stands in it.
 PROBLEMS = {
+    "LikelihoodObjective": "exponential families",
+    "GenerativeClassifier": "exponential families",
     "classification_problem": "classification",
     "ClassificationObjective": "classification",
     "EvidenceLowerBound": "Gaussian processes",

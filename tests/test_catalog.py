@@ -10,6 +10,7 @@ KINDS = {
     "residuals of a PDE, and energies": ("residual", "energy"),
     "residuals of a PDE": ("residual",),
     "states, or a network on a grid": ("state", "misfit"),
+    "exponential families": (),  # models of their own: tests/optimizers/presets/test_dually_flat.py
     "classification, in minibatches": ("classification",),
     "variational Gaussian processes": (),  # in tests/applications/gp
     "anything, by its gradient": tuple(OBJECTIVES),
@@ -30,6 +31,8 @@ EXAMPLES = {
     "ritz-1d": "least energies",
     "fwi-layered": "densities, waves and other states",
     "finetune-span": "fine-tuning of an encoder",
+    "die": "exponential families",
+    "mlr": "exponential families",
     "classify-digits": "classification",
     "banana-gp": "Gaussian processes",
 }

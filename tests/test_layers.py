@@ -10,7 +10,7 @@ LAYERS = [
     ("_catalog", "_listing", "_names", "_registry", "_settings", "_tree"),
     ("linalg", "geometry", "storage"),
     ("spu",),
-    ("models",),
+    ("models", "families"),
     ("objectives",),
     ("states", "evaluation"),
     ("metrics",),

@@ -9,6 +9,9 @@ from .damped import damped_dual as damped_dual
 from .damped import damped_primal as damped_primal
 from .damped import dual_gram as dual_gram
 from .damped import gram as gram
+from .dual_map import DualMap as DualMap
+from .dual_map import InverseJacobian as InverseJacobian
+from .dual_map import SquareRoot as SquareRoot
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering

@@ -21,6 +21,10 @@ class AbstractSystemSolver(lx.AbstractLinearSolver[_State]):
     solver's own state lives in the space of x. Systems without rows or columns are not given to it.
     """
 
+    def check_system(self, system: LeastSquaresSystem) -> None:
+        """Raises ValueError, in one sentence, for a system that it cannot solve."""
+        del system
+
     def prepare_system(
         self, system: LeastSquaresSystem, smallest_damping: Real[ArrayLike, ""] | None = None
     ) -> PyTree:

@@ -1,6 +1,7 @@
 """Metrics: from an objective at a model to the linear system of a natural-gradient step."""
 
 from .base import AbstractMetric as AbstractMetric
+from .dually_flat import DuallyFlat as DuallyFlat
 from .energy import EnergyMetric as EnergyMetric
 from .euclidean import Euclidean as Euclidean
 from .fisher_rao import FisherRao as FisherRao

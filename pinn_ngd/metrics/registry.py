@@ -7,6 +7,7 @@ from .._registry import Registry
 from .._settings import checked_settings, settings_of
 from ..states import AbstractState
 from .base import AbstractMetric
+from .dually_flat import DuallyFlat
 from .energy import EnergyMetric
 from .euclidean import Euclidean
 from .fisher_rao import FisherRao
@@ -40,6 +41,7 @@ METRICS: Registry[Named] = Registry("metric", "pinn_ngd.metrics", register)
 
 register("energy", EnergyMetric, "Hessian of the objective in function space: Gauss-Newton")
 register("euclidean", Euclidean, "Euclidean metric of the parameters: plain gradient descent")
+register("dually-flat", DuallyFlat, "Fisher metric of an exponential family, by its coordinates")
 register("l2", Sobolev, "L2 metric of the state")
 register("h1", Sobolev, "H1 metric of the state", order=1.0)
 register("h2", Sobolev, "H2 metric of the state, as of a residual of second order", order=2.0)

@@ -18,6 +18,7 @@ from .eigenvalues import orthonormal as orthonormal
 from .eigenvalues import rayleigh_ritz as rayleigh_ritz
 from .energy import Energy as Energy
 from .energy import EnergyObjective as EnergyObjective
+from .likelihood import LikelihoodObjective as LikelihoodObjective
 from .losses import AbstractLoss as AbstractLoss
 from .losses import BinaryCrossEntropy as BinaryCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy

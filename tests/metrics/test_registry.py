@@ -60,7 +60,12 @@ def foreign(registries):
 
 def test_ours_say_what_they_need():
     measured = {name for name in metrics.names() if metrics.needs_state(name)}
-    assert set(metrics.names()) - measured == {"energy", "euclidean", "wasserstein-kernel"}
+    assert set(metrics.names()) - measured == {
+        "dually-flat",
+        "energy",
+        "euclidean",
+        "wasserstein-kernel",
+    }
 
 
 @pytest.mark.usefixtures("foreign")

@@ -84,6 +84,8 @@ def _refusal(name, metric, kind):
     if name == "engd-sub":
         return None if kind == "residual" else "takes a part of the rows of a ResidualObjective"
     settings = optimizers.settings(name)
+    if name in ("sngd", "megd", "csngd", "dsngd") or metric == "dually-flat":
+        return "the model is a MLP, which has no natural coordinates"
     quasi_newton = ("lbfgs", "bfgs", "ssbfgs", "ssbroyden")
     gradient = name in ("adam", "muon", "sgd", "signsgd", "gd", *quasi_newton)
     metric = metric or settings.get("metric", "euclidean" if gradient else "energy")

@@ -1,9 +1,16 @@
 """Optimizers for losses of which a step sees a random part: no step is judged by one batch."""
 
 from .averaging import Averaged as Averaged
+from .base_points import AbstractBasePoint as AbstractBasePoint
+from .base_points import AuxiliaryDescent as AuxiliaryDescent
+from .base_points import Iterate as Iterate
+from .base_points import MeanIterate as MeanIterate
+from .base_points import RunningStatistics as RunningStatistics
+from .base_points import Stale as Stale
 from .damping import AbstractDamping as AbstractDamping
 from .damping import FixedDamping as FixedDamping
 from .damping import LevenbergMarquardt as LevenbergMarquardt
+from .damping import Undamped as Undamped
 from .directions import AbstractDirection as AbstractDirection
 from .directions import ConjugateGradients as ConjugateGradients
 from .directions import Exact as Exact

@@ -44,6 +44,24 @@ class FixedDamping(AbstractDamping):
         return damping
 
 
+class Undamped(AbstractDamping):
+    """No damping, for metrics that are positive definite by themselves."""
+
+    initial: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self):
+        if self.initial != 0:
+            raise ValueError(f"`initial` is {self.initial}; `Undamped` is a damping of 0.")
+
+    @property
+    def watches(self) -> bool:
+        return False
+
+    def update(self, damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
+        del ratio
+        return damping
+
+
 class LevenbergMarquardt(AbstractDamping):
     """Multiplies the damping by `factor` where the ratio is above 1 - `margin`, and divides it by
     `factor` where the ratio is below `margin`.

@@ -13,6 +13,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from ... import _tree
 from ..._settings import Count, check_fields
 from ...linalg import CG, Form, LeastSquaresSystem, dual_gram, solve
+from ...linalg.system_solver import system_solver
 from ..forms import gradient_of
 
 
@@ -45,7 +46,10 @@ class Exact(AbstractDirection):
     form: Form = eqx.field(static=True, default="auto")
 
     def init(self, system: LeastSquaresSystem) -> tuple[()]:
-        del system
+        """Nothing; ValueError where the solver cannot solve such a system."""
+        whole = system_solver(self.solver)
+        if whole is not None:
+            whole.check_system(system)
         return ()
 
     def __call__(

@@ -14,23 +14,27 @@ from ...metrics import AbstractMetric, EnergyMetric
 from ...objectives import AbstractObjective
 from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
 from ..forms import gradient_of
+from .base_points import AbstractBasePoint, Iterate
 from .damping import AbstractDamping, FixedDamping
 from .directions import AbstractDirection
 
 
 class MinibatchState(eqx.Module):
-    """States of the direction and of the transformation, and the damping of the next step."""
+    """States of the direction, of the transformation and of the base point, and the damping of the
+    next step."""
 
     direction: PyTree
     transformation: PyTree
     damping: Float[Array, ""]
+    base: PyTree = ()
 
 
 class MinibatchNaturalGradient(AbstractOptimizer):
     """theta <- theta + u, u = transformation(d), d = (A^T A + damping)^-1 gradient of a batch.
 
     `direction` computes d, `transformation` (plain or momentum descent with a schedule, Adam, ...)
-    makes an update u of it, and `damping` is the rule for the damping. Unlike `NaturalGradient`
+    makes an update u of it, and `damping` is the rule for the damping. A is the `metric` at the
+    point that `base` says, by default the iterate (see `base_points`). Unlike `NaturalGradient`
     this optimizer searches no step length, because the loss of one batch is too noisy to choose
     one. It reports the loss before the step, as first-order optimizers do. A step that is not
     finite is refused.
@@ -40,6 +44,7 @@ class MinibatchNaturalGradient(AbstractOptimizer):
     transformation: optax.GradientTransformation
     damping: AbstractDamping = FixedDamping()
     metric: AbstractMetric = EnergyMetric()
+    base: AbstractBasePoint = Iterate()
     wants_float64: ClassVar[bool] = False
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
@@ -50,9 +55,9 @@ class MinibatchNaturalGradient(AbstractOptimizer):
         self.check(model, objective)
         params, _ = _tree.trainable(model)
         damping = jnp.asarray(self.damping.initial, scalar_type(model))
-        system = self._system(model, objective, batch, damping)
+        system, base = self._system(model, objective, batch, damping), self.base.init(model)
         return MinibatchState(
-            self.direction.init(system), self.transformation.init(params), damping
+            self.direction.init(system), self.transformation.init(params), damping, base
         )
 
     def step(
@@ -64,7 +69,10 @@ class MinibatchNaturalGradient(AbstractOptimizer):
         *,
         key: PRNGKeyArray,
     ) -> tuple[PyTree, MinibatchState, StepInfo]:
-        system = self._system(model, objective, batch, state.damping)
+        base = self.base.point(state.base, model)
+        system = self._system(base, objective, batch, state.damping)
+        if base is not model:
+            system = _with_gradient(system, objective, model, batch)
         # The direction takes the place of the gradient in the transformation.
         direction, memory = self.direction(system, state.direction, key)
         params, _ = _tree.trainable(model)
@@ -92,7 +100,8 @@ class MinibatchNaturalGradient(AbstractOptimizer):
             accepted=accepted,
             stop=jnp.asarray(GO_ON, jnp.int32),
         )
-        return new, MinibatchState(memory, inner, damping), info
+        after = self.base.moved(state.base, model, objective, batch)
+        return new, MinibatchState(memory, inner, damping, after), info
 
     def _system(
         self,
@@ -117,6 +126,15 @@ def damped_system(
     return LeastSquaresSystem(
         system.operator, system.target, gradient=system.gradient, damping=damping
     )
+
+
+def _with_gradient(
+    system: LeastSquaresSystem, objective: AbstractObjective, model: PyTree, batch: PyTree
+) -> LeastSquaresSystem:
+    """The same A and damping with the gradient at another model."""
+    params, static = _tree.trainable(model)
+    gradient = jax.grad(lambda q: objective.loss(eqx.combine(q, static), batch))(params)
+    return LeastSquaresSystem(system.operator, gradient=gradient, damping=system.damping)
 
 
 def _predicted(system: LeastSquaresSystem, gradient: PyTree, updates: PyTree) -> Array:

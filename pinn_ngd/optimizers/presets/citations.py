@@ -156,6 +156,18 @@ ENTRIES = {
   year    = {2022},
   note    = {arXiv:2002.06015}
 }""",
+    "dually-flat": """@misc{sanchezlopez2020dsngd,
+  title  = {Dual Stochastic Natural Gradient Descent and convergence of interior half-space gradient approximations},
+  author = {S{\\'a}nchez-L{\\'o}pez, Borja and Cerquides, Jes{\\'u}s},
+  year   = {2020},
+  note   = {arXiv:2001.06744}
+}""",
+    "convergent": """@phdthesis{sanchezlopez2022efficient,
+  title  = {Efficient and convergent natural gradient based optimization algorithms for machine learning},
+  author = {S{\\'a}nchez-L{\\'o}pez, Borja},
+  school = {Universitat de Barcelona},
+  year   = {2022}
+}""",
     "momentum": """@article{polyak1964some,
   title   = {Some methods of speeding up the convergence of iteration methods},
   author  = {Polyak, Boris T.},

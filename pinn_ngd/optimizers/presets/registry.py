@@ -16,7 +16,7 @@ from ..._settings import (
 )
 from ..base import AbstractOptimizer
 from ..minibatch.averaging import Averaged
-from . import deterministic, minibatch, variational
+from . import deterministic, dually_flat, minibatch, variational
 from .preset import AbstractPreset
 
 PREFIX = "metric."
@@ -79,6 +79,10 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "ekfac": minibatch.EKFAC,
     "seng": minibatch.SENG,
     "sp-ngd": minibatch.SPNGD,
+    "sngd": dually_flat.SNGD,
+    "megd": dually_flat.MEGD,
+    "csngd": dually_flat.CSNGD,
+    "dsngd": dually_flat.DSNGD,
     "tngd": minibatch.TNGD,
     "tngd-adam": minibatch.TNGDAdam,
     "spectral-clipping": minibatch.SpectralClipping,

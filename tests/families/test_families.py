@@ -1,0 +1,192 @@
+"""Exponential families against finite sums, quadrature, closed forms and automatic derivatives."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from scipy import stats
+
+from pinn_ngd.families import (
+    Categorical,
+    Distribution,
+    Exponential,
+    Gaussian,
+    GaussianKnownVariance,
+    GenerativeClassifier,
+    Independent,
+    MultivariateGaussian,
+    NaiveBayes,
+    Poisson,
+)
+
+from .members import FAMILIES, joint, member
+
+each = pytest.mark.parametrize("name", FAMILIES)
+
+
+@eqx.filter_jit
+def everything(family, natural):
+    """Expectations and back, the Fisher matrix by the map, by its inverse and by derivatives."""
+    vector, unravel = ravel_pytree(natural)
+    fisher = Distribution(family, natural).fisher()
+    eta = family.to_expectation(natural)
+    hessian = jax.hessian(lambda q: family.log_partition(unravel(q)))(vector)
+    return {
+        "natural": vector,
+        "back": ravel_pytree(family.to_natural(eta))[0],
+        "gradient": ravel_pytree(jax.grad(family.log_partition)(natural))[0],
+        "eta": ravel_pytree(eta)[0],
+        "hessian": hessian,
+        "map": fisher.as_matrix(),
+        "inverse": fisher.inverse().as_matrix(),
+    }
+
+
+@each
+def test_coordinates_are_one_to_one_and_both_jacobians_are_the_fisher_matrix(name):
+    found = everything(FAMILIES[name], member(name))
+    np.testing.assert_allclose(found["back"], found["natural"], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found["eta"], found["gradient"], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(found["map"], found["hessian"], rtol=1e-12, atol=1e-13)
+    product = found["inverse"] @ found["hessian"]
+    np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-12)
+    assert np.linalg.eigvalsh(found["hessian"])[0] > 0  # the statistics are minimal
+    assert FAMILIES[name].size == len(product)
+
+
+def finite_values(family):
+    """All values of a family of finitely many."""
+    if isinstance(family, NaiveBayes):
+        grids = [np.arange(f.outcomes) for f in family.features] + [np.arange(family.classes)]
+        *x, y = (jnp.asarray(g.ravel()) for g in np.meshgrid(*grids, indexing="ij"))
+        return tuple(x), y
+    return jnp.arange(family.outcomes)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "naive-bayes"])
+def test_sums_over_all_values(kind):
+    """Probabilities add up to one, expectations are means, and Fisher is a covariance."""
+    family, natural = joint(3, (3, 2)) if kind == "naive-bayes" else (Categorical(4), member(kind))
+    values = finite_values(family)
+    p = np.exp(np.asarray(jax.vmap(lambda x: family.log_density(natural, x))(values)))
+    t = jax.vmap(lambda x: ravel_pytree(family.statistics(x))[0])(values)
+    found = everything(family, natural)
+    assert p.sum() == pytest.approx(1, abs=1e-13)
+    np.testing.assert_allclose(p @ t, found["eta"], atol=1e-14)
+    centred = np.asarray(t) - p @ t
+    np.testing.assert_allclose(centred.T @ (p[:, None] * centred), found["map"], atol=1e-14)
+
+
+LAWS = {
+    "poisson": (Poisson(), [math.log(2.5)], lambda x: stats.poisson(2.5).logpmf(x), [0, 1, 7]),
+    "known-variance": (
+        GaussianKnownVariance(4.0), [0.3], lambda x: stats.norm(1.2, 2.0).logpdf(x), [-1.0, 2.5],
+    ),
+    "gaussian": (
+        Gaussian(), [0.5 / 2.25, -0.5 / 2.25], lambda x: stats.norm(0.5, 1.5).logpdf(x), [-1.0, 3],
+    ),
+    "exponential": (
+        Exponential(), [-0.4], lambda x: stats.expon(scale=2.5).logpdf(x), [0.1, 4.0],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_densities_are_those_of_scipy(name):
+    family, natural, log_density, values = LAWS[name]
+    natural = jnp.asarray(natural)
+    found = [family.log_density(natural, jnp.asarray(x)) for x in values]
+    np.testing.assert_allclose(found, log_density(np.asarray(values)), rtol=1e-13)
+
+
+def test_the_multivariate_gaussian_is_that_of_scipy():
+    family = MultivariateGaussian(3)
+    root = np.random.default_rng(0).normal(size=(3, 4))
+    mean, covariance = np.asarray([0.3, -1.0, 2.0]), root @ root.T
+    natural = family.natural_of(jnp.asarray(mean), jnp.asarray(covariance))
+    x = np.asarray([1.0, 0.5, -0.2])
+    expected = stats.multivariate_normal(mean, covariance).logpdf(x)
+    assert float(family.log_density(natural, jnp.asarray(x))) == pytest.approx(expected, rel=1e-12)
+    for found, wanted in zip(family.moments(natural), (mean, covariance), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-12)
+
+
+@each
+def test_samples_have_the_expected_statistics(name):
+    family, natural, count = FAMILIES[name], member(name), 20_000
+    draw = eqx.filter_jit(lambda q: family.sample(q, jax.random.key(1), count))
+    found = jax.vmap(lambda x: ravel_pytree(family.statistics(x))[0])(draw(natural))
+    deviations = np.sqrt(np.diag(everything(family, natural)["map"]) / count)
+    eta = everything(family, natural)["eta"]
+    assert np.max(np.abs(np.mean(found, axis=0) - eta) / deviations) < 4.5
+
+
+def test_divergence_is_the_sum_of_its_definition():
+    family, natural = joint(3, (3, 2))
+    _, other = joint(3, (3, 2), seed=1)
+    values = finite_values(family)
+    log_p, log_q = (
+        np.asarray(jax.vmap(lambda x: family.log_density(q, x))(values))  # noqa: B023
+        for q in (natural, other)
+    )
+    expected = np.sum(np.exp(log_p) * (log_p - log_q))
+    assert float(family.divergence(natural, other)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_fitting_matches_moments():
+    rng = np.random.default_rng(0)
+    x = rng.normal(2.0, 3.0, 50)
+    fitted = Distribution.fit(Gaussian(), x)
+    np.testing.assert_allclose(fitted.expectation, [x.mean(), (x**2).mean()], rtol=1e-12)
+    faces = np.asarray([0, 0, 1, 2])
+    fitted = Distribution.fit(Categorical(4), faces, weight=4.0)  # one of each besides
+    np.testing.assert_allclose(fitted.expectation, np.asarray([2, 2, 1]) / 8, rtol=1e-12)
+
+
+def test_conditionals_of_a_classifier_are_those_of_the_joint():
+    family, natural = joint(3, (3, 2))
+    model = GenerativeClassifier(family, natural)
+    x = (jnp.asarray(2), jnp.asarray(1))
+    log_p = jnp.stack([family.log_density(natural, (x, jnp.asarray(y))) for y in range(3)])
+    np.testing.assert_allclose(jax.nn.log_softmax(model(x)), jax.nn.log_softmax(log_p), atol=1e-13)
+    evidence = float(jax.nn.logsumexp(log_p))
+    assert float(model.log_evidence(x)) == pytest.approx(evidence, abs=1e-13)
+
+
+REFUSED = [
+    (lambda: Categorical(1), "`outcomes` is 1; it must be a whole number"),
+    (lambda: GaussianKnownVariance(0.0), "`variance` is 0.0; it must be a number above 0"),
+    (lambda: MultivariateGaussian(0), "`dimension` is 0"),
+    (lambda: Independent(Gaussian(), 0), "`count` is 0"),
+    (lambda: NaiveBayes(1, Gaussian()), "`classes` is 1"),
+    (lambda: Distribution.fit(Categorical(3), [0, 1, 0]), r"\(outcome 2 never occurs\): give a"),
+    (lambda: Distribution.fit(Gaussian(), [1.0, 1.0]), "the variance is not above zero"),
+    (lambda: Distribution.fit(Poisson(), [0, 0]), "the mean of the counts is not above zero"),
+    (
+        lambda: Distribution.fit(MultivariateGaussian(2), np.eye(2)),
+        "the covariance is not positive definite",
+    ),
+    (
+        lambda: GenerativeClassifier.fit(
+            NaiveBayes(3, (Categorical(2),)), ((np.asarray([0, 1, 1]),), np.asarray([0, 0, 2]))
+        ),
+        r"\(label 1 has no example\)",
+    ),
+    (
+        lambda: GenerativeClassifier.fit(
+            NaiveBayes(2, (Categorical(2),)), ((np.asarray([0, 1, 1]),), np.asarray([0, 0, 1]))
+        ),
+        r"\(of label 1, outcome 0 never occurs\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "sentence"), REFUSED)
+def test_what_cannot_be_is_refused_in_a_sentence(make, sentence):
+    with pytest.raises(ValueError, match=sentence) as found:
+        make()
+    assert "\n" not in str(found.value)
