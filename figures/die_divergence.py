@@ -100,7 +100,7 @@ def one_run(method: str, sigma: float, throws: int, seed: Array, pair: Array) ->
 
     a, b = pair
 
-    def rate(count: Array) -> Array:
+    def rate(count: Any) -> Any:
         return a / (b + count)
 
     descending = optax.sgd(rate)

@@ -108,7 +108,7 @@ def _two_classes() -> tuple[np.ndarray, np.ndarray]:
     """Images of the digits 4 and 9, of unit length, and 0 and 1."""
     from sklearn.datasets import load_digits
 
-    data = load_digits()
+    data: Any = load_digits()
     chosen = [i for digit in (4, 9) for i in np.flatnonzero(data.target == digit)[:DIGITS]]
     images = data.data[chosen] / np.linalg.norm(data.data[chosen], axis=1, keepdims=True)
     return images, (data.target[chosen] == 9).astype(int)

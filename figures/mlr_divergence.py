@@ -127,7 +127,7 @@ def divergences(
     cells = weights[:, None] * jax.nn.softmax(jax.vmap(exact)(x))
     steps = jnp.cumsum(cells.ravel())
 
-    def draw(key: Any, number: Array) -> Batch:
+    def draw(key: Any, number: Array) -> Any:
         del number
         places = jnp.searchsorted(steps, steps[-1] * jax.random.uniform(key, (BATCH,)))
         row, label = jnp.divmod(jnp.minimum(places, steps.size - 1), classes)
@@ -149,7 +149,7 @@ def optimizer_of(method: str, pair: Array) -> Any:
     """The authors' rates a / (1 + b k) are of sums over a batch, those of the package of means."""
     a, b = pair
 
-    def rate(count: Array) -> Array:
+    def rate(count: Any) -> Any:
         return BATCH * a / (1 + b * count)
 
     if method == "SGD":

@@ -2,9 +2,9 @@
 
 q_t = 9/2 + x . grad q / 2 + |grad q|^2 + Laplace q on (0, 1) x (-5, 5)^9: drift -x/2, diffusion
 sqrt(2). With the initial density N(0, I) the solution is the logarithm of N(0, v I) with
-v = 2 - exp(-t); there is an initial condition and none at the boundary. The equation of Dangel,
-Mueller and Zeinhofer (NeurIPS 2024) with a shallow tanh network of the coordinates in the unit box,
-on scrambled Sobol points.
+v = 2 - exp(-t). There is an initial condition and none at the boundary, and the loss is a mean over
+the box. The equation of Dangel, Mueller and Zeinhofer (NeurIPS 2024) with a shallow tanh network of
+the coordinates in the unit box, on scrambled Sobol points.
 """
 
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from pinn_ngd import (
 from pinn_ngd.models import MLP
 
 DIMENSION = 9
+VOLUME = 10.0**DIMENSION
 
 
 def exact(x):
@@ -44,11 +45,11 @@ def problem(
 ) -> Problem:  # fmt: skip
     domain = SpaceTime(Interval(0.0, 1.0), Box((-5.0,) * DIMENSION, (5.0,) * DIMENSION))
     terms = [
-        Residual(equation, Sobol(domain, interior), name="interior"),
+        Residual(equation, Sobol(domain, interior), 1 / VOLUME, "interior"),
         Residual(
             lambda u, x: u(x) - exact(x),
             Sobol(domain.initial(), initial, seed=1),
-            initial_weight,
+            initial_weight / VOLUME,
             "initial",
         ),
     ]

@@ -89,7 +89,7 @@ class StackedFactor(eqx.Module):
         return jnp.sum(self.factor.clipped)
 
 
-Factor = DiagonalFactor | EigenFactor | UnitFactor | StackedFactor
+Factor = DiagonalFactor | EigenFactor | UnitFactor | StackedFactor | SumFactor
 
 
 def trace_ratio(left: Float[Array, " o"], right: Float[Array, " i"]) -> Float[Array, ""]:
@@ -101,9 +101,6 @@ def trace_ratio(left: Float[Array, " o"], right: Float[Array, " i"]) -> Float[Ar
     g, a = jnp.mean(left), jnp.mean(right)
     usable = (g > 0) & (a > 0)
     return jnp.sqrt(jnp.where(usable, a, 1) / jnp.where(usable, g, 1))
-
-
-Factor = DiagonalFactor | EigenFactor | SumFactor
 
 
 class BlockwiseState(eqx.Module):

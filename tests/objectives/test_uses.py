@@ -122,12 +122,11 @@ def test_what_is_no_product_is_stored_as_rows_and_named(key):
     term = Residual(lambda u, x: jax.jvp(u, (x,), (jnp.ones(D),))[1], POINTS)
     report = check(term, odd(key))
     assert [p.parameter for p in report.parameters if p.block == "kronecker"] == [
-        ".plain.weight", ".plain.bias"
+        ".plain.weight", ".plain.bias", ".last.weight", ".last.bias"
     ]  # fmt: skip
     why = {p.parameter: p.note for p in report.parameters}
     assert "scan" in why[".looped.weight"]
     assert "read directly" in why[".read.bias"]
-    assert "scalar" in why[".last.weight"]
     assert why[".free"] == "no dense layer"
 
 
