@@ -13,12 +13,13 @@ from ..geometry.quadrature import Quadrature
 from ..linalg import LayerRows, LayerwiseJacobian, LeastSquaresSystem, StackedOperator
 from ..models.mlp import Linear
 from . import layers
-from .coverage import NOT_PLAIN, OTHER, Coverage, Covered
+from .coverage import NOT_PLAIN, Coverage, Covered
 from .residual import Residual, ResidualObjective, row_scales
 from .rows import map_points
 from .uses import lost_matrices, uses_at
 
 _DENSE = (eqx.nn.Linear, Linear)
+_OTHER = "no dense layer"
 _UNSEEN = "inside a scan, loop or custom derivative, or its weight is read directly"
 
 
@@ -128,7 +129,7 @@ def _block(surgery: _Surgery, place: int, terms: list[tuple[str, Any]]) -> tuple
         return "kronecker", ", ".join(f"{count} uses in '{name}'" for name, count in uses)
     node = surgery.nodes[place]
     if not isinstance(node, _DENSE):
-        return "diagonal", OTHER.replace("dense or convolution", "dense")
+        return "diagonal", _OTHER
     return "diagonal", _UNSEEN if layers.is_plain(node) else NOT_PLAIN
 
 
