@@ -40,7 +40,7 @@ def equation(u, x):
 
 
 def problem(
-    *, width: int = 128, interior: int = 3000, initial: int = 1000, initial_weight: float = 100.0,
+    *, width: int = 64, interior: int = 3000, initial: int = 1000, initial_weight: float = 100.0,
     ridge: float = 0.5, seconds: float = 120.0,
 ) -> Problem:  # fmt: skip
     domain = SpaceTime(Interval(0.0, 1.0), Box((-5.0,) * DIMENSION, (5.0,) * DIMENSION))

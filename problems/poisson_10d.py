@@ -16,8 +16,8 @@ def exact(x):
 
 
 def problem(
-    *, width: int = 128, interior: int = 3000, boundary: int = 2000, boundary_weight: float = 100.0,
-    ridge: float = 0.5, seconds: float = 120.0,
+    *, width: int = 64, interior: int = 3000, boundary: int = 2000, boundary_weight: float = 100.0,
+    ridge: float = 0.5, seconds: float = 60.0,
 ) -> Problem:  # fmt: skip
     domain = Box((0.0,) * 10, (1.0,) * 10)
     terms = [

@@ -98,9 +98,11 @@ def _program(name):
     return jax.jit(functools.partial(_run, SOLVERS[name][0]))
 
 
-# Stand-ins for A^T A, layer by layer: tests/linalg/test_kronecker.py and test_layer_woodbury.py.
-OF_LAYERS = {
+# Stand-ins for A^T A or for its inverse, which files of their own test.
+WITH_STRUCTURE = {
     linalg.Blockwise,
+    linalg.ByLayer,
+    linalg.InverseJacobian,
     linalg.KroneckerFactored,
     linalg.LayerwiseWoodbury,
     linalg.StaleKronecker,
@@ -111,7 +113,7 @@ def test_every_exported_solver_is_here():
     exported = [value for module in (linalg, spu) for value in vars(module).values()]
     classes = {value for value in exported if isinstance(value, type)}
     solvers = {one for one in classes if issubclass(one, lx.AbstractLinearSolver)}
-    here = {type(solvers[0]) for solvers in SOLVERS.values()} | OF_LAYERS
+    here = {type(solvers[0]) for solvers in SOLVERS.values()} | WITH_STRUCTURE
     assert {one for one in solvers if not inspect.isabstract(one)} == here
     assert {name.split("-")[0] for name in solver_names()} <= set(SOLVERS)
 

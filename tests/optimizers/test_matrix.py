@@ -84,7 +84,7 @@ def _refusal(name, metric, kind):
     if name == "engd-sub":
         return None if kind == "residual" else "takes a part of the rows of a ResidualObjective"
     settings = optimizers.settings(name)
-    if name in ("sngd", "megd", "csngd", "dsngd") or metric == "dually-flat":
+    if name in OF_FAMILIES or metric == "dually-flat":
         return "the model is a MLP, which has no natural coordinates"
     quasi_newton = ("lbfgs", "bfgs", "ssbfgs", "ssbroyden")
     gradient = name in ("adam", "muon", "sgd", "signsgd", "gd", *quasi_newton)
@@ -164,7 +164,8 @@ def test_a_form_that_needs_products_refuses_a_solver_that_needs_the_matrix():
         _traced(optimizer, OBJECTIVES["residual"])
 
 
-OF_OTHERS = ("wngd", "scipy-lm", "engd-sub", "kfac-pinn", "ngd-gp")
+OF_FAMILIES = ("sngd", "megd", "csngd", "dsngd")
+OF_OTHERS = ("wngd", "scipy-lm", "engd-sub", "kfac-pinn", "ngd-gp", *OF_FAMILIES)
 SINGLE = MLP((1, 3, 1), key=jax.random.key(0), dtype=jnp.float32)
 SINGLES = ClassificationObjective(
     Shuffled(POINTS.astype(np.float32), np.asarray([0, 1, 0, 1, 1, 0]), 4), loss="binary"
