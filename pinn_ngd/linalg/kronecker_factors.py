@@ -5,8 +5,8 @@ weight acts: one for a dense layer. The block F of A^T A is the sum of vec(D) ve
 """
 
 import functools
-from collections.abc import Callable
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -97,11 +97,24 @@ def _summed(parts: list[BlockDiagonal]) -> BlockDiagonal:
     for same in zip(*(part.blocks for part in parts), strict=True):
         if len(same) == 1:
             blocks.append(same[0])
-        elif all(isinstance(block, Kronecker) for block in same):
-            blocks.append(KroneckerSum([block for block in same if isinstance(block, Kronecker)]))
         else:
-            blocks.append(_of_squares(jnp.sum(jnp.stack([lx.diagonal(b) for b in same]), axis=0)))
+            blocks.append(_sum_of(same))
     return BlockDiagonal(blocks, parts[0].layout.leaves, parts[0].in_structure())
+
+
+def _sum_of(blocks: Sequence[Any]) -> lx.AbstractLinearOperator:
+    kinds = {type(block) for block in blocks}
+    if kinds == {Kronecker} and all(block.left.ndim == block.right.ndim == 2 for block in blocks):
+        return KroneckerSum(blocks)
+    if kinds == {UnitWise}:
+        return UnitWise(sum(block.values for block in blocks[1:]) + blocks[0].values)
+    if kinds & {Kronecker, Stacked}:
+        msg = (
+            "the blocks of an embedding, or of layers side by side, have no sum over several"
+            " systems here: take one system, or dense layers."
+        )
+        raise TypeError(msg)
+    return _of_squares(jnp.sum(jnp.stack([lx.diagonal(block) for block in blocks]), axis=0))
 
 
 def corrected(
@@ -168,7 +181,7 @@ def _kronecker(layer: LayerRows, sharing: str) -> Kronecker:
     inputs, cotangents = _inputs(layer), layer.cotangents
     n, positions, _ = inputs.shape
     if sharing == "reduce":
-        inputs = jnp.mean(inputs, axis=1, keepdims=True)
+        inputs = jnp.sum(inputs, axis=1, keepdims=True) / max(positions, 1)
         cotangents = jnp.sum(cotangents, axis=2, keepdims=True)
         positions = 1
     return Kronecker(_moments(cotangents) / max(positions, 1), _moments(inputs) / n)

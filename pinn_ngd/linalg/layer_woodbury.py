@@ -262,7 +262,7 @@ def truncated(layer: LayerRows, rank: int) -> LayerRows:
     left, right = left * signs.swapaxes(-1, -2), right * signs
     turned = jnp.einsum("nsr,nsi->nri", left[..., :kept], inputs, precision=HIGHEST)
     cotangents = values[:, :kept, None] * right[:, :kept]
-    return LayerRows(turned, cotangents[:, None], layer.weight, layer.bias)
+    return LayerRows(turned, cotangents[:, None], layer.weight, None)  # `with_ones` has the bias
 
 
 def _in_shards(layer: LayerRows, shards: int) -> list[LayerRows]:

@@ -105,7 +105,7 @@ def is_norm(node: Any) -> bool:
 
 def layers_of(model: PyTree) -> list[Any]:
     """The nodes of a model with its layers and norms whole: every other leaf is one node."""
-    return jax.tree.leaves(model, is_leaf=_is_node)
+    return jax.tree.leaves(model, is_leaf=is_node)
 
 
 def is_plain(node: Any) -> bool:
@@ -223,7 +223,8 @@ def patches(layer: Any, inputs: Array) -> Array:
     return unfolded.reshape(*unfolded.shape[:2], -1).swapaxes(1, 2)
 
 
-def _is_node(node: Any) -> bool:
+def is_node(node: Any) -> bool:
+    """A layer or a norm, which is taken whole."""
     return is_layer(node) or is_norm(node)
 
 
@@ -249,7 +250,7 @@ def _fits(node: Any, calls: Sequence[Call]) -> bool:
 
 
 def _marked(model: PyTree, places: set[int]) -> PyTree:
-    nodes, treedef = jax.tree.flatten(model, is_leaf=_is_node)
+    nodes, treedef = jax.tree.flatten(model, is_leaf=is_node)
     new = [Marked(node, i) if i in places else node for i, node in enumerate(nodes)]
     return jax.tree.unflatten(treedef, new)
 

@@ -23,12 +23,40 @@ _OTHER = "no dense layer"
 _UNSEEN = "inside a scan, loop or custom derivative, or its weight is read directly"
 
 
+class _WeightIsRead(Exception):
+    """Somebody asks a layer for its weight: then its products are not all that it is used for."""
+
+
 class _Affine(eqx.Module):
-    """The layer as one matrix (W, b), on inputs with a 1 at the end, whose derivative is 0."""
+    """The layer as one matrix (W, b), on inputs with a 1 at the end, whose derivative is 0.
+
+    It says that it is of the layer's own class, so that a network that asks stays the same.
+    """
 
     matrix: Array
     biased: bool = eqx.field(static=True)
     scalar: bool = eqx.field(static=True)  # whether the output is a number, of shape ()
+    kind: type = eqx.field(static=True)
+
+    @property
+    def __class__(self) -> type:
+        return self.kind
+
+    @property
+    def weight(self) -> Array:
+        raise _WeightIsRead
+
+    bias = weight
+
+    @property
+    def in_features(self) -> int:
+        """As the layer itself has it."""
+        return self.matrix.shape[1] - self.biased
+
+    @property
+    def out_features(self) -> int | str:
+        """As the layer itself has it."""
+        return "scalar" if self.scalar else self.matrix.shape[0]
 
     def __call__(self, x: Array, *, key: Any = None) -> Array:
         del key
@@ -44,7 +72,7 @@ class _Surgery:
 
     def __init__(self, model: PyTree, places: Sequence[int]):
         self.params, self.static = _tree.trainable(model)
-        self.nodes, self.treedef = jax.tree.flatten(model, is_leaf=layers.is_layer)
+        self.nodes, self.treedef = jax.tree.flatten(model, is_leaf=layers.is_node)
         self.places = list(places)
         counts = [len(jax.tree.leaves(_tree.trainable(node)[0])) for node in self.nodes]
         self.first = [sum(counts[:place]) for place in range(len(counts))]
@@ -63,7 +91,7 @@ class _Surgery:
         for place, matrix in zip(self.places, matrices, strict=True):
             layer = nodes[place]
             scalar = getattr(layer, "out_features", None) == "scalar"
-            nodes[place] = _Affine(matrix, layer.bias is not None, scalar)
+            nodes[place] = _Affine(matrix, layer.bias is not None, scalar, type(layer))
         for place, part in zip(self.others, rest, strict=True):
             nodes[place] = eqx.combine(part, _tree.trainable(nodes[place])[1])
         return jax.tree.unflatten(self.treedef, nodes)
@@ -128,9 +156,9 @@ def _block(surgery: _Surgery, place: int, terms: list[tuple[str, Any]]) -> tuple
         uses = [(name, rows.layers[number].inputs.shape[1]) for name, rows in terms]
         return "kronecker", ", ".join(f"{count} uses in '{name}'" for name, count in uses)
     node = surgery.nodes[place]
-    if not isinstance(node, _DENSE):
+    if type(node) not in _DENSE:
         return "diagonal", _OTHER
-    return "diagonal", _UNSEEN if layers.is_plain(node) else NOT_PLAIN
+    return "diagonal", _UNSEEN if _is_affine(node) else NOT_PLAIN
 
 
 def check_pointwise(objective: ResidualObjective) -> None:
@@ -156,8 +184,7 @@ def _surgery(objective: ResidualObjective, model: PyTree, batch: Sequence[Quadra
         jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), term.sites(rule))
         for term, rule in zip(terms, batch, strict=True)
     ]
-    nodes = layers.layers_of(model)
-    places = [p for p, node in enumerate(nodes) if type(node) in _DENSE and layers.is_plain(node)]
+    places = [p for p, node in enumerate(layers.layers_of(model)) if _is_affine(node)]
     lost = _lost(model, places, terms, sites)
     if lost is None:  # somebody reads weights: find out whose
         places = [p for p in places if _lost(model, [p], terms, sites) is not None]
@@ -175,7 +202,7 @@ def _lost(
     try:
         for term, site in zip(terms, sites, strict=True):
             lost |= lost_matrices(surgery.numbers(term), matrices, rest, site)
-    except AttributeError:
+    except (AttributeError, _WeightIsRead):
         return None
     return lost
 
@@ -191,20 +218,22 @@ def _term(
 
     values, found, rows = map_points(at, term.sites(rule), chunk_size)
     n, k = values.shape
-    scale = jnp.repeat(row_scales(term, rule), k)
-    kept = [
-        surgery.rows(
-            number,
-            uses.inputs.reshape(n * k, *uses.inputs.shape[2:]),
-            (uses.cotangents.reshape(n * k, 1, *uses.cotangents.shape[2:]))
-            * scale[:, None, None, None],
-        )
-        for number, uses in enumerate(found)
-    ]
+    dtype = jnp.result_type(*jax.tree.leaves(surgery.params))  # points may have more digits
+    scale = jnp.repeat(row_scales(term, rule), k).astype(dtype)
+    values = values.astype(dtype)
+    kept = []
+    for number, uses in enumerate(found):
+        inputs, cotangents = (x.reshape(n * k, *x.shape[2:]).astype(dtype) for x in uses)
+        kept.append(surgery.rows(number, inputs, cotangents[:, None] * scale[:, None, None, None]))
     stored = [leaf.reshape(n * k, -1) * scale[:, None] for leaf in jax.tree.leaves(rows)]
     structure = jax.eval_shape(lambda: surgery.params)
     operator = LayerwiseJacobian(kept, stored, surgery.rest, (n * k, 1), structure)
     return operator, values.reshape(-1, 1) * scale[:, None]
+
+
+def _is_affine(node: Any) -> bool:
+    """A dense layer with trainable parameters that is no stack of layers."""
+    return type(node) in _DENSE and layers.is_plain(node) and node.weight.ndim == 2
 
 
 def _matrix(layer: Any) -> Array:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Literal
 from jaxtyping import Array, Inexact, PyTree
 
@@ -200,7 +201,8 @@ def _key(eqn: Any, values: list[Any]) -> Any:
 def _name(value: Any) -> Any:
     """The identity of an array, and of a literal its number and type."""
     if jnp.ndim(value) == 0 and not isinstance(value, jax.Array):
-        return repr(value), str(jnp.result_type(value))
+        number = np.asarray(value)  # its printed form may have fewer digits
+        return number.tobytes(), str(number.dtype), str(jnp.result_type(value))
     return id(value)
 
 

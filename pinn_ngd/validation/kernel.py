@@ -22,14 +22,14 @@ class KernelConditions(NamedTuple):
     With J the Jacobian of n residuals r in p parameters and K = J J^T:
 
     - `rank` is the numerical rank of J: the first condition is that it is n;
-    - `smallest` and `largest` are eigenvalues of K;
+    - `smallest` and `largest` are eigenvalues of K, the first 0 where n > p;
     - `radius` = 3 |r| / sqrt(`smallest`), of the ball in which the second condition is asked;
     - `drift` is the largest |J(w) - J|_2 / sqrt(`smallest`) found there, at the end of the exact
       step and on the sphere in random directions. The condition is that it is below 1/6 everywhere;
       a few points can refute it and cannot prove it.
 
-    Where both hold, a step of a rate eta multiplies |r|^2 by at most 1 - eta, however badly K is
-    conditioned.
+    Where both hold with a constant C (1/6 is C / 3 of the largest, 1/2), a step of a rate eta of at
+    most (1 - 2 C) / (1 + C)^2 multiplies |r|^2 by at most 1 - eta, however badly K is conditioned.
     """
 
     rows: int
@@ -48,7 +48,7 @@ class KernelConditions(NamedTuple):
     @property
     def stable(self) -> bool:
         """Whether no point was found where the Jacobian is too far from that at the model."""
-        return self.drift < LARGEST_DRIFT
+        return self.full_rank and self.drift < LARGEST_DRIFT
 
     def __str__(self) -> str:
         size = f"{self.rows:,} residuals and {self.parameters:,} parameters"
@@ -95,7 +95,8 @@ def _measured(
     found = solve(system, Spectral("qr"))
     # Not from the kernel, whose eigenvalues below eps of the largest are noise.
     singular = jnp.linalg.svd(_triangle(here), compute_uv=False)
-    root, largest = singular[-1], singular[0] ** 2
+    wide = here.shape[0] <= here.shape[1]
+    root, largest = jnp.where(wide, singular[-1], 0), singular[0] ** 2
     radius = 3 * _tree.norm(system.target) / root
 
     def change(step: PyTree) -> Array:

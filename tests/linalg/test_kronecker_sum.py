@@ -115,3 +115,24 @@ def test_products_of_one_size_are_needed():
 
 def test_it_is_a_block_like_any_other():
     assert eqx.tree_equal(KroneckerSum([product(0)]).T, KroneckerSum([product(0)]))
+
+
+def test_one_singular_product_with_exact_damping():
+    """The identity is whitened, not the product, whose rounding errors would count as much."""
+    g, a = normal(3, 2, seed=0), normal(4, 2, seed=1)
+    one = Kronecker(g @ g.T, a @ a.T)
+    dense = np.kron(*_factors(one)) + 1e-2 * np.eye(12)
+    expected = np.linalg.solve(dense, VECTOR.ravel())
+    found = solved([one], 1e-2, "exact").value
+    np.testing.assert_allclose(np.ravel(found), expected, rtol=1e-10)
+
+
+def test_three_products_in_single_precision_converge():
+    single = [
+        Kronecker(p.left.astype(jnp.float32), p.right.astype(jnp.float32))
+        for p in (product(0), product(7), product(14))
+    ]
+    operator, vector = KroneckerSum(single), VECTOR.astype(jnp.float32)
+    found = linear_solve(operator, vector, Blockwise("factored"), jnp.float32(DAMPING)).value
+    dense = sum(damped(p, 3) for p in (product(0), product(7), product(14)))
+    np.testing.assert_allclose(np.ravel(found), np.linalg.solve(dense, VECTOR.ravel()), rtol=1e-3)

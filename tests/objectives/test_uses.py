@@ -166,3 +166,73 @@ def test_matrices_that_are_more_than_factors_are_lost():
         return jnp.stack([(first @ x)[0] + jnp.sum(second), (third @ third)[0, 0]])
 
     assert lost_matrices(fn, [w, w, w], None, jnp.ones(2)) == {1, 2}
+
+
+class Asking(eqx.Module):
+    """A network that asks for the class and the sizes of its layers, with a norm between them."""
+
+    layers: list
+
+    def __call__(self, x):
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, eqx.nn.Linear) and layer.out_features != 1:
+                x = jnp.tanh(x)
+        return x[0]
+
+
+def asking(key, *, reads=False):
+    first, second = jax.random.split(key)
+    return Asking(
+        [
+            eqx.nn.Linear(D, 4, key=first),
+            eqx.nn.LayerNorm(4, use_weight=not reads, use_bias=not reads),
+            eqx.nn.Linear(4, 1, key=second),
+        ]
+    )
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_norms_between_layers_and_questions_about_layers_change_nothing(reads, key):
+    """The network is that which `evaluate` sees; norms get a diagonal, or have no parameters."""
+    report = check(Residual(lambda u, x: u(x) - x[0], POINTS), asking(key, reads=reads))
+    dense = [p.parameter for p in report.parameters if p.block == "kronecker"]
+    assert len(dense) == 4
+    assert len(report.diagonal) == (0 if reads else 2)
+
+
+class Curious(eqx.Module):
+    """Leaves a layer out that has no weight."""
+
+    layer: eqx.nn.Linear
+
+    def __call__(self, x):
+        return jnp.sum(self.layer(x)) if hasattr(self.layer, "weight") else x[0]
+
+
+def test_a_layer_that_is_asked_for_its_weight_is_stored_as_rows(key):
+    term = Residual(lambda u, x: u(x) ** 2, POINTS)
+    assert len(check(term, Curious(eqx.nn.Linear(D, 2, key=key))).diagonal) == 2
+
+
+def test_constants_that_print_alike_are_different(key):
+    small, large = np.float64(1.00000000001), np.float64(1.00000000002)
+
+    def term(u, x):
+        return u(x * np.asarray(small)) - u(x * np.asarray(large))
+
+    rows, expected, target, block, _ = both(
+        (objective := ResidualObjective([Residual(term, POINTS)])), network(key), objective.batch()
+    )
+    assert np.abs(expected).max() > 1e-13
+    np.testing.assert_allclose(rows, expected, atol=1e-14)
+    np.testing.assert_allclose(np.ravel(target[0]), np.ravel(block[0]), atol=1e-14)
+
+
+def test_a_network_of_single_precision_at_points_of_double(key):
+    model = MLP((D, 4, 1), key=key, domain=DOMAIN, dtype=jnp.float32)
+    objective = ResidualObjective([Residual(lambda u, x: u(x) ** 2, POINTS)])
+    with jax.numpy_dtype_promotion("standard"):
+        system = layerwise_system(objective, model, objective.batch())
+    assert system.operator.as_matrix().dtype == jnp.float32
+    assert system.target[0].dtype == jnp.float32

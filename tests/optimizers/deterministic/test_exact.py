@@ -140,3 +140,9 @@ def test_a_jacobian_that_is_too_large_has_no_conditions(monkeypatch):
     objective, model = regression(), TwoLayers(64, jax.random.key(3))
     batch = objective.batch(jax.random.key(0))
     assert kernel_conditions(objective, model, batch, key=jax.random.key(1)) is None
+
+
+def test_fewer_parameters_than_residuals_have_no_smallest_eigenvalue_above_zero():
+    found = conditions(Features(jnp.zeros(8)))[2]
+    assert found.smallest == 0
+    assert not found.stable
