@@ -49,6 +49,13 @@ class AbstractLoss(eqx.Module):
     def check(self, y: Any, outputs: int) -> None:
         """Raises ValueError for targets that do not fit `outputs` outputs."""
 
+    def check_examples(self, y: Any, outputs: int) -> None:
+        """Raises ValueError for targets (n, ...) of n examples that `value` cannot take.
+
+        By default these are the targets that `check` refuses.
+        """
+        self.check(y, outputs)
+
 
 class SoftmaxCrossEntropy(AbstractLoss):
     """-log softmax(z)_y for a whole number y in 0..o-1; not a number for another.
@@ -82,7 +89,17 @@ class SoftmaxCrossEntropy(AbstractLoss):
     def sample(self, key: PRNGKeyArray, z: Outputs) -> Array:
         return jax.random.categorical(key, z)
 
+    def check_examples(self, y: Any, outputs: int) -> None:
+        """Raises ValueError for targets (n, ...): labels have the shape (n,), all others are rows
+        of probabilities, whether integers or floats."""
+        if y.ndim > 1:
+            _check_probabilities(y, outputs)
+            return
+        self.check(y, outputs)
+
     def check(self, y: Any, outputs: int) -> None:
+        """Raises ValueError for labels outside 0..o-1, and for rows of floats that are no
+        probabilities. Labels may have any shape, as those of a loss of several choices have."""
         if y.ndim == 2 and jnp.issubdtype(y.dtype, jnp.floating):
             _check_probabilities(y, outputs)
             return
@@ -189,8 +206,25 @@ def _check_width(y: Any, outputs: int) -> None:
 
 
 def _check_probabilities(y: Any, outputs: int) -> None:
-    _check_width(y, outputs)
-    total = jnp.sum(y, axis=1)
-    if float(jnp.min(y)) < 0 or float(jnp.max(jnp.abs(total - 1))) > 1e-3:
-        msg = "`targets` of softmax cross entropy are rows of probabilities, which sum to 1."
+    if jnp.iscomplexobj(y):
+        msg = (
+            f"`targets` are {y.dtype}; softmax cross entropy needs real probabilities, or integers"
+            f" 0..{outputs - 1} of shape (n,): give `jnp.abs(targets)`, or labels."
+        )
+        raise ValueError(msg)
+    rows = y.reshape(y.shape[0], -1)
+    if rows.shape[1] != outputs:
+        msg = (
+            f"`targets` hold {rows.shape[1]} numbers an example, but the model has {outputs}"
+            f" outputs: give labels of shape (n,), such as `targets[:, 0]`, or rows of {outputs}"
+            " probabilities."
+        )
+        raise ValueError(msg)
+    total = jnp.sum(rows, axis=1)
+    if float(jnp.min(rows)) < 0 or float(jnp.max(jnp.abs(total - 1))) > 1e-3:
+        msg = (
+            "`targets` of softmax cross entropy with several numbers an example are rows of"
+            " probabilities, which sum to 1: divide every row by its sum, or give labels of shape"
+            " (n,)."
+        )
         raise ValueError(msg)

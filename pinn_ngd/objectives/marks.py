@@ -40,7 +40,10 @@ class Call(NamedTuple):
 
 
 class Marked(eqx.Module):
-    """A layer whose calls are marked; anything else that is asked of it, the layer answers."""
+    """A layer whose calls are marked; anything else that is asked of it, the layer answers.
+
+    To `isinstance` it is of the layer's class, so that a model that asks for it stays the same.
+    """
 
     layer: Any
     place: int = eqx.field(static=True)
@@ -53,6 +56,10 @@ class Marked(eqx.Module):
         leaves = leaves_p.bind(*leaves, place=self.place, usable=True)
         y = eqx.combine(jax.tree.unflatten(treedef, leaves), rest)(x)
         return output_p.bind(y, x, *leaves, place=self.place, stacked=(), usable=True)
+
+    @property
+    def __class__(self) -> type:
+        return type(self.layer)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("layer", "place"):
@@ -101,7 +108,7 @@ def traced(function: Callable[..., Any], *shapes: PyTree) -> ClosedJaxpr:
 def calls_of(program: ClosedJaxpr, place: int, leaves: Sequence[int]) -> tuple[Call, ...]:
     """The calls of a layer whose parameters are those inputs of the program.
 
-    None where its parameters enter anything but marked calls at the top of the program, or where a
+    Empty where its parameters enter anything but marked calls at the top of the program, or where a
     call was differentiated: their derivative then is not the sum of products over the calls.
     """
     jaxpr = program.jaxpr

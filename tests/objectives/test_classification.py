@@ -113,6 +113,27 @@ def test_probabilities_as_labels_mix_the_losses_of_labels(key):
         SOFTMAX.check(jnp.eye(2), 3)
 
 
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        ([[0], [1]], "hold 1 numbers an example, but the model has 4 .*`targets\\[:, 0\\]`"),
+        ([[0, 1], [1, 1]], "hold 2 numbers an example, but the model has 4"),
+        ([[1, 1, 0, 0], [0, 0, 1, 0]], "rows of probabilities, which sum to 1: divide"),
+        ([[1, 0, 0, 0], [0, 0, 0, 0]], "rows of probabilities, which sum to 1: divide"),
+        ([[2, -1, 0, 0], [0, 0, 1, 0]], "rows of probabilities, which sum to 1: divide"),
+        ([[1j, 0, 0, 0], [0, 0, 1j, 0]], "are complex128; .* needs real probabilities"),
+    ],
+)
+def test_rows_of_the_softmax_loss_are_probabilities_of_any_type(targets, words, key):
+    model, inputs = MLP((3, 4), key=key), jnp.ones((2, 3))
+    with pytest.raises(ValueError, match=words):
+        _objective().check(model, Batch(inputs, jnp.asarray(targets)))
+    one_hot = Batch(inputs, jnp.asarray([[0, 1, 0, 0], [0, 0, 0, 1]]))
+    _objective().check(model, one_hot)
+    labels = Batch(inputs, jnp.asarray([1, 3]))
+    _close(_objective().loss(model, one_hot), _objective().loss(model, labels))
+
+
 @pytest.mark.parametrize("spread", [1.0, 30.0, 300.0])
 def test_the_factor_of_softmax_and_its_target(key, spread):
     z = spread * jax.random.normal(key, (5,))

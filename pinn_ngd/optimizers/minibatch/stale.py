@@ -14,10 +14,10 @@ from ...linalg import StaleKronecker, StaleState
 from ...linalg.tall import LYING, ROWS, WHOLE, devices
 from ...objectives import AbstractObjective
 from ...objectives.batches import Batch
-from ...objectives.layers import is_convolution, is_dense, places_of
+from ...objectives.layers import is_convolution, is_dense, is_plain, places_of
 from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
 from .layerwise import CURVATURES, Fisher, check_batch, check_coverage, check_layers
-from .mixup import Mixture, check_inputs, mixed, soft
+from .mixup import Mixture, check_inputs, check_targets, mixed, soft
 
 
 class StaleMemory(eqx.Module):
@@ -36,19 +36,23 @@ class StaleNaturalGradient(AbstractOptimizer):
     F are the Kronecker factors and 2 x 2 blocks of `solver`, each as old as its clock allows.
     `fisher` is that of `LayerwiseNaturalGradient`; "empirical", the published choice, needs no
     sweep for other labels. `rate` is a number or a function of the step; the momentum falls with
-    it, m = `momentum` rate / first rate.
+    it, m = `momentum` min(1, rate / first rate): a rate above the first, as after a warm-up, has m
+    = `momentum`, and so has every step where the first rate is 0.
 
     - `microbatches`: the batch is cut into so many parts, one after the other, whose gradients and
       statistics are averaged: those of the whole batch to rounding, with the memory of a part.
-    - `rescale_weights`: after each step the weights of dense and convolution layers get the
-      Frobenius norm sqrt(2 outputs). It keeps the function only of layers that a norm follows.
+    - `rescale_weights`: after each step the trained weights of dense and convolution layers get
+      the Frobenius norm sqrt(2 outputs), each of layers side by side on its own; not those of
+      convolutions with another padding than zeros. It keeps the function only of layers that a
+      norm follows.
     - `mixup`: running mixup with weights of Beta(mixup, mixup), none where 0. The loss then is that
       of the mixture.
 
     On several devices each has a part of the examples; see `spread_spectra` for who decomposes
-    what. A step that is not finite is refused, and with it the statistics of that step. `check`
-    and `init` raise ValueError for an objective or a model without layers, a batch of one example,
-    or one that devices and `microbatches` do not divide, and inputs that cannot be mixed.
+    what. A step that is not finite is refused, and with it the statistics and the mixture of that
+    step. `check` and `init` raise ValueError for an objective or a model without layers, a batch of
+    one example, or one that devices and `microbatches` do not divide, and inputs or targets that
+    cannot be mixed.
     """
 
     solver: StaleKronecker = StaleKronecker()
@@ -85,6 +89,7 @@ class StaleNaturalGradient(AbstractOptimizer):
         mixture = None
         if self.mixup:
             check_inputs(batch)
+            check_targets(objective, batch)
             mixture = _tree.zeros_like(self._soft(model, objective, batch))
         shapes = eqx.filter_eval_shape(self._begun, model, objective, self._part(batch))
         factors = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
@@ -120,10 +125,10 @@ class StaleNaturalGradient(AbstractOptimizer):
             stop=jnp.asarray(GO_ON, jnp.int32),
         )
         params, static = _tree.trainable(new)
-        params, factors, velocity = _tree.where(
+        params, factors, velocity, mixture = _tree.where(
             accepted,
-            (params, factors, velocity),
-            (_tree.trainable(model)[0], state.factors, state.velocity),
+            (params, factors, velocity, mixture),
+            (_tree.trainable(model)[0], state.factors, state.velocity, state.mixture),
         )
         memory = StaleMemory(factors, velocity, mixture, state.count + 1)
         return eqx.combine(params, static), memory, info
@@ -139,7 +144,8 @@ class StaleNaturalGradient(AbstractOptimizer):
                 for c in (count, jnp.zeros_like(count))
             ]
         rate, first = (jnp.asarray(r, dtype) for r in rates)
-        momentum = self.momentum * jnp.minimum(1, rate / jnp.where(first > 0, first, 1))
+        share = jnp.where(first > 0, rate / jnp.where(first > 0, first, 1), 1)
+        momentum = self.momentum * jnp.minimum(1, share)
         return jax.tree.map(lambda d, v: momentum * v - rate * d, direction, before)
 
     def _measured(
@@ -237,15 +243,19 @@ class StaleNaturalGradient(AbstractOptimizer):
     ) -> tuple[Batch, Mixture | None]:
         if state.mixture is None:
             return batch, None
-        now = self._soft(model, objective, batch)
-        mixture = mixed(now, state.mixture, state.count, self.mixup, jax.random.fold_in(key, 2))
+        now, kept = self._soft(model, objective, batch), state.factors.count  # accepted steps only
+        mixture = mixed(now, state.mixture, kept, self.mixup, jax.random.fold_in(key, 2))
         return Batch(mixture.inputs, mixture.targets, batch.key), mixture
 
 
-def rescaled(weight: Float[Array, "o *i"], outputs: int) -> Float[Array, "o *i"]:
-    """sqrt(2 outputs) W / |W|_F; zeros stay."""
-    size = jnp.linalg.norm(weight.reshape(-1))
-    wanted = jnp.sqrt(jnp.asarray(2 * outputs, weight.dtype))
+def rescaled(weight: Float[Array, "..."], stacking: int = 0) -> Float[Array, "..."]:
+    """sqrt(2 o) W / |W|_F of every layer W (o, ...); zeros stay.
+
+    The first `stacking` axes of the weight number layers side by side.
+    """
+    axes = tuple(range(stacking, weight.ndim))
+    size = jnp.sqrt(jnp.sum(weight**2, axis=axes, keepdims=True))
+    wanted = jnp.sqrt(jnp.asarray(2 * weight.shape[stacking], weight.dtype))
     return weight * jnp.where(size > 0, wanted / jnp.where(size > 0, size, 1), 1)
 
 
@@ -253,9 +263,10 @@ def _rescaled(model: PyTree) -> PyTree:
     params, static = _tree.trainable(model)
     leaves, treedef = jax.tree.flatten(params)
     for node, places in places_of(model):
-        if (is_dense(node) or is_convolution(node)) and places:
+        if is_plain(node) and (is_dense(node) or is_convolution(node)):
+            own = 2 + node.num_spatial_dims if is_convolution(node) else 2
             weight = leaves[places[0]]
-            leaves[places[0]] = rescaled(weight, weight.shape[0])
+            leaves[places[0]] = rescaled(weight, weight.ndim - own)
     return eqx.combine(jax.tree.unflatten(treedef, leaves), static)
 
 

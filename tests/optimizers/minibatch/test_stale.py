@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from pinn_ngd import optimizers
-from pinn_ngd.objectives import ClassificationObjective, Shuffled
 from pinn_ngd.optimizers import StaleNaturalGradient
-from pinn_ngd.optimizers.minibatch.mixup import Mixture, mixed
-from pinn_ngd.optimizers.minibatch.stale import rescaled
+from pinn_ngd.optimizers.minibatch.stale import _rescaled, rescaled
 from tests.optimizers.helpers import flat
 from tests.optimizers.minibatch.helpers import DAMPING, RATE, blobs, close, move, network
 
@@ -90,33 +88,40 @@ def test_the_momentum_falls_with_the_rate():
     np.testing.assert_allclose(found(constant, 3), [0.5 * 4 - 0.2])
 
 
+def test_the_momentum_stays_where_the_first_rate_is_zero():
+    warm = StaleNaturalGradient(rate=lambda count: 0.001 * count, momentum=0.5)
+    for count, rate in ((0, 0.0), (3, 0.003)):
+        found = warm.velocity(jnp.asarray([1.0]), jnp.asarray([4.0]), jnp.int32(count))
+        np.testing.assert_allclose(found, [0.5 * 4 - rate], rtol=1e-15)
+
+
 def test_rescaled_weights_have_their_norm_and_others_stay():
     weight = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3, 2)))
-    scaled = rescaled(weight, 4)
+    scaled = rescaled(weight)
     np.testing.assert_allclose(jnp.sum(scaled**2), 2 * 4)
     np.testing.assert_allclose(scaled / weight, (scaled / weight)[0, 0, 0])
-    assert not rescaled(0 * weight, 4).any()
+    assert not rescaled(0 * weight).any()
     model, _, _ = run(2, rescale_weights=True, rate=RATE, damping=DAMPING)
     np.testing.assert_allclose(jnp.sum(model.first.weight**2), 12, rtol=1e-12)
     np.testing.assert_allclose(jnp.sum(model.last.weight**2), 6, rtol=1e-12)
     assert float(jnp.sum(model.norm.weight**2)) != pytest.approx(12, rel=1e-3)
 
 
-def test_running_mixup_mixes_with_the_last_mixture():
-    new, old = Mixture(jnp.ones((2, 3)), jnp.eye(2)), Mixture(jnp.zeros((2, 3)), 1 - jnp.eye(2))
-    key = jax.random.key(0)
-    first = mixed(new, old, jnp.int32(0), 0.4, key)
-    np.testing.assert_array_equal(first.inputs, new.inputs)
-    later = mixed(new, old, jnp.int32(1), 0.4, key)
-    weight = float(later.inputs[0, 0])
-    assert 0 < weight < 1
-    np.testing.assert_allclose(later.targets, weight * new.targets + (1 - weight) * old.targets)
-    draws = jax.vmap(lambda k: mixed(new, old, jnp.int32(1), 0.4, k).inputs[0, 0])(
-        jax.random.split(key, 4000)
-    )
-    # Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)).
-    np.testing.assert_allclose(jnp.mean(draws), 0.5, atol=0.03)
-    np.testing.assert_allclose(jnp.var(draws), 1 / (4 * 1.8), rtol=0.05)
+def test_layers_side_by_side_are_rescaled_each_on_its_own():
+    key, random = jax.random.key(0), np.random.default_rng(0)
+    for layer, shape, outputs in (
+        (eqx.nn.Linear(5, 3, key=key), (2, 3, 5), 3),
+        (eqx.nn.Conv1d(4, 6, 2, groups=2, key=key), (2, 6, 2, 2), 6),
+    ):
+        heads = eqx.tree_at(lambda m: m.weight, layer, jnp.asarray(random.normal(size=shape)))
+        sizes = np.sum(np.asarray(_rescaled(heads).weight).reshape(2, -1) ** 2, axis=1)
+        np.testing.assert_allclose(sizes, 2 * outputs, rtol=1e-14)
+
+
+def test_a_bias_beside_an_untrained_weight_is_not_rescaled():
+    layer = eqx.nn.Linear(2, 3, key=jax.random.key(0))
+    frozen = eqx.tree_at(lambda m: m.weight, layer, jnp.ones((3, 2), int))
+    assert eqx.tree_equal(_rescaled(frozen), frozen)
 
 
 def test_a_run_with_mixup_keeps_rows_of_probabilities():
@@ -138,6 +143,23 @@ def test_a_step_that_is_not_finite_is_refused_with_its_statistics():
     assert eqx.tree_equal(after.factors, state.factors)
 
 
+def test_a_refused_batch_leaves_the_mixture():
+    objective, model, broken = blobs(), Normed(), (0, 2)
+    optimizer = optimizers.get("sp-ngd", mixup=20.0, rate=RATE, damping=DAMPING)
+    state = optimizer.init(model, objective, objective.draw(jax.random.key(3), 0))
+    step = eqx.filter_jit(optimizer.step)
+    for number in range(4):
+        batch, before = objective.draw(jax.random.key(3), number), state.mixture
+        if number in broken:
+            batch = eqx.tree_at(lambda b: b.inputs, batch, batch.inputs.at[0].set(jnp.nan))
+        model, state, info = step(model, state, objective, batch, key=jax.random.key(number))
+        assert bool(info.accepted) == (number not in broken)
+        if number in broken:
+            assert eqx.tree_equal(state.mixture, before)
+        else:  # nothing of the zeros that it began with
+            np.testing.assert_allclose(jnp.sum(state.mixture.targets, axis=1), 1, rtol=1e-12)
+
+
 def test_it_learns_three_clouds():
     objective, model = blobs(48), Normed()
     batch = objective.draw(jax.random.key(3), 0)
@@ -157,12 +179,3 @@ def test_batches_that_do_not_fit_are_refused(settings, size, words):
     objective = blobs(size)
     with pytest.raises(ValueError, match=words):
         optimizers.get("sp-ngd", **settings).init(network(), objective, objective.batch())
-
-
-def test_tokens_are_not_mixed():
-    data = Shuffled(np.arange(8)[:, None] % 3, np.arange(8) % 2)
-    objective = ClassificationObjective(data)
-    table = eqx.nn.Embedding(3, 2, key=jax.random.key(0))
-    model = eqx.nn.Sequential([eqx.nn.Lambda(lambda x: x[0]), table])
-    with pytest.raises(ValueError, match="`mixup` mixes the inputs of examples, and these are int"):
-        optimizers.get("sp-ngd", mixup=0.4).init(model, objective, objective.batch())
