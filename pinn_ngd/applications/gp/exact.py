@@ -6,10 +6,17 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, Scalar
+from jaxtyping import Array, Float, Real, Scalar
 
 from ...models import MultivariateNormal
-from .kernels import cholesky_factor, cross_covariance, variances
+from .kernels import (
+    cholesky_factor,
+    cross_covariance,
+    prior_covariance,
+    require_factor,
+    variances,
+)
+from .parameters import as_float
 from .processes import JITTER, Marginals
 
 LOG_2PI = math.log(2 * math.pi)
@@ -19,41 +26,49 @@ class GPR(eqx.Module):
     """The exact posterior of y = f(x) + noise, f ~ GP(0, kernel), noise of variance `noise`.
 
     `jitter` is that of the prior at the data (`kernels.cholesky_factor`).
+
+    Raises ValueError for inputs that are no array (n, d) or targets that are no array (n,), and
+    where the covariance has no Cholesky factor; a compiled function gives no number there.
     """
 
     kernel: Any
-    inputs: Float[Array, "n d"]
-    targets: Float[Array, " n"]
+    inputs: Float[Array, "n d"] = eqx.field(converter=as_float)
+    targets: Float[Array, " n"] = eqx.field(converter=as_float)
     noise: Any
     jitter: float = eqx.field(static=True, default=JITTER)
+
+    def __check_init__(self):
+        _check_data(self.inputs, self.targets)
 
     def log_evidence(self) -> Scalar:
         """log p(y)."""
         factor = self._factor()
-        whitened = solve_triangular(factor, self.targets, lower=True)
+        whitened = self._whitened(factor)
         size = self.targets.size
         logarithms = jnp.sum(jnp.log(jnp.diagonal(factor)))
         return -0.5 * (whitened @ whitened + size * LOG_2PI) - logarithms
 
-    def marginals(self, inputs: Float[Array, "n d"]) -> Marginals:
+    def marginals(self, inputs: Real[Array, "n d"]) -> Marginals:
         """Means and variances of f at other inputs."""
         factor = self._factor()
         a = solve_triangular(factor, cross_covariance(self.kernel, self.inputs, inputs), lower=True)
-        whitened = solve_triangular(factor, self.targets, lower=True)
+        whitened = self._whitened(factor)
         return a.T @ whitened, variances(self.kernel, inputs) - jnp.sum(a**2, axis=0)
 
     def posterior(self) -> MultivariateNormal:
         """The posterior of the values at the data (with the jitter's noise): K - K (K + s)^-1 K."""
-        prior = cholesky_factor(self.kernel, self.inputs, self.jitter)
-        k, factor = prior @ prior.T, self._factor()
+        k, factor = prior_covariance(self.kernel, self.inputs, self.jitter), self._factor()
         a = solve_triangular(factor, k, lower=True)
-        whitened = solve_triangular(factor, self.targets, lower=True)
-        return MultivariateNormal(a.T @ whitened, jnp.linalg.cholesky(k - a.T @ a))
+        root = require_factor(jnp.linalg.cholesky(k - a.T @ a), self.jitter)
+        return MultivariateNormal(a.T @ self._whitened(factor), root)
 
     def _factor(self) -> Array:
-        prior = cholesky_factor(self.kernel, self.inputs, self.jitter)
-        eye = jnp.eye(len(prior), dtype=prior.dtype)
-        return jnp.linalg.cholesky(prior @ prior.T + self.noise * eye)
+        k = prior_covariance(self.kernel, self.inputs, self.jitter)
+        noise = jnp.asarray(self.noise, k.dtype) * jnp.eye(len(k), dtype=k.dtype)
+        return require_factor(jnp.linalg.cholesky(k + noise), self.jitter)
+
+    def _whitened(self, factor: Array) -> Array:
+        return solve_triangular(factor, self.targets.astype(factor.dtype), lower=True)
 
 
 class SGPR(eqx.Module):
@@ -62,14 +77,19 @@ class SGPR(eqx.Module):
     With K_uu = L L^T, A = L^-1 K_uf / sqrt(noise) and B = I + A A^T, the bound is
     log N(y | 0, Q + noise) - tr(K - Q) / (2 noise), Q = K_fu K_uu^-1 K_uf, and the best whitened q
     has the covariance B^-1 and the mean B^-1 A y / sqrt(noise).
+
+    Raises ValueError as `GPR` does.
     """
 
     kernel: Any
-    inducing: Float[Array, "m d"]
-    inputs: Float[Array, "n d"]
-    targets: Float[Array, " n"]
+    inducing: Float[Array, "m d"] = eqx.field(converter=as_float)
+    inputs: Float[Array, "n d"] = eqx.field(converter=as_float)
+    targets: Float[Array, " n"] = eqx.field(converter=as_float)
     noise: Any
     jitter: float = eqx.field(static=True, default=JITTER)
+
+    def __check_init__(self):
+        _check_data(self.inputs, self.targets)
 
     def bound(self) -> Scalar:
         """The lower bound of log p(y)."""
@@ -90,6 +110,15 @@ class SGPR(eqx.Module):
 
     def _parts(self) -> tuple[Array, Array]:
         prior = cholesky_factor(self.kernel, self.inducing, self.jitter)
+        prior = require_factor(prior, self.jitter)
         cross = cross_covariance(self.kernel, self.inducing, self.inputs)
         a = solve_triangular(prior, cross, lower=True) / jnp.sqrt(self.noise)
         return a, jnp.linalg.cholesky(jnp.eye(len(a), dtype=a.dtype) + a @ a.T)
+
+
+def _check_data(inputs: Array, targets: Array) -> None:
+    if inputs.ndim != 2 or targets.shape != inputs.shape[:1]:
+        raise ValueError(
+            f"`inputs` have the shape {inputs.shape} and `targets` {targets.shape}: give points "
+            "(n, d) and one number for each."
+        )

@@ -5,6 +5,7 @@ there is one, and Gauss-Hermite quadrature elsewhere.
 """
 
 import abc
+import math
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -20,6 +21,8 @@ from .parameters import Unknown, positive, value_of
 
 Latents = Float[Array, " p"]
 NODES = 20
+MIXTURE = 200  # normal distributions of which Student's is made up
+TAIL = 37.0  # exp(-37) = 1e-16
 LOG_2PI = float(np.log(2 * np.pi))
 LINKS = ("logit", "probit")
 
@@ -162,6 +165,12 @@ class StudentT(AbstractLikelihood):
     """y = f + scale * t, t of Student's distribution with `degrees` of freedom: outliers cost
     little. Not log-concave.
 
+    It is a mixture of normal distributions whose precision is gamma distributed, w / scale^2 with
+    w ~ Gamma(degrees / 2, rate degrees / 2). The predictive density is the sum of normal densities
+    of variance v + scale^2 / w, v that of f, over equidistant log w: it holds for any scale. The
+    expected log density is a Gauss-Hermite sum, whose nodes lie about half a deviation of f apart:
+    a scale far below that deviation needs more `nodes`.
+
     Raises ValueError for `degrees` at or below 1, where there is no mean.
     """
 
@@ -182,6 +191,17 @@ class StudentT(AbstractLikelihood):
 
     def conditional_mean(self, f: Latents) -> Scalar:
         return f[0]
+
+    def log_predictive(self, mean: Latents, variance: Latents, y: Array) -> Scalar:
+        scale = value_of(self.scale).astype(mean.dtype)
+        difference = _as(y, mean) - mean[0]
+        log_w, log_weights = _log_gamma_nodes(self.degrees, (difference / scale) ** 2)
+        total = variance[0] + scale**2 * jnp.exp(-log_w)
+        return jax.nn.logsumexp(log_weights + _log_normal(difference, total))
+
+    def predictive_mean(self, mean: Latents, variance: Latents) -> Scalar:
+        del variance
+        return mean[0]
 
 
 class HeteroskedasticGaussian(AbstractLikelihood):
@@ -221,6 +241,24 @@ def _nodes(mean: Latents, variance: Latents, count: int) -> tuple[Array, Array]:
     t, w = np.polynomial.hermite.hermgauss(count)
     t, w = jnp.asarray(t, mean.dtype), jnp.asarray(w / np.sqrt(np.pi), mean.dtype)
     return mean + jnp.sqrt(2 * variance) * t[:, None], w
+
+
+def _log_gamma_nodes(degrees: float, square: Scalar) -> tuple[Array, Array]:
+    """Equidistant nodes log w, and logarithms of weights, for w ~ Gamma(degrees / 2, its rate).
+
+    What is summed over them is analytic in log w and falls off at both ends, so that the
+    trapezoidal rule converges exponentially. The nodes reach from a w far below its most likely one
+    given the squared standardized difference y - f to one far above its most likely one without it.
+    """
+    shape = degrees / 2
+    likely = jnp.log((degrees + 1) / (degrees + square))
+    spread = 6 / math.sqrt(shape)
+    left = jnp.minimum(likely, 0.0) - TAIL / shape - spread
+    right = jnp.maximum(likely, 0.0) + math.log1p(TAIL / shape) + spread
+    log_w = jnp.linspace(left, right, MIXTURE)
+    constant = shape * math.log(shape) - math.lgamma(shape)
+    log_density = constant + shape * (log_w - jnp.exp(log_w))
+    return log_w, log_density + jnp.log((right - left) / (MIXTURE - 1))
 
 
 def _log_normal(difference: Array, variance: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Scalar
+from jaxtyping import Array, Float, Real, Scalar
 
 from .likelihoods import AbstractLikelihood
 from .processes import AbstractProcess
@@ -44,21 +44,21 @@ class GPModel(eqx.Module):
     def __call__(self, x: Float[Array, " d"]) -> Scalar:
         return self.predictive_mean(x[None])[0]
 
-    def latent(self, inputs: Float[Array, "n d"]) -> tuple[Array, Array]:
+    def latent(self, inputs: Real[Array, "n d"]) -> tuple[Array, Array]:
         """Means and variances (n, p) of the latent functions at the inputs."""
         return _stacked([process.marginals(inputs) for process in self.processes])
 
-    def predictive_mean(self, inputs: Float[Array, "n d"]) -> Float[Array, " n"]:
+    def predictive_mean(self, inputs: Real[Array, "n d"]) -> Float[Array, " n"]:
         """E[y] at each input: of a Bernoulli likelihood the probability of a one."""
         return jax.vmap(self.likelihood.predictive_mean)(*self.latent(inputs))
 
-    def log_predictive(self, inputs: Float[Array, "n d"], targets: Array) -> Float[Array, " n"]:
+    def log_predictive(self, inputs: Real[Array, "n d"], targets: Array) -> Float[Array, " n"]:
         """The logarithms of the predictive densities of targets (n,); their mean is minus the
         NLPD."""
         return jax.vmap(self.likelihood.log_predictive)(*self.latent(inputs), targets)
 
     def expected_log_densities(
-        self, inputs: Float[Array, "n d"], targets: Array
+        self, inputs: Real[Array, "n d"], targets: Array
     ) -> Float[Array, " n"]:
         """E_q[log p(y_i | f(x_i))] of training data."""
         found = _stacked([process.at_data(inputs) for process in self.processes])

@@ -22,7 +22,7 @@ class EvidenceLowerBound(AbstractObjective):
     batches come from a function. It has no least-squares system: `ngd-gp` takes natural gradients,
     and optimizers that need nothing but gradients train it too.
 
-    Raises ValueError where N is not known.
+    Raises ValueError where N is not known, or is said to be another number than that of the data.
     """
 
     has_energy_metric: ClassVar[bool] = False
@@ -38,6 +38,11 @@ class EvidenceLowerBound(AbstractObjective):
         known = isinstance(batches, Shuffled)
         self.batches = batches
         self.examples = batches.targets.shape[0] if known else int(examples or 0)
+        if examples not in (None, self.examples):
+            raise ValueError(
+                f"`examples` is {examples}, but the batches come from {self.examples} data: leave "
+                "it out."
+            )
 
     @property
     def resampled(self) -> bool:
@@ -62,13 +67,11 @@ class EvidenceLowerBound(AbstractObjective):
                 f"`model` is a {type(model).__name__}; an evidence lower bound needs a "
                 "`applications.gp.GPModel`."
             )
-        targets = np.asarray(self.batches.known_targets(batch))
-        if targets.ndim != 1 or not np.isfinite(targets).all():
-            raise ValueError(
-                f"`targets` have the shape {targets.shape}; give one finite number for each input."
-            )
-        _check_inputs(batch.inputs)
-        model.likelihood.check(targets)
+        targets = self.batches.known_targets(batch)
+        check_data(batch.inputs, targets)
+        if isinstance(self.batches, Shuffled):  # all data, of which the batch is a part
+            check_data(self.batches.inputs, targets)
+        model.likelihood.check(np.asarray(targets))
         for process in model.processes:
             process.check(batch.inputs)
 
@@ -90,8 +93,13 @@ class EvidenceLowerBound(AbstractObjective):
         )
 
 
-def _check_inputs(inputs: Array) -> None:
-    array = np.asarray(inputs)
+def check_data(inputs: Array, targets: Array) -> None:
+    """ValueError for data that are no arrays (n, d) and (n,) of finite numbers."""
+    array, values = np.asarray(inputs), np.asarray(targets)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(
+            f"`targets` have the shape {values.shape}; give one finite number for each input."
+        )
     if array.ndim != 2 or not np.isfinite(array).all():
         raise ValueError(
             f"`inputs` have the shape {array.shape}; give finite points (n, d), x[:, None] for one "

@@ -1,12 +1,28 @@
-"""Positive numbers of kernels and likelihoods: trained, or frozen."""
+"""Numbers of kernels and likelihoods: floating-point ones, and positive ones that are trained."""
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ...models import AbstractUnknown, Frozen, Positive
 
 Unknown = AbstractUnknown | Frozen
+
+
+def as_float(x: Any) -> Array:
+    """An array of floating-point numbers, of JAX's default type where they are whole numbers."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
+
+
+def of_one_type(x: Any, y: Any) -> tuple[Array, Array]:
+    """Two arrays of floating-point numbers, both of the more accurate type of the two."""
+    x, y = as_float(x), as_float(y)
+    with jax.numpy_dtype_promotion("standard"):
+        dtype = jnp.result_type(x, y)
+    return x.astype(dtype), y.astype(dtype)
 
 
 def positive(start: Any) -> Unknown:

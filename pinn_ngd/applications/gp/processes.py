@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, Scalar
+from jaxtyping import Array, Float, Real, Scalar
 
 from ..._settings import NonNegative
 from ...models import Frozen, MultivariateNormal
-from .kernels import cholesky_factor, cross_covariance, variances
+from .kernels import cholesky_factor, cross_covariance, require_factor, variances
+from .parameters import as_float
 
-Inputs = Float[Array, "n d"]
+Inputs = Real[Array, "n d"]
 Marginals = tuple[Float[Array, " n"], Float[Array, " n"]]
 JITTER = 1e-8
 
@@ -57,6 +58,7 @@ class AbstractProcess(eqx.Module):
 
     def marginals(self, inputs: Inputs) -> Marginals:
         """Means and variances of the latent function at any inputs."""
+        inputs = as_float(inputs)
         points, factor = self.points(), self.prior_factor()
         a = solve_triangular(factor, cross_covariance(self.kernel, points, inputs), lower=True)
         given_u = jnp.maximum(variances(self.kernel, inputs) - jnp.sum(a**2, axis=0), 0.0)
@@ -86,15 +88,15 @@ class AbstractProcess(eqx.Module):
         return self.marginals(x[None])[0][0]
 
     def check(self, inputs: Any) -> None:
-        """Raises ValueError where the prior covariance has no Cholesky factor."""
-        del inputs
-        if not np.isfinite(np.asarray(eqx.filter_jit(_factor_of)(self))).all():
-            count, jitter = len(self.points()), self.jitter
+        """Raises ValueError for inputs with another number of coordinates than the points have,
+        and where the prior covariance has no Cholesky factor."""
+        given, own = np.shape(inputs)[1], self.points().shape[1]
+        if given != own:
             raise ValueError(
-                f"the kernel matrix of {count} points has no Cholesky factor with jitter={jitter:g}"
-                ": two points coincide, or the kernel has a rank below their number; take distinct "
-                "or fewer points, or a larger `jitter`."
+                f"`inputs` have {given} coordinates and the points of a process {own}: give all "
+                "of them the same."
             )
+        require_factor(eqx.filter_jit(_factor_of)(self), self.jitter)
 
 
 class SVGP(AbstractProcess):
@@ -183,6 +185,7 @@ class VGP(AbstractProcess):
 
 def prior_means(prior_mean: Callable | None, inputs: Inputs) -> Float[Array, " n"]:
     """The prior mean at the inputs."""
+    inputs = as_float(inputs)
     if prior_mean is None:
         return jnp.zeros(len(inputs), inputs.dtype)
     return jax.vmap(prior_mean)(inputs)

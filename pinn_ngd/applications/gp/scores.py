@@ -5,12 +5,13 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ...objectives import Shuffled
 from .likelihoods import Bernoulli
 from .model import GPModel
-from .objective import EvidenceLowerBound
+from .objective import EvidenceLowerBound, check_data
 
 
 def predictive_scores(
@@ -21,9 +22,15 @@ def predictive_scores(
     The bound is that of all training data, whatever the batches of the training. The NLPD is the
     mean of -log p(y | data) over the test data, in nats; the accuracy is told for a Bernoulli
     likelihood, the root mean square of y - E[y] for others.
+
+    Raises ValueError for data that are no arrays (n, d) and (n,) of finite numbers, and, when
+    it is called, for targets to which the likelihood gives no density.
     """
-    whole = EvidenceLowerBound(Shuffled(inputs, targets))
-    batch, x, y = whole.batch(), jnp.asarray(test_inputs), jnp.asarray(test_targets)
+    train, test = Shuffled(inputs, targets), Shuffled(test_inputs, test_targets)
+    for data in (train, test):
+        check_data(data.inputs, data.targets)
+    whole, x, y = EvidenceLowerBound(train), test.inputs, test.targets
+    batch = whole.batch()
 
     @eqx.filter_jit
     def numbers(model: GPModel, x: Array, y: Array, batch: Any) -> tuple[Array, Array, Array]:
@@ -32,6 +39,8 @@ def predictive_scores(
         return -whole.loss(model, batch), -jnp.mean(model.log_predictive(x, y)), last
 
     def scores(model: GPModel) -> dict[str, float]:
+        for data in (train, test):
+            model.likelihood.check(np.asarray(data.targets))
         bound, nlpd, last = numbers(model, x, y, batch)
         name = "test_accuracy" if _classifies(model) else "test_rmse"
         return {"elbo": float(bound), "test_nlpd": float(nlpd), name: float(last)}

@@ -123,7 +123,8 @@ class VariationalNaturalGradient(AbstractOptimizer):
         )  # fmt: skip
 
     def _other(self, loss: Callable, phase: Phase) -> Phase:
-        """One step of the transformation; an update that is not finite is refused."""
+        """One step of the transformation; an update that is not finite is refused
+        and leaves its state alone."""
         value, gradient = jax.value_and_grad(loss, argnums=1)(phase.normals, phase.others)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes its counters with floats.
             updates, after = self.transformation.update(
@@ -132,6 +133,7 @@ class VariationalNaturalGradient(AbstractOptimizer):
         updates, after = _typed(updates, phase.others), _typed(after, phase.transformation)
         finite = _tree.all_finite((updates, value))
         updates = _tree.where(finite, updates, _tree.zeros_like(updates))
+        after = _tree.where(finite, after, phase.transformation)  # its moments are not finite too
         others = eqx.apply_updates(phase.others, updates)
         norm = _tree.norm((gradient, jnp.zeros_like(value)))  # there may be no other parameters
         return Phase(phase.normals, others, after, value, norm, phase.accepted & finite)

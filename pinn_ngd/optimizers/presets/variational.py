@@ -16,7 +16,8 @@ class NGDGP(AbstractScheduled):
     """Natural gradients of the normal distributions in a Gaussian process model, Adam for the rest.
 
     The step length grows from `gamma_start` to `gamma` in `ramp` steps, evenly in its logarithm;
-    gamma = 1 with `ramp` 0 solves a model with Gaussian noise in one step. `coordinates` are
+    gamma = 1 with `ramp` 0 and `other_steps` 0 solves a model with Gaussian noise in one step, if
+    that step has all data; with minibatches it forgets every earlier batch. `coordinates` are
     "natural", "expectation", "mean-covariance", "mean-cholesky" or "mean-log-cholesky". A step of
     this optimizer is `natural_steps` natural gradients, then `other_steps` steps of Adam with the
     learning rate `rate`; see `VariationalNaturalGradient`, which takes any Optax transformation.

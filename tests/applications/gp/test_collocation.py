@@ -24,6 +24,10 @@ def equation(u, x):
     return -laplacian(u)(x)
 
 
+def slope(u, x):
+    return jax.grad(u)(x)[0]
+
+
 def _rod(points, noise=0.0, ends=(0.0, 0.0)):
     """-u'' = pi^2 sin(pi x) on (0, 1) with values at the ends."""
     x = np.linspace(0.0, 1.0, points)[:, None]
@@ -98,7 +102,75 @@ def test_the_mean_is_a_function_that_can_be_differentiated():
     np.testing.assert_allclose(jax.grad(u)(x)[0], np.pi * np.cos(np.pi * 0.37), rtol=1e-4)
 
 
+def test_whole_numbers_are_taken_as_floating_point_ones():
+    found = gp.Observation(value, [[0], [1], [2]], [1, 3, 2], 0.3)
+    np.testing.assert_array_equal(found.deviation, [0.3, 0.3, 0.3])
+    assert found.points.dtype == found.values.dtype == jnp.float64
+
+
+@pytest.mark.parametrize("kind", [gp.Matern32, gp.Matern52])
+def test_covariances_of_derivatives_of_matern_kernels(kind):
+    """-D^2 k = 3 (1 - a) exp(-a) / l^2 of slopes, D^4 k = 25/3 (3 - 5 a + a^2) exp(-a) / l^4 of
+    second derivatives, at distance zero too."""
+    x = jnp.asarray([[0.1], [0.5], [0.6]])
+    fn = slope if kind is gp.Matern32 else equation
+    one = gp.Observation(fn, x, jnp.zeros(3))
+    found = eqx.filter_jit(_block)(kind(LENGTH), one, one)
+    a = np.sqrt(3 if kind is gp.Matern32 else 5) * np.abs(np.asarray(x - x.T)) / LENGTH
+    slopes = 3 * (1 - a) / LENGTH**2
+    seconds = 25 / 3 * (3 - 5 * a + a**2) / LENGTH**4
+    expected = (slopes if kind is gp.Matern32 else seconds) * np.exp(-a)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+FUNCTIONALS = {  # what is wrong with a kernel or a functional, and what is said of it
+    "data in it": (KERNEL, lambda u, x: u(x) - 1.0, "observation 2 is not linear in u: leave the"),
+    "square": (KERNEL, lambda u, x: u(x) ** 2, "observation 2 is not linear in u"),
+    "modulus": (KERNEL, lambda u, x: jnp.abs(u(x)), "observation 2 is not linear in u"),
+    "none": (gp.Matern32(LENGTH), equation, "observation 2 has no positive prior variance"),
+    "rough": (gp.Matern12(LENGTH), lambda u, x: u(x) + slope(u, x),
+              "kernel lacks the derivatives of observation 2: take `RBF`"),
+    "third": (gp.Matern32(LENGTH), lambda u, x: u(x) + equation(u, x),
+              "kernel lacks the derivatives of observation 2: take `RBF`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONALS)
+def test_functionals_that_have_no_covariance_are_refused(name):
+    kernel, fn, message = FUNCTIONALS[name]
+    observations = [gp.Observation(f, ENDS, np.zeros(2), 0.1) for f in (value, fn)]
+    with pytest.raises(ValueError, match=message):
+        gp.condition(kernel, observations)
+
+
+def test_a_kernel_of_white_noise_has_values():
+    """Its own jump at distance zero is no missing derivative: the variance is that of both."""
+
+    def white(x, y):
+        return 0.5 * jnp.all(x == y).astype(x.dtype)
+
+    one = gp.Observation(value, ENDS, np.asarray([1.0, 2.0]))
+    mean, _ = gp.condition(gp.RBF(0.01) + white, [one], jitter=0.0).marginals(
+        jnp.asarray(ENDS) + 1e-9
+    )
+    np.testing.assert_allclose(mean, [1 / 1.5, 2 / 1.5], rtol=1e-9)
+
+
+def test_float32_is_named_as_the_cause():
+    x = np.linspace(0, 1, 8, dtype=np.float32)[:, None]
+    one = gp.Observation(value, x, np.zeros(8, np.float32))
+    with pytest.raises(ValueError, match=r"^in float32 a jitter below 1e-6 is lost: call `jax"):
+        gp.condition(gp.RBF(2.0), [one])
+
+
 def test_what_cannot_be_is_refused():
+    for deviation in (-0.1, [0.1, np.nan], [0.1, 0.2, 0.3]):
+        with pytest.raises(ValueError, match="one number from 0 or one for each value"):
+            gp.Observation(value, ENDS, np.zeros(2), deviation)
+    with pytest.raises(ValueError, match="must be finite"):
+        gp.Observation(value, ENDS, [0.0, np.inf])
+    with pytest.raises(ValueError, match="give at least one `Observation`"):
+        gp.condition(KERNEL, [])
     twice = gp.Observation(value, np.concatenate([ENDS, ENDS]), np.zeros(4))
     with pytest.raises(ValueError, match="two of them say the same"):
         gp.condition(KERNEL, [twice], jitter=0.0)

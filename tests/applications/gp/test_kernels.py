@@ -71,3 +71,35 @@ def test_parameters_are_positive_or_frozen():
     np.testing.assert_allclose(_matrix(kernel)[0, 1], _matrix(gp.RBF(0.3, 2.0))[0, 1], rtol=1e-15)
     with pytest.raises(ValueError, match=r"`start` = -1\.0 is not positive and finite"):
         gp.RBF(-1.0)
+
+
+def test_points_of_whole_numbers_keep_the_parameters():
+    x = np.asarray([[0], [1], [3]])
+    kernel = gp.RBF(1.5, 1.5)
+    np.testing.assert_array_equal(_matrix(kernel, x, x), _matrix(kernel, 1.0 * x, 1.0 * x))
+    np.testing.assert_array_equal(_matrix(kernel, x, 1.0 * x), _matrix(kernel, 1.0 * x, 1.0 * x))
+
+
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_coordinates_are_not_broadcast(dimension):
+    x = np.zeros((2, dimension))
+    with pytest.raises(ValueError, match="give all points the same coordinates"):
+        _matrix(gp.RBF([0.7, 0.7]), x, x)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [lambda k: 2.0 * k, lambda k: k * 2.0, lambda k: k + 2.0, lambda k: 2 + k],
+)
+def test_numbers_are_no_kernels(attempt):
+    with pytest.raises(TypeError, match=r"give a number as the `variance` of the kernel"):
+        attempt(gp.RBF(1.0))
+
+
+def test_functions_are_kernels_on_both_sides():
+    def linear(x, y):
+        return x @ y
+
+    left, right = linear + gp.RBF(0.5), linear * gp.RBF(0.5)
+    np.testing.assert_array_equal(_matrix(left), _matrix(gp.RBF(0.5) + linear))
+    np.testing.assert_array_equal(_matrix(right), _matrix(gp.RBF(0.5) * linear))

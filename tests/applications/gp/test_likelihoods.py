@@ -66,6 +66,20 @@ def test_quadrature_converges_with_its_nodes():
     assert all(b < 0.3 * a for a, b in itertools.pairwise(errors))
 
 
+def test_the_predictive_density_of_students_distribution_holds_for_any_scale():
+    """Adaptive quadrature around f = y, where the density of y is narrow; y = 5 is an outlier."""
+    found_of = eqx.filter_jit(gp.StudentT.log_predictive)
+    for scale, y in itertools.product((1.0, 0.05, 1e-3), (0.3, 5.0)):
+
+        def density(f, scale=scale, y=y):
+            return stats.t.pdf(y, 3, f, scale) * stats.norm.pdf(f, MEAN, VARIANCE**0.5)
+
+        near = [MEAN, y - 5 * scale, y, y + 5 * scale]
+        expected = integrate.quad(density, -6, 7, points=near, limit=500, epsabs=0, epsrel=1e-11)
+        found = found_of(gp.StudentT(scale, 3.0), _one(MEAN), _one(VARIANCE), jnp.asarray(y))
+        np.testing.assert_allclose(found, np.log(expected[0]), rtol=1e-9)
+
+
 def test_noise_that_depends_on_the_place():
     likelihood, y = gp.HeteroskedasticGaussian(), 0.9
     mean, variance = jnp.asarray([0.4, -0.5]), jnp.asarray([0.25, 0.1])

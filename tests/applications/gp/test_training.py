@@ -95,6 +95,17 @@ def _refusals():
         objective = objective_of(2 * TARGETS - 1)
         return objective.check(_model(), objective.batch())
 
+    def later():
+        """The last input is none, and the batch that is looked at does not hold it."""
+        inputs = np.where(np.arange(len(X)) < 8, X[:, 0], np.nan)[:, None]
+        objective = objective_of(TARGETS, 3, inputs)
+        first = few.draw(jax.random.key(0), 0)
+        return objective.check(_model(), first)
+
+    def plane():
+        objective = objective_of(TARGETS, inputs=np.zeros((len(X), 2)))
+        return objective.check(_model(), objective.batch())
+
     net = MLP((1, 3, 1), key=jax.random.key(0))
     return {
         "gamma": (lambda: optimizers.get("ngd-gp", gamma=1.5),
@@ -112,6 +123,10 @@ def _refusals():
         "inputs": (flat, r"x\[:, None\] for one coordinate"),
         "labels": (labels, "must be 0 or 1"),
         "examples": (lambda: gp.EvidenceLowerBound(Generated(_nothing)), "give their num"),
+        "wrong examples": (lambda: gp.EvidenceLowerBound(whole.batches, examples=10_000),
+                           "`examples` is 10000, but the batches come from 9 data: leave it out"),
+        "inputs of later batches": (later, "give finite points"),
+        "coordinates": (plane, "`inputs` have 2 coordinates and the points of a process 1"),
         "latents": (lambda: gp.GPModel(gp.SVGP(gp.RBF(), INDUCING), gp.HeteroskedasticGaussian()),
                     "has 2 latent functions, and `processes` are 1"),
         "inducing": (lambda: gp.SVGP(gp.RBF(), INDUCING[:, 0]), r"give points \(n, d\)"),
