@@ -82,7 +82,7 @@ class AbstractKept(AbstractBasePoint):
         return eqx.combine(state.params, static)
 
 
-class Stale(AbstractKept):
+class Renewed(AbstractKept):
     """The iterate of the last step whose number is a multiple of `every`; the start where None."""
 
     every: Count | None = eqx.field(static=True, default=None)
