@@ -106,8 +106,9 @@ class ClassificationObjective(AbstractObjective):
 
     def _check_features(self, model: GenerativeClassifier, batch: Batch) -> None:
         """Whether features can occur in their families: of all examples where they are known."""
-        known = isinstance(self.batches, Shuffled) and self.batches.transform is None
-        inputs = self.batches.inputs if known else batch.inputs
+        inputs = batch.inputs
+        if isinstance(self.batches, Shuffled) and self.batches.transform is None:
+            inputs = self.batches.inputs
         count = jax.tree.leaves(inputs)[0].shape[0]
         check_values(model.family, (inputs, jnp.zeros(count, jnp.int32)))
 
