@@ -19,11 +19,16 @@ from pinn_ngd.objectives import LikelihoodObjective
 from pinn_ngd.objectives.batches import Batch
 from pinn_ngd.optimizers import Exact, MinibatchNaturalGradient
 from pinn_ngd.optimizers.adapters import OptaxOptimizer
-from pinn_ngd.optimizers.minibatch import AuxiliaryDescent, Iterate, Stale, Undamped
+from pinn_ngd.optimizers.minibatch import AuxiliaryDescent, Iterate, Renewed, Undamped
 
 FACES, THROWS, POINTS = 200, 5000, 50
 ENTROPIES = {"high": 1.0, "medium": 2.0, "low": 3.0}
-BASES = {"SNGD": Iterate(), "MOD(1000)": Stale(1000), "MEGD": Stale(), "CSNGD": AuxiliaryDescent()}
+BASES = {
+    "SNGD": Iterate(),
+    "MOD(1000)": Renewed(1000),
+    "MEGD": Renewed(),
+    "CSNGD": AuxiliaryDescent(),
+}
 METHODS = ("SGD", *BASES)
 SAME = "SNGD, rates of CSNGD"
 # First rates a / b and horizons b of a / (b + k), among those of the authors.

@@ -14,7 +14,9 @@ from .._names import choose
 from .._settings import settings_in_words
 from ..experiments.comparison import effective_settings
 from ..experiments.problem import Problem
+from ..families import Distribution
 from ..metrics.registry import METRICS
+from ..objectives import ResidualObjective
 from ..optimizers.presets.registry import PRESETS
 from .settings import prepare
 
@@ -39,7 +41,9 @@ def _of_optimizer(name: str) -> Tables:
     make = PRESETS[name].make
     known = settings_in_words(make)
     more = {key: repr(v) for key, v in optimizers.settings(name).items() if key not in known}
-    cited = [line for line in optimizers.citation(name).splitlines() if "title" in line]
+    cited = [
+        line for line in optimizers.citation(name).splitlines() if line.strip().startswith("title")
+    ]
     return {
         f"{name} (optimizer)": {"": _text(make.__doc__)},
         "settings (--set name=value), their defaults, and what they may be": known | more,
@@ -68,17 +72,35 @@ def _of_problem(problem: Problem) -> Tables:
     heads = {
         "description": problem.description,
         "settings": _listed(problem.settings),
-        "domain": "none" if problem.domain is None else repr(problem.domain),
-        "network": _network(model),
+        "domain": "" if problem.domain is None else repr(problem.domain),
+        "model" if isinstance(model, Distribution) else "network": _network(model),
         "parameters": f"{_tree.size(model)}",
         "objective": type(problem.objective).__name__,
-        "exact solution": "known" if problem.exact is not None else "not known",
+        "exact solution": _exact(problem),
         "compared by": problem.measure,
         "budget": _budget(problem),
-        "points": "fixed" if problem.fixed_points else "grow where they are missing",
+        "points": _points(problem),
         "optimizer": _optimizer(problem),
     }
-    return {f"{problem.name} (problem)": heads, "terms": _terms(problem, model)}
+    tables = {
+        f"{problem.name} (problem)": {key: text for key, text in heads.items() if text},
+        "terms": _terms(problem, model),
+    }
+    return {title: lines for title, lines in tables.items() if lines}
+
+
+def _exact(problem: Problem) -> str:
+    """Empty where a problem is no equation, so that there is no solution to know."""
+    if problem.exact is not None:
+        return "known"
+    return "" if problem.domain is None else "not known"
+
+
+def _points(problem: Problem) -> str:
+    """Empty for objectives without residuals, whose data do not grow."""
+    if not isinstance(problem.objective, ResidualObjective):
+        return ""
+    return "fixed" if problem.fixed_points else "grow where they are missing"
 
 
 def _terms(problem: Problem, model: Any) -> Lines:

@@ -12,3 +12,4 @@ from .family import AbstractExponentialFamily as AbstractExponentialFamily
 from .joint import Independent as Independent
 from .joint import JointCoordinates as JointCoordinates
 from .joint import NaiveBayes as NaiveBayes
+from .values import check_values as check_values

@@ -70,8 +70,10 @@ class Gaussian(AbstractExponentialFamily):
         return natural[1] < 0
 
     def objection(self, expectation: Float[Array, "2"]) -> str | None:
-        positive = float(expectation[1] - expectation[0] ** 2) > 0
-        return None if positive else "the variance is not above zero"
+        variance = expectation[1] - expectation[0] ** 2
+        if _cancelled(variance, expectation[1]):
+            return _too_far(expectation)
+        return None if float(variance) > 0 else "the variance is not above zero"
 
     def sample(self, natural: Float[Array, "2"], key: PRNGKeyArray, count: int) -> Array:
         variance = -0.5 / natural[1]
@@ -117,7 +119,11 @@ class MultivariateGaussian(AbstractExponentialFamily):
         return jnp.all(jnp.isfinite(self._root(natural)))
 
     def objection(self, expectation: Float[Array, " k"]) -> str | None:
-        least = float(jnp.linalg.eigvalsh(self._moments(expectation)[1])[0])
+        mean, covariance = self._moments(expectation)
+        variances = jnp.diagonal(covariance)
+        if _cancelled(variances, variances + mean**2):
+            return _too_far(expectation)
+        least = float(jnp.linalg.eigvalsh(covariance)[0])
         return None if least > 0 else "the covariance is not positive definite"
 
     def sample(self, natural: Float[Array, " k"], key: PRNGKeyArray, count: int) -> Array:
@@ -197,3 +203,16 @@ class Exponential(AbstractExponentialFamily):
 
     def standard(self, dtype: Any = None) -> Float[Array, "1"]:
         return -jnp.ones(1, dtype)
+
+
+def _cancelled(variance: Array, second: Array) -> bool:
+    """Whether rounding has left less than three digits of E[x^2] - E[x]^2, which is not zero."""
+    rounding = 1e3 * float(jnp.finfo(second.dtype).eps) * second
+    return bool(jnp.any((variance != 0) & (variance < rounding)))
+
+
+def _too_far(expectation: Array) -> str:
+    return (
+        f"the mean is too far from zero for {expectation.dtype}: subtract it from the data, or"
+        " compute in float64"
+    )

@@ -75,7 +75,7 @@ class Poisson(AbstractExponentialFamily):
 
     def log_base(self, x: Array) -> Scalar:
         x = as_float(x)
-        return jnp.where(x >= 0, -jax.scipy.special.gammaln(x + 1), -jnp.inf)
+        return jnp.where((x >= 0) & (x % 1 == 0), -jax.scipy.special.gammaln(x + 1), -jnp.inf)
 
     def to_natural(self, expectation: Float[Array, "1"]) -> Float[Array, "1"]:
         return jnp.log(expectation)

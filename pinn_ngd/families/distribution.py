@@ -13,6 +13,7 @@ from .._settings import NonNegative, checked
 from ..linalg import DualMap
 from .family import AbstractExponentialFamily, Coordinates
 from .joint import NaiveBayes
+from .values import check_values
 
 Own = TypeVar("Own", bound="Distribution")
 
@@ -35,22 +36,29 @@ class Distribution(eqx.Module):
         """The member of largest likelihood: the one that expects the mean of the statistics.
 
         `data` are values along a leading axis. The standard member counts as `weight` more of them
-        (the mode of a conjugate posterior). Raises ValueError where no member expects that mean,
-        such as where a label has no example, which a positive weight cures.
+        (the mode of a conjugate posterior). Raises ValueError for data that are no values of the
+        family, and where no member expects that mean, such as where a label has no example, which a
+        positive weight cures.
         """
         weight = checked("weight", weight, NonNegative)
         data = jnp.asarray(data) if isinstance(data, list) else jax.tree.map(jnp.asarray, data)
+        check_values(family, data)
         found = jax.vmap(family.statistics)(data)
         before = family.to_expectation(family.standard())
         count = jax.tree.leaves(found)[0].shape[0]
         total = jax.tree.map(lambda t: jnp.sum(t, axis=0), found)
-        mean = jax.tree.map(lambda t, e: (weight * e + t) / (weight + count), total, before)
+        mean = jax.tree.map(
+            lambda t, e: (weight * e.astype(t.dtype) + t) / (weight + count), total, before
+        )
         objection = family.objection(mean)
         if objection is not None:
-            msg = (
-                f"no {type(family).__name__} expects what these data have on average ({objection}):"
-                " give a `weight` above zero, which counts the standard member as that many more"
+            cure = (
+                ": give a `weight` above zero, which counts the standard member as that many more"
                 " values."
+            )
+            msg = (
+                f"no {type(family).__name__} expects what these data have on average ({objection})"
+                f"{'.' if ':' in objection else cure}"
             )
             raise ValueError(msg)
         return cls(family, family.to_natural(mean))

@@ -60,7 +60,10 @@ class AbstractExponentialFamily(eqx.Module):
         return _tree.all_finite(natural)
 
     def objection(self, expectation: Coordinates) -> str | None:
-        """Why concrete eta are no expectations of any member, in words; None where they are."""
+        """Why concrete eta are no expectations of any member, in words; None where they are.
+
+        A colon and another cure follow where a weight of the standard member is none.
+        """
         natural = self.to_natural(expectation)
         if bool(self.contains(natural) & _tree.all_finite(natural)):
             return None

@@ -11,8 +11,9 @@ from ..objectives import AbstractObjective
 from .base import AbstractMetric
 
 LEFT = (
-    "the natural coordinates have left the cone of their family, where no density has them: take a"
-    " smaller rate, or measure the metric elsewhere, as 'csngd' and 'dsngd' do."
+    "the natural coordinates at which the metric is measured, its base point, have left the cone of"
+    " their family, where no density has them: take a smaller rate, center and scale the features,"
+    " or measure the metric elsewhere, as 'dsngd' does."
 )
 
 

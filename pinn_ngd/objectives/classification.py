@@ -9,6 +9,7 @@ from jaxtyping import Array, PyTree, Scalar
 
 from .. import _tree
 from .._names import choose
+from ..families import GenerativeClassifier, check_values
 from ..linalg import (
     LayerwiseJacobian,
     LeastSquaresSystem,
@@ -17,7 +18,7 @@ from ..linalg import (
 )
 from . import layers
 from .base import AbstractObjective, Evaluation
-from .batches import AbstractBatches, Batch
+from .batches import AbstractBatches, Batch, Shuffled
 from .coverage import Coverage, check_norms, coverage
 from .losses import LOSSES, AbstractLoss
 from .returned import real
@@ -81,12 +82,15 @@ class ClassificationObjective(AbstractObjective):
         return self.batches.draw(key, number)
 
     def check(self, model: PyTree, batch: Batch) -> None:
-        """Raises ValueError where targets do not fit the model's outputs, or are not finite.
+        """Raises ValueError where targets do not fit the model's outputs, or are not finite, and
+        for features that cannot occur in the family of a `families.GenerativeClassifier`.
 
         Those of all examples, or of the given batch where batches come from a function. A label of
         a later batch that is out of range makes the loss not a number.
         """
         check_norms(model)
+        if isinstance(model, GenerativeClassifier):
+            self._check_features(model, batch)
         point = jax.tree.map(lambda x: x[0], batch.inputs)
         raw = eqx.filter_eval_shape(lambda m, x: m(x), model, point)
         if jnp.issubdtype(raw.dtype, jnp.complexfloating) and not self.loss_function.takes_complex:
@@ -99,6 +103,14 @@ class ClassificationObjective(AbstractObjective):
         self.loss_function.check_examples(self.batches.known_targets(batch), outputs.size)
         _check_finite("inputs", batch.inputs)
         _check_finite("targets", batch.targets)
+
+    def _check_features(self, model: GenerativeClassifier, batch: Batch) -> None:
+        """Whether features can occur in their families: of all examples where they are known."""
+        inputs = batch.inputs
+        if isinstance(self.batches, Shuffled) and self.batches.transform is None:
+            inputs = self.batches.inputs
+        count = jax.tree.leaves(inputs)[0].shape[0]
+        check_values(model.family, (inputs, jnp.zeros(count, jnp.int32)))
 
     def losses(self, model: PyTree, batch: Batch) -> Array:
         """The loss of every example, (n,)."""

@@ -2,12 +2,11 @@
 
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree, Scalar
+from jaxtyping import PyTree, Scalar
 
-from ..families import Distribution
+from ..families import Distribution, check_values
 from ..linalg import LeastSquaresSystem, SquareRoot
 from .base import AbstractObjective, Evaluation, with_gradient
 from .batches import AbstractBatches, Batch, Shuffled
@@ -54,14 +53,7 @@ class LikelihoodObjective(AbstractObjective):
         """
         _check_kind(model)
         values = self.batches.inputs if isinstance(self.batches, Shuffled) else batch.inputs
-        wrong = ~jnp.isfinite(_log_densities(model, values))
-        if bool(jnp.any(wrong)):
-            msg = (
-                f"value {int(jnp.argmax(wrong))} of the data cannot occur in"
-                f" {type(model.family).__name__}, or is not finite: leave it out, or take another"
-                " family."
-            )
-            raise ValueError(msg)
+        check_values(model.family, values)
 
     def evaluate(self, model: PyTree, batch: Batch) -> Evaluation:
         return with_gradient(lambda m: self.loss(m, batch), model)
@@ -76,11 +68,6 @@ class LikelihoodObjective(AbstractObjective):
         _check_kind(model)
         gradient = self.evaluate(model, batch).right_hand_side
         return LeastSquaresSystem(SquareRoot(model.fisher()), gradient=gradient)
-
-
-@eqx.filter_jit
-def _log_densities(model: PyTree, values: PyTree[Array]) -> Array:
-    return jax.vmap(model)(values)
 
 
 def _check_kind(model: PyTree) -> None:

@@ -45,9 +45,9 @@ from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MeanIterate as MeanIterate
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise
+from .minibatch import Renewed as Renewed
 from .minibatch import ResidualKFAC as ResidualKFAC
 from .minibatch import RunningStatistics as RunningStatistics
-from .minibatch import Stale as Stale
 from .minibatch import StaleNaturalGradient as StaleNaturalGradient
 from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic

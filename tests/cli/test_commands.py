@@ -295,6 +295,21 @@ def test_show_tells_the_settings_of_a_name(name, words):
         assert word in result.stdout
 
 
+def test_show_leaves_out_what_a_problem_has_not():
+    result = run_cli("show", "die", "--set", "faces=3", "--set", "throws=20")
+    assert result.exit_code == 0, result.stderr
+    assert "Distribution, arrays of 2" in result.stdout
+    for words in ("domain", "network", "exact solution", "points", "terms"):
+        assert not re.search(rf"^ *{words}\b", result.stdout, re.MULTILINE), words
+
+
+def test_show_lists_titles_of_articles_and_not_of_their_books():
+    assert "booktitle" in optimizers.citation("engd")
+    result = run_cli("show", "engd")
+    assert result.exit_code == 0, result.stderr
+    assert "Proceedings of" not in result.stdout
+
+
 def test_show_knows_no_other_name():
     result = run_cli("show", "engd-trr")
     assert result.exit_code == 2

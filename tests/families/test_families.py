@@ -157,6 +157,8 @@ def test_conditionals_of_a_classifier_are_those_of_the_joint():
     assert float(model.log_evidence(x)) == pytest.approx(evidence, abs=1e-13)
 
 
+FAR = (1000 + stats.norm.ppf((np.arange(64) + 0.5) / 64)).astype(np.float32)  # N(1000, 1)
+
 REFUSED = [
     (lambda: Categorical(1), "`outcomes` is 1; it must be a whole number"),
     (lambda: GaussianKnownVariance(0.0), "`variance` is 0.0; it must be a number above 0"),
@@ -164,6 +166,27 @@ REFUSED = [
     (lambda: Independent(Gaussian(), 0), "`count` is 0"),
     (lambda: NaiveBayes(1, Gaussian()), "`classes` is 1"),
     (lambda: Distribution.fit(Categorical(3), [0, 1, 0]), r"\(outcome 2 never occurs\): give a"),
+    (lambda: Distribution.fit(Categorical(6), [1, 6, 3]), r"value 1 .* numbered from 0\)\.$"),
+    (lambda: Distribution.fit(Categorical(3), [0.0, 1.5]), r"arrays float64\[2\], are no values"),
+    (lambda: Distribution.fit(Gaussian(), [1.0, math.nan]), "value 1 of the data .* not finite"),
+    (lambda: Distribution.fit(Gaussian(), []), "the data are empty"),
+    (lambda: Distribution.fit(Gaussian(), np.asarray(1.0)), "no leading axis in common"),
+    (
+        lambda: Distribution.fit(Gaussian(), np.ones((3, 2))),
+        r"float64\[3, 2\], are no values of",
+    ),
+    (lambda: Distribution.fit(MultivariateGaussian(2), np.ones(3)), "are no values of Multi"),
+    (lambda: Distribution.fit(Poisson(), [2, -3]), "value 1 of the data cannot occur in Poisson"),
+    (lambda: Distribution.fit(Poisson(), [2.5, 3]), "value 0 of the data cannot occur in Poisson"),
+    (lambda: Distribution.fit(Exponential(), [2.0, -1.0]), "value 1 .* occur in Exponential"),
+    (
+        lambda: Distribution.fit(Gaussian(), FAR),
+        r"\(the mean is too far from zero for float32: subtract it from the data, or .*64\)\.$",
+    ),
+    (
+        lambda: Distribution.fit(MultivariateGaussian(2), np.c_[FAR, FAR[::-1]]),
+        "the mean is too far from zero for float32",
+    ),
     (lambda: Distribution.fit(Gaussian(), [1.0, 1.0]), "the variance is not above zero"),
     (lambda: Distribution.fit(Poisson(), [0, 0]), "the mean of the counts is not above zero"),
     (

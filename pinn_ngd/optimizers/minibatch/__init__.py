@@ -5,8 +5,8 @@ from .base_points import AbstractBasePoint as AbstractBasePoint
 from .base_points import AuxiliaryDescent as AuxiliaryDescent
 from .base_points import Iterate as Iterate
 from .base_points import MeanIterate as MeanIterate
+from .base_points import Renewed as Renewed
 from .base_points import RunningStatistics as RunningStatistics
-from .base_points import Stale as Stale
 from .damping import AbstractDamping as AbstractDamping
 from .damping import FixedDamping as FixedDamping
 from .damping import LevenbergMarquardt as LevenbergMarquardt

@@ -13,8 +13,8 @@ from ..minibatch.base_points import (
     AbstractBasePoint,
     AuxiliaryDescent,
     Iterate,
+    Renewed,
     RunningStatistics,
-    Stale,
 )
 from ..minibatch.damping import Undamped
 from ..minibatch.directions import Exact
@@ -58,14 +58,14 @@ class SNGD(AbstractDuallyFlat):
     every: Count = 1
 
     def base_point(self) -> AbstractBasePoint:
-        return Iterate() if self.every == 1 else Stale(self.every)
+        return Iterate() if self.every == 1 else Renewed(self.every)
 
 
 class MEGD(AbstractDuallyFlat):
     """Gradient descent of an exponential family, in the metric at the start: maximum entropy."""
 
     def base_point(self) -> AbstractBasePoint:
-        return Stale()
+        return Renewed()
 
 
 class CSNGD(AbstractDuallyFlat):

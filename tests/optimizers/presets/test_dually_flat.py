@@ -12,6 +12,7 @@ from pinn_ngd.families import (
     Distribution,
     Gaussian,
     GenerativeClassifier,
+    NaiveBayes,
     Poisson,
 )
 from pinn_ngd.objectives import LikelihoodObjective
@@ -186,6 +187,31 @@ def test_a_step_out_of_the_cone_ends_the_run_with_a_sentence():
     assert "not finite" in result.message or "left the cone" in result.message
 
 
+def test_the_plain_descent_of_a_base_point_stays_inside_of_the_cone():
+    """A step of rate one from N(0, 1) to values near 30 would have a negative variance."""
+    objective = LikelihoodObjective(np.asarray([30.0, 31.0]))
+    model, batch = Distribution.standard(Gaussian()), objective.batch()
+    rule = optimizers.minibatch.AuxiliaryDescent()
+    found = rule.point(rule.moved(rule.init(model), model, objective, batch), model)
+    assert bool(found.contained())
+    assert 0 < float(found.family.divergence(model.natural, found.natural)) <= 1
+    assert float(objective.loss(found, batch)) < float(objective.loss(model, batch))
+
+
+def test_csngd_separates_features_that_are_not_of_the_size_of_one():
+    y = np.arange(20) % 2
+    x = 20.0 * y + np.linspace(-1.0, 1.0, 20)
+    result = train(
+        ClassificationObjective(Shuffled(x, y)),
+        GenerativeClassifier.standard(NaiveBayes(2, Gaussian())),
+        optimizers.get("csngd", rate=0.02, schedule="constant"),
+        steps=20,
+        key=0,
+    )
+    assert result.status == "budget"
+    assert result.loss < 0.5 * np.log(2)
+
+
 REFUSED = [
     (
         lambda: train(LikelihoodObjective(FACES), network(width=3), "csngd", steps=1, key=0),
@@ -196,6 +222,16 @@ REFUSED = [
             Distribution.standard(Categorical(3)), LikelihoodObjective([0, 3, 1]).batch()
         ),
         "value 1 of the data cannot occur in Categorical",
+    ),
+    (
+        lambda: train(
+            ClassificationObjective(Shuffled((np.asarray([1, 2, 4]),), np.asarray([0, 1, 0]), 1)),
+            GenerativeClassifier.standard(NaiveBayes(2, (Categorical(4),))),
+            "dsngd",
+            steps=1,
+            key=0,
+        ),
+        "value 2 of the data cannot occur in NaiveBayes",
     ),
     (lambda: LikelihoodObjective([]), "`targets` are empty"),
     (lambda: LikelihoodObjective(FACES, 20), "`size` of a batch is 20"),
