@@ -42,6 +42,11 @@ def test_python_code_runs(name):
         assert (path.misfits[1:] > path.misfits[:-1] * (1 - 1e-6)).all()
         assert (path.penalties[1:] < path.penalties[:-1] * (1 + 1e-6)).all()
         return
+    if "layer_coverage" in scope:  # a report on a network, of which every layer is captured
+        assert not scope["layer_coverage"](
+            scope["objective"], scope["model"], scope["objective"].batch()
+        ).diagonal
+        return
     if "result" not in scope:  # an equation by conditioning: its value is 0.6
         assert abs(float(scope["mean"][0]) - 0.6) < 4 * float(scope["variance"][0]) ** 0.5 < 0.1
         return

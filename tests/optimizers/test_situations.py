@@ -64,11 +64,12 @@ def _optimizer(name):
 
 # They need layers that see examples, or in `kfac-pinn` points, and the line below has no layer.
 OF_LAYERS = ("kfac", "ekfac", "seng", "sp-ngd", "kfac-pinn")
+OF_DISTRIBUTIONS = ("sngd", "megd", "csngd", "dsngd", "ngd-gp")  # and no network
 
 
 def _all_but_fast_are_slow():
     marks = {True: (), False: (pytest.mark.slow,)}
-    names = [name for name in optimizers.names() if name not in OF_LAYERS]
+    names = [name for name in optimizers.names() if name not in OF_LAYERS + OF_DISTRIBUTIONS]
     return [pytest.param(name, marks=marks[name in FAST]) for name in names]
 
 

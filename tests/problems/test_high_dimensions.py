@@ -1,4 +1,4 @@
-"""Equations in five to a hundred dimensions: small runs of them come to their solutions."""
+"""Equations in five and ten dimensions: small runs of them come to their solutions."""
 
 import jax
 import pytest
@@ -13,8 +13,6 @@ from pinn_ngd import load_problem
     [
         ("heat-4d", dict(width=32, interior=1024, boundary=256, initial=128), 40, 1e-3, 1e-3),
         ("poisson-10d", dict(width=48, interior=1000, boundary=1000), 15, 1e-2, 1e-3),
-        ("fokker-planck-9d", dict(width=24, interior=600, initial=200), 40, 0.2, 0.2),
-        ("poisson-100d", dict(width=16, interior=200, boundary=1000), 15, 0.08, 0.08),
     ],
 )
 def test_a_small_run_approaches_the_solution(name, small, steps, network, solution):
