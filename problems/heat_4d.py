@@ -3,6 +3,9 @@
 u_t = Laplace u / 4 on (0, 1) x (0, 1)^4, initial and boundary values from the solution; the
 equation of Dangel, Mueller and Zeinhofer (NeurIPS 2024) with a shallow tanh network, on scrambled
 Sobol points in space and time together.
+
+`pinn-ngd solve heat-4d --seed 100 --seconds 60` on one core of a busy two-core machine ends after
+34 steps with a relative L2 error of 7.2e-7, and says that it is at least that.
 """
 
 import jax.numpy as jnp

@@ -3,6 +3,9 @@
 Laplace u = 0 with Dirichlet values from the solution, which is about one in the mean square; the
 equation of Dangel, Mueller and Zeinhofer (NeurIPS 2024) with a shallow tanh network whose ridges
 point in random directions (nothing in it knows of the products), on scrambled Sobol points.
+
+`pinn-ngd solve poisson-10d --seed 100`, 60 s of training on one core of a busy two-core machine,
+ends after 25 steps with a relative L2 error of 5e-6, and of 6.3e-8 corrected (estimated 7.3e-8).
 """
 
 import jax.numpy as jnp
