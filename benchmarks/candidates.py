@@ -31,7 +31,6 @@ VARIANTS = {
     "walk, SVD": TrustRegion(search="walk", solver=Spectral(refine=False)),
     "walk, QLP": TrustRegion(search="walk", solver=QLP()),
     "climb, QLP": TrustRegion(search="climb", solver=QLP()),
-    "mixed, QLP": TrustRegion(search="mixed", solver=QLP()),
 }
 
 

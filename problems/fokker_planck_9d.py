@@ -8,8 +8,7 @@ the coordinates in the unit box, on scrambled Sobol points.
 
 `pinn-ngd solve fokker-planck-9d --seed 100 --seconds 120` on one core of a busy two-core machine
 ends with a relative L2 error of 4.1e-3, which still falls. Without boundary values the equation
-does not determine the solution, and the run says that the error is not known: what makes the
-network come to it is that it is smooth.
+does not determine the solution, and the run says that the error is not known.
 """
 
 import jax.numpy as jnp

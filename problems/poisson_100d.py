@@ -6,7 +6,7 @@ Zeinhofer (NeurIPS 2024) with a shallow tanh network, on scrambled Sobol points.
 
 Two digits are not reached: `pinn-ngd solve poisson-100d --seed 100 --seconds 90` on one core of a
 busy two-core machine ends after 90 steps of a part of the rows with a relative L2 error of 2.7e-2,
-and with three times that residual at held-out points. A quadratic function of a hundred variables
+and with three times the loss at held-out points. A quadratic function of a hundred variables
 has 5,050 coefficients, more than there are points.
 """
 

@@ -7,8 +7,8 @@ part of them.
 
 `pinn-ngd solve poisson-5d-deep --optimizer engd-sub`, 120 s of training on one core of a two-core
 machine, ends with relative L2 errors of 1.5e-3, 9.5e-4 and 1.2e-3 from the seeds 100 to 102 (305 to
-330 steps). Without `--optimizer` steps of all rows follow after 114 of them: 95 steps and five of
-all rows, in 125 s, came to 3.1e-4 from seed 100 (docs/scale.md).
+330 steps). Without `--optimizer` steps of all rows follow after 114 of them. With
+`--set full_after=95 --steps 100` five of them end at 3.9e-4 from seed 100, in 48 s (docs/scale.md).
 """
 
 import jax.numpy as jnp

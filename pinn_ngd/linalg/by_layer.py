@@ -8,7 +8,7 @@ import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, Float, Inexact, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from ._ravel import hashable
 from .factor_solver import AbstractFactorSolver, FactorState, least
@@ -22,9 +22,9 @@ class LayerFactors(eqx.Module):
     blocks: tuple[SpectralFactor, ...]
 
     @property
-    def matrix(self) -> Inexact[Array, "n p"]:
-        """The rows."""
-        return jnp.concatenate([block.matrix for block in self.blocks], axis=1)
+    def dtype(self) -> Any:
+        """The type of the numbers of the rows."""
+        return self.blocks[0].dtype
 
     @property
     def condition(self) -> Float[Array, ""]:

@@ -62,7 +62,7 @@ class AbstractFactorSolver(AbstractSystemSolver[FactorState]):
         self, state: FactorState, vector: PyTree[Array], options: dict[str, Any]
     ) -> tuple[PyTree[Array], lx.RESULTS, dict[str, Any]]:
         in_structure, _ = state.structures.value
-        target = ravel(vector, state.factor.matrix.dtype)
+        target = ravel(vector, state.factor.dtype)
         solution = self.for_target(state, target, options.get("damping", 0.0))
         value = unravel(solution, structure_of(in_structure))
         return value, lx.RESULTS.successful, self.stats(state.factor)
@@ -83,7 +83,7 @@ class AbstractFactorSolver(AbstractSystemSolver[FactorState]):
         if system.gradient is None:
             return linear_solve(system.operator, system.target, self, options, state)
         state = self.init(system.operator, options) if state is None else state
-        flat = ravel(system.gradient, state.factor.matrix.dtype)
+        flat = ravel(system.gradient, state.factor.dtype)
         value = self.for_gradient(state, flat, options["damping"])
         value = unravel(value, system.operator.in_structure())
         result = lx.RESULTS.where(all_finite(value), lx.RESULTS.successful, lx.RESULTS.singular)

@@ -11,6 +11,8 @@ The two triangles cost a half of QR and SVD, and each damping n^3 / 3 operations
 side n of A.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -38,6 +40,11 @@ class QLPFactor(eqx.Module):
     basis: Inexact[Array, "q a"]
     values: Float[Array, " m"]
     from_gram: Bool[Array, ""]
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the numbers of A."""
+        return self.matrix.dtype
 
     @property
     def is_wide(self) -> bool:

@@ -51,6 +51,11 @@ class SpectralFactor(eqx.Module):
     from_gram: Bool[Array, ""]
     left: bool = eqx.field(static=True)
 
+    @property
+    def dtype(self) -> Any:
+        """The type of the numbers of A."""
+        return self.matrix.dtype
+
     def solve(
         self,
         target: Inexact[Array, " n"],

@@ -100,7 +100,7 @@ class ClassificationObjective(AbstractObjective):
             )
             raise ValueError(msg)
         outputs = eqx.filter_eval_shape(_outputs, model, point)
-        self.loss_function.check_examples(self.batches.known_targets(batch), outputs.size)
+        self.loss_function.check(self.batches.known_targets(batch), outputs.size)
         _check_finite("inputs", batch.inputs)
         _check_finite("targets", batch.targets)
 

@@ -173,7 +173,7 @@ def rows_of(
 
 def positions(node: Any, calls: Sequence[Call]) -> int:
     """At how many positions of an example the weight acts, in all calls."""
-    o = node.weight.shape[-1 if is_embedding(node) else _stacking(node)]
+    o = node.weight.shape[-1 if is_embedding(node) else stacking_of(node)]
     return sum(math.prod(call.output.shape) // (o * call.layers) for call in calls)
 
 
@@ -187,7 +187,7 @@ def _parts(node: Any, call: Call, probe: Probe) -> tuple[Array, Array]:
     (n, k), h = probe.delta.shape[:2], call.layers
     if is_embedding(node):
         return a.reshape(1, n, -1, 1), d.reshape(1, n, k, -1, node.weight.shape[-1])
-    o, i = node.weight.shape[_stacking(node) : _stacking(node) + 2]
+    o, i = node.weight.shape[stacking_of(node) : stacking_of(node) + 2]
     if is_convolution(node):
         return _unfolded(node, a, (h, n)), _grouped(node, d, (h, n, k))
     return a.reshape(h, n, -1, i), d.reshape(h, n, k, -1, o)
@@ -232,7 +232,7 @@ def _bias(node: Any) -> Any:
     return getattr(node, "bias", None)
 
 
-def _stacking(node: Any) -> int:
+def stacking_of(node: Any) -> int:
     """How many axes of the weight number layers side by side."""
     own = 2 + node.num_spatial_dims if is_convolution(node) else 2
     return node.weight.ndim - own
@@ -244,7 +244,7 @@ def _fits(node: Any, calls: Sequence[Call]) -> bool:
     Complex outputs of real weights are stored rows: products of the parts are not those of z.
     """
     complex_ = [jnp.issubdtype(x.dtype, jnp.complexfloating) for c in calls for x in c[:2]]
-    stacking = _stacking(node)
+    stacking = stacking_of(node)
     sides = all(sum(call.stacked) == stacking for call in calls)
     return sides and not any(complex_) and not (is_embedding(node) and stacking)
 

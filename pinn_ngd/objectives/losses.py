@@ -47,14 +47,7 @@ class AbstractLoss(eqx.Module):
         """A label drawn from the model's own predictive distribution."""
 
     def check(self, y: Any, outputs: int) -> None:
-        """Raises ValueError for targets that do not fit `outputs` outputs."""
-
-    def check_examples(self, y: Any, outputs: int) -> None:
-        """Raises ValueError for targets (n, ...) of n examples that `value` cannot take.
-
-        By default these are the targets that `check` refuses.
-        """
-        self.check(y, outputs)
+        """Raises ValueError for targets (n, ...) that do not fit `outputs` outputs."""
 
 
 class SoftmaxCrossEntropy(AbstractLoss):
@@ -89,18 +82,10 @@ class SoftmaxCrossEntropy(AbstractLoss):
     def sample(self, key: PRNGKeyArray, z: Outputs) -> Array:
         return jax.random.categorical(key, z)
 
-    def check_examples(self, y: Any, outputs: int) -> None:
-        """Raises ValueError for targets (n, ...): labels have the shape (n,), all others are rows
-        of probabilities, whether integers or floats."""
-        if y.ndim > 1:
-            _check_probabilities(y, outputs)
-            return
-        self.check(y, outputs)
-
     def check(self, y: Any, outputs: int) -> None:
-        """Raises ValueError for labels outside 0..o-1, and for rows of floats that are no
-        probabilities. Labels may have any shape, as those of a loss of several choices have."""
-        if y.ndim == 2 and jnp.issubdtype(y.dtype, jnp.floating):
+        """Raises ValueError for labels (n,) outside 0..o-1; all other targets are rows of
+        probabilities, whether integers or floats."""
+        if y.ndim > 1:
             _check_probabilities(y, outputs)
             return
         if not jnp.issubdtype(y.dtype, jnp.integer):

@@ -5,14 +5,15 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .. import _tree
-from ..linalg import Spectral, solve
+from ..linalg import spectral_factor
 from ..objectives import AbstractObjective
 
 LARGEST_DRIFT = 1 / 6  # C / 3 with C < 1/2
-LIMIT = 5e7  # entries of the Jacobian, of which two are held
+LIMIT = 2e9  # operations of a QR factorization, of which six take some seconds
 DIRECTIONS = 4
 
 
@@ -78,7 +79,8 @@ def kernel_conditions(
     with_target = eqx.filter_eval_shape(objective.system, model, batch)
     parameters = _tree.size(model)
     rows = with_target.operator.out_size()
-    if with_target.target is None or rows * parameters > LIMIT:
+    operations = rows * parameters * min(rows, parameters)
+    if with_target.target is None or operations > LIMIT:
         return None
     numbers = _measured(objective, model, batch, key)
     rank, smallest, largest, radius, drift = (float(number) for number in numbers)
@@ -92,9 +94,11 @@ def _measured(
     params, static = _tree.trainable(model)
     system = objective.system(model, batch)
     here = system.operator.as_matrix()
-    found = solve(system, Spectral("qr"))
     # Not from the kernel, whose eigenvalues below eps of the largest are noise.
-    singular = jnp.linalg.svd(_triangle(here), compute_uv=False)
+    factor = spectral_factor(here, method="qr")
+    singular = factor.singular_values
+    target = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(system.target)])
+    exact = ravel_pytree(params)[1](factor.solve(target, 0.0))
     wide = here.shape[0] <= here.shape[1]
     root, largest = jnp.where(wide, singular[-1], 0), singular[0] ** 2
     radius = 3 * _tree.norm(system.target) / root
@@ -107,10 +111,10 @@ def _measured(
     def outside(key: PRNGKeyArray) -> PyTree:
         return _tree.scale(radius, _tree.random_direction(params, key))
 
-    steps = [found.value, *map(outside, jax.random.split(key, DIRECTIONS))]
+    steps = [exact, *map(outside, jax.random.split(key, DIRECTIONS))]
     every = jax.tree.map(lambda *leaves: jnp.stack(leaves), *steps)
     drift = jnp.max(jax.lax.map(change, every)) / root
-    return found.stats["rank"], root**2, largest, radius, drift
+    return factor.rank(None), root**2, largest, radius, drift
 
 
 def _triangle(matrix: Float[Array, "n p"]) -> Float[Array, "m m"]:

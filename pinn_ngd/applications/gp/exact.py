@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Real, Scalar
 
+from ...families.family import as_float
 from ...models import MultivariateNormal
 from .kernels import (
     cholesky_factor,
@@ -16,7 +17,6 @@ from .kernels import (
     require_factor,
     variances,
 )
-from .parameters import as_float
 from .processes import JITTER, Marginals
 
 LOG_2PI = math.log(2 * math.pi)

@@ -6,15 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ...families.family import as_float
 from ...models import AbstractUnknown, Frozen, Positive
 
 Unknown = AbstractUnknown | Frozen
-
-
-def as_float(x: Any) -> Array:
-    """An array of floating-point numbers, of JAX's default type where they are whole numbers."""
-    x = jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
 
 
 def of_one_type(x: Any, y: Any) -> tuple[Array, Array]:

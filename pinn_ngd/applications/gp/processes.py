@@ -17,9 +17,9 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Real, Scalar
 
 from ..._settings import NonNegative
+from ...families.family import as_float
 from ...models import Frozen, MultivariateNormal
 from .kernels import cholesky_factor, cross_covariance, require_factor, variances
-from .parameters import as_float
 
 Inputs = Real[Array, "n d"]
 Marginals = tuple[Float[Array, " n"], Float[Array, " n"]]
@@ -45,12 +45,12 @@ class AbstractProcess(eqx.Module):
     noise of this variance.
     """
 
-    kernel: eqx.AbstractVar[Any]
-    prior_mean: eqx.AbstractVar[Callable | None]
-    points: eqx.AbstractVar[Points | Frozen]
-    q: eqx.AbstractVar[MultivariateNormal]
-    whitened: eqx.AbstractVar[bool]
-    jitter: eqx.AbstractVar[float]
+    kernel: Any
+    points: Points | Frozen
+    q: MultivariateNormal
+    prior_mean: Callable | None
+    whitened: bool = eqx.field(static=True)
+    jitter: NonNegative = eqx.field(static=True)
 
     @abc.abstractmethod
     def at_data(self, inputs: Inputs) -> Marginals:
@@ -108,13 +108,6 @@ class SVGP(AbstractProcess):
     Raises ValueError for points that are no array (m, d).
     """
 
-    kernel: Any
-    points: Points | Frozen
-    q: MultivariateNormal
-    prior_mean: Callable | None
-    whitened: bool = eqx.field(static=True)
-    jitter: NonNegative = eqx.field(static=True)
-
     def __init__(
         self,
         kernel: Any,
@@ -143,13 +136,6 @@ class VGP(AbstractProcess):
 
     Raises ValueError for inputs that are no array (n, d).
     """
-
-    kernel: Any
-    points: Points | Frozen
-    q: MultivariateNormal
-    prior_mean: Callable | None
-    whitened: bool = eqx.field(static=True)
-    jitter: NonNegative = eqx.field(static=True)
 
     def __init__(
         self,

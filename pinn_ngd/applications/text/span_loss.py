@@ -41,7 +41,7 @@ class SpanCrossEntropy(AbstractLoss):
                 " numbers an example, first and last, and as many outputs for each."
             )
             raise ValueError(msg)
-        _CHOICE.check(y, outputs // 2)
+        _CHOICE.check(y.reshape(-1), outputs // 2)
 
 
 def _halves(z: Outputs) -> Float[Array, "2 s"]:

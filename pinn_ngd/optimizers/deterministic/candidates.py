@@ -11,8 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from ... import _tree
 from ..base import Solves
 
-Search = Literal["auto", "grid", "climb", "walk", "mixed"]
-CLIMB_EVERY = 4  # steps of a mixed search
+Search = Literal["auto", "grid", "climb", "walk"]
 
 
 class Candidate(eqx.Module):
@@ -36,27 +35,21 @@ class Candidate(eqx.Module):
 Try = Callable[[Float[Array, ""]], Candidate]
 
 
-def longest_good(
-    attempt: Try, dampings: Float[Array, " k"], search: Search, steps: Int[Array, ""] | int = 0
-) -> Candidate:
+def longest_good(attempt: Try, dampings: Float[Array, " k"], search: Search) -> Candidate:
     """The good candidate with the smallest damping that `search` finds, else one that is not good.
 
     The dampings increase. "grid" tries all of them at once. "climb" tries one after the other from
     the smallest up and ends at the first that is good, which is the same one. "walk" starts in the
     middle and goes down as long as candidates are good, or up until one is: two or three trials,
     which miss a good one below one that is not. In curved valleys such long steps are what gets a
-    run out of them. "mixed" climbs in every fourth step, by their number `steps` so far, and walks
-    in the others. "auto" climbs on CPUs; elsewhere many small trials at once take no longer than
+    run out of them. "auto" climbs on CPUs; elsewhere many small trials at once take no longer than
     one, and it is the grid. The `solves` are those of all trials.
     """
     if search == "auto":
         search = "climb" if jax.default_backend() == "cpu" else "grid"
     if search == "grid":
         return _of_all(attempt, dampings)
-    middle = len(dampings) // 2
-    mixed = jnp.where(jnp.asarray(steps) % CLIMB_EVERY == 0, 0, middle)
-    start = {"climb": jnp.asarray(0), "walk": jnp.asarray(middle), "mixed": mixed}[search]
-    return _walked(attempt, dampings, start)
+    return _walked(attempt, dampings, 0 if search == "climb" else len(dampings) // 2)
 
 
 def _of_all(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
@@ -67,7 +60,7 @@ def _of_all(attempt: Try, dampings: Float[Array, " k"]) -> Candidate:
     return _with_solves(found, solves)
 
 
-def _walked(attempt: Try, dampings: Float[Array, " k"], start: Int[Array, ""]) -> Candidate:
+def _walked(attempt: Try, dampings: Float[Array, " k"], start: int) -> Candidate:
     """Down from `start` as long as candidates are good, or up until one is."""
     attempt, nothing = _traced(attempt, dampings)
 
@@ -87,7 +80,7 @@ def _walked(attempt: Try, dampings: Float[Array, " k"], start: Int[Array, ""]) -
         place = jnp.where(found.good | (way > 0), place + way, -1)
         return place, way, _with_solves(_tree.where(keep, found, best), solves)
 
-    return jax.lax.while_loop(goes_on, body, (start, jnp.asarray(0), nothing))[2]
+    return jax.lax.while_loop(goes_on, body, (jnp.asarray(start), jnp.asarray(0), nothing))[2]
 
 
 def _traced(attempt: Try, dampings: Float[Array, " k"]) -> tuple[Try, Candidate]:

@@ -40,12 +40,11 @@ ENERGY_STALL_STEPS = 300  # a gradient norm, unlike a loss, does not fall monoto
 
 class TrustRegionState(eqx.Module):
     """The last accepted damping (zero before the first step), the smallest gradient norm so far,
-    the number of stalled steps in a row, and that of all steps."""
+    and the number of stalled steps in a row."""
 
     damping: Float[Array, ""]
     gradient_norm: Float[Array, ""]
     stalled: Int[Array, ""]
-    steps: Int[Array, ""]
 
 
 class TrustRegion(AbstractOptimizer):
@@ -62,8 +61,7 @@ class TrustRegion(AbstractOptimizer):
     `grid` is (smallest factor, largest factor, number of candidates). With `search` "grid" all
     candidates are tried; with "climb" those from the smallest up until one qualifies, which is the
     same one; with "walk" those from the middle of the grid down, as long as they qualify, or up,
-    until one does, which may miss longer steps; "mixed" climbs in every fourth step and walks in
-    the others. "auto" climbs on CPUs. The selection rule is that
+    until one does, which may miss longer steps. "auto" climbs on CPUs. The selection rule is that
     of a trust region with the largest acceptable radius (Webb, Jerad and Cartis, arXiv:2607.02194).
     """
 
@@ -97,14 +95,12 @@ class TrustRegion(AbstractOptimizer):
         self.check(model, objective)
         dtype = scalar_type(model)
         infinite = jnp.asarray(jnp.inf, dtype)
-        none = jnp.asarray(0, jnp.int32)
-        return TrustRegionState(jnp.zeros((), dtype), infinite, none, none)
+        return TrustRegionState(jnp.zeros((), dtype), infinite, jnp.asarray(0, jnp.int32))
 
     def refreshed(self, state: TrustRegionState) -> TrustRegionState:
-        """The same damping, with both counts and the smallest gradient reset."""
+        """The same damping, with the count of stalled steps and the smallest gradient reset."""
         infinite = jnp.full_like(state.gradient_norm, jnp.inf)
-        none = jnp.zeros_like(state.stalled)
-        return TrustRegionState(state.damping, infinite, none, none)
+        return TrustRegionState(state.damping, infinite, jnp.zeros_like(state.stalled))
 
     def step(
         self,
@@ -158,7 +154,7 @@ class TrustRegion(AbstractOptimizer):
             numbers = (counting.statistic(found, name) for name in ("rank", "condition"))
             return Candidate(damping, step, after.loss, predicted, actual, good, solves, *numbers)
 
-        best = longest_good(attempt, dampings, self.search, state.steps)
+        best = longest_good(attempt, dampings, self.search)
         accepted = best.good
         step = _tree.where(accepted, best.step, _tree.zeros_like(best.step))
         loss = jnp.where(accepted, best.loss, before.loss)
@@ -270,6 +266,5 @@ def _next(
         stop = jnp.zeros_like(stop)
         damping = jnp.minimum(damping, LARGEST_DAMPING * size)
     smallest = jnp.minimum(state.gradient_norm, info.gradient_norm)
-    damping = jnp.maximum(damping, floor)
-    state = TrustRegionState(damping, smallest, stalled, state.steps + 1)
+    state = TrustRegionState(jnp.maximum(damping, floor), smallest, stalled)
     return state, stop.astype(jnp.int32)

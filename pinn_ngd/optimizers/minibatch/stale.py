@@ -14,7 +14,7 @@ from ...linalg import StaleKronecker, StaleState
 from ...linalg.tall import LYING, ROWS, WHOLE, devices
 from ...objectives import AbstractObjective
 from ...objectives.batches import Batch
-from ...objectives.layers import is_convolution, is_dense, is_plain, places_of
+from ...objectives.layers import is_convolution, is_dense, is_plain, places_of, stacking_of
 from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
 from .layerwise import CURVATURES, Fisher, check_batch, check_coverage, check_layers
 from .mixup import Mixture, check_inputs, check_targets, mixed, soft
@@ -264,9 +264,7 @@ def _rescaled(model: PyTree) -> PyTree:
     leaves, treedef = jax.tree.flatten(params)
     for node, places in places_of(model):
         if is_plain(node) and (is_dense(node) or is_convolution(node)):
-            own = 2 + node.num_spatial_dims if is_convolution(node) else 2
-            weight = leaves[places[0]]
-            leaves[places[0]] = rescaled(weight, weight.ndim - own)
+            leaves[places[0]] = rescaled(leaves[places[0]], stacking_of(node))
     return eqx.combine(jax.tree.unflatten(treedef, leaves), static)
 
 

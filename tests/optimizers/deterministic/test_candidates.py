@@ -68,24 +68,6 @@ def test_a_climb_finds_what_the_grid_finds_whatever_is_good(pattern):
     assert int(climb.solves.forward) == trials
 
 
-@pytest.mark.parametrize("steps", range(6))
-def test_a_mixed_search_climbs_in_every_fourth_step(steps):
-    """Good are the dampings of index 0 and from 5 on: a climb ends at once, a walk turns at 4."""
-
-    def attempt(damping):
-        good = (damping <= DAMPINGS[0]) | (damping >= 0.9 * DAMPINGS[5])
-        return Candidate(
-            damping=damping, step=-damping, loss=2 * damping, predicted=damping, actual=damping,
-            good=good, solves=Solves(forward=1), rank=None, condition=None,
-        )  # fmt: skip
-
-    search = eqx.filter_jit(lambda s: longest_good(attempt, jnp.asarray(DAMPINGS), "mixed", s))
-    best = search(jnp.asarray(steps, jnp.int32))
-    climbs = steps in (0, 4)
-    assert float(best.damping) == DAMPINGS[0 if climbs else 5]
-    assert int(best.solves.forward) == (1 if climbs else 2)
-
-
 def test_one_damping_is_a_grid_too():
     objective, start = poisson_1d(), network()
     batch = objective.batch(jax.random.key(0))
