@@ -1,6 +1,6 @@
-"""Reference solutions of `allen-cahn` and `kdv`, the small arrays in problems/references.
+"""Reference solutions of three evolutions, the small arrays in problems/references.
 
-    python benchmarks/references.py            # both, two minutes on one core
+    python benchmarks/references.py            # all, three minutes on one core
     python benchmarks/references.py kdv --check
 
 Fourier series in space and exponential time differencing of fourth order (Cox and Matthews 2002;
@@ -66,6 +66,12 @@ EQUATIONS = {
         nonlinear=lambda u, slope: -0.5 * slope(u**2),
         start=lambda k: 0.5 * (np.abs(k) == 1) + 0j,
         waves=128, times=64, steps=128, rank=1e-11,
+    ),
+    "kuramoto_sivashinsky": Equation(
+        symbol=lambda k: 0.5 * (np.pi * k) ** 2 - 0.005 * (np.pi * k) ** 4 + 0j,
+        nonlinear=lambda u, slope: -2.5 * slope(u**2),
+        start=lambda k: 0.5j * (np.abs(k) == 1),
+        waves=96, times=240, steps=48, rank=1e-11,
     ),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ u = v + c with a smooth v; without it a plain network has to round the corner by
 measured against a spectral solution that is shipped, itself accurate to 2.5e-9
 (`benchmarks/references.py`).
 
-`python benchmarks/accuracy.py allen-cahn --seconds 120 --early 20 --seeds 1` (seed 100, one core
+`python benchmarks/suite.py allen-cahn --seconds 120 --first 100 --seeds 1` (seed 100, one core
 of a two-core machine that others used too): relative L2 error 1.0e-1 after 20 s of training,
 2.5e-5 after 120 s, which the run gives as a lower bound.
 """

@@ -3,7 +3,7 @@
 u = sin(x) cos(4 pi t) for 0 < t < 1 and 0 < x < pi: u and u_xx are zero at both ends, u and u_t are
 given at the start, and f = (1 - 16 pi^2) u.
 
-`python benchmarks/accuracy.py beam --seconds 120 --early 20 --seeds 1` (seed 100, one core
+`python benchmarks/suite.py beam --seconds 120 --first 100 --seeds 1` (seed 100, one core
 of a two-core machine that others used too): relative L2 error 3.9e-7 after 20 s of training,
 2.4e-8 after 120 s (the corrected solution 2.1e-11).
 """

@@ -22,29 +22,31 @@ from pinn_ngd import (
 from pinn_ngd.geometry.quadrature import GaussLegendre
 from pinn_ngd.models import MLP
 
-VISCOSITY = 0.01 / np.pi
 NODES, WEIGHTS = np.polynomial.hermite.hermgauss(120)
 
 
-def exact(x):
+def cole_hopf(x, viscosity):
     """Ratio of two integrals of exp(-cos(pi y) / (2 pi nu)) over a Gaussian of variance 2 nu t."""
     time = jnp.where(x[0] > 0, x[0], jnp.ones_like(x[0]))
-    y = x[1] - jnp.sqrt(4 * VISCOSITY * time) * jnp.asarray(NODES, x.dtype)
-    exponent = (1 - jnp.cos(jnp.pi * y)) / (2 * np.pi * VISCOSITY)
+    y = x[1] - jnp.sqrt(4 * viscosity * time) * jnp.asarray(NODES, x.dtype)
+    exponent = (1 - jnp.cos(jnp.pi * y)) / (2 * np.pi * viscosity)
     mass = jax.nn.softmax(exponent + jnp.log(jnp.asarray(WEIGHTS, x.dtype)))
     mean = jnp.sum(mass * jnp.sin(jnp.pi * y))
     return -jnp.where(x[0] > 0, mean, jnp.sin(jnp.pi * x[1]))
 
 
 def problem(
-    *, width: int = 20, depth: int = 3, interior: int = 1024, boundary: int = 88,
-    boundary_weight: float = 100.0, ridge: float = 2.0, seconds: float = 120.0,
+    *, viscosity: float = 0.01 / np.pi, width: int = 20, depth: int = 3, interior: int = 1024,
+    boundary: int = 88, boundary_weight: float = 100.0, ridge: float = 2.0, seconds: float = 120.0,
 ) -> Problem:  # fmt: skip
     domain = SpaceTime(Interval(0.0, 1.0), Interval(-1.0, 1.0))
 
+    def exact(x):
+        return cole_hopf(x, viscosity)
+
     def equation(u, x):
         convection = u(x) * spatial_gradient(u)(x)[0]
-        return time_derivative(u)(x) + convection - VISCOSITY * spatial_laplacian(u)(x)
+        return time_derivative(u)(x) + convection - viscosity * spatial_laplacian(u)(x)
 
     terms = [
         Residual(equation, Sobol(domain, interior), name="interior"),

@@ -3,7 +3,7 @@
 u = sin(x - 30 t) for 0 < t < 1 and 0 < x < 2 pi. For about fifty steps nothing seems to happen,
 while the solution spreads from the start through time; then the error falls fast.
 
-`python benchmarks/accuracy.py convection --seconds 120 --early 20 --seeds 1` (seed 100, one core
+`python benchmarks/suite.py convection --seconds 120 --first 100 --seeds 1` (seed 100, one core
 of a two-core machine that others used too): relative L2 error 1.1e-1 after 20 s of training,
 2.3e-7 after 120 s (the corrected solution 2.2e-9).
 """

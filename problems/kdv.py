@@ -4,7 +4,7 @@ u = cos(pi x) at t = 0, period 2 on (-1, 1), 0 < t < 1 (the equation of Zabusky 
 The network is exactly periodic. Errors are measured against a spectral solution that is shipped,
 itself accurate to 2.5e-10 (`benchmarks/references.py`).
 
-`python benchmarks/accuracy.py kdv --seconds 120 --early 20 --seeds 1` (seed 100, one core
+`python benchmarks/suite.py kdv --seconds 120 --first 100 --seeds 1` (seed 100, one core
 of a two-core machine that others used too): relative L2 error 1.9e-3 after 20 s of training,
 1.6e-5 after 120 s; the run calls its error not known.
 """

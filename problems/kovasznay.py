@@ -6,7 +6,7 @@ the boundary:
     v = (1 - e^(a x) cos(2 pi y), a / (2 pi) e^(a x) sin(2 pi y)),   p = (1 - e^(2 a x)) / 2,
     a = Re / 2 - sqrt(Re^2 / 4 + 4 pi^2).
 
-`python benchmarks/accuracy.py kovasznay --seconds 120 --early 20 --seeds 1` (seed 100, one core
+`python benchmarks/suite.py kovasznay --seconds 120 --first 100 --seeds 1` (seed 100, one core
 of a two-core machine that others used too): relative L2 error 1.4e-7 after 20 s of training,
 7.8e-9 after 120 s (the corrected solution 1.0e-10).
 """

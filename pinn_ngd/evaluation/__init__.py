@@ -4,6 +4,7 @@ from .errors import evaluator as evaluator
 from .errors import norms as norms
 from .errors import relative_h1 as relative_h1
 from .errors import relative_l2 as relative_l2
+from .plane_series import PlaneSeries as PlaneSeries
 from .reference import SpectralReference as SpectralReference
 from .reference import shipped_reference as shipped_reference
 from .scores import calibration_error as calibration_error

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from .._listing import problems_folder
 from .._names import choose
+from .clenshaw import chebyshev_series
+from .plane_series import PlaneSeries
 from .stokes_flow import StokesFlow
 
 
@@ -31,7 +32,7 @@ class SpectralReference(eqx.Module):
 
     def __call__(self, x: Float[Array, " 2"]) -> Float[Array, ""]:
         t = jnp.sqrt(x[0]) if self.root else x[0]
-        return jnp.dot(_chebyshev(self.time, 2 * t - 1), self._in_space(x[1]))
+        return jnp.dot(chebyshev_series(self.time, 2 * t - 1), self._in_space(x[1]))
 
     def _in_space(self, x: Float[Array, ""]) -> Float[Array, " r"]:
         angles = np.pi * np.arange(self.waves.shape[1]) * x
@@ -42,19 +43,7 @@ class SpectralReference(eqx.Module):
         return even - self.waves.imag @ (twice * jnp.sin(angles))
 
 
-def _chebyshev(coefficients: Float[Array, "r n"], s: Float[Array, ""]) -> Float[Array, " r"]:
-    """Chebyshev series at s by Clenshaw's recurrence."""
-
-    def body(carry: tuple[Array, Array], c: Array) -> tuple[tuple[Array, Array], None]:
-        first, second = carry
-        return (c + 2 * s * first - second, first), None
-
-    zero = jnp.zeros(len(coefficients), s.dtype)
-    (first, second), _ = jax.lax.scan(body, (zero, zero), coefficients[:, :0:-1].T)
-    return coefficients[:, 0] + s * first - second
-
-
-def shipped_reference(name: str) -> SpectralReference | StokesFlow:
+def shipped_reference(name: str) -> SpectralReference | StokesFlow | PlaneSeries:
     """The reference solution of a shipped problem, such as "kdv" or "stokes-cavity".
 
     Raises ValueError for an unknown name.
@@ -65,10 +54,12 @@ def shipped_reference(name: str) -> SpectralReference | StokesFlow:
     return _read(names[name])
 
 
-def _read(path: Path) -> SpectralReference | StokesFlow:
+def _read(path: Path) -> SpectralReference | StokesFlow | PlaneSeries:
     with np.load(path) as file:
         if "poles" in file:
             return StokesFlow.of(file)
+        if "flow" in file:
+            return PlaneSeries(jnp.asarray(file["flow"], float), float(file["accuracy"]))
         time, waves = (
             jnp.asarray(file[name], _precision(file[name])) for name in ("time", "waves")
         )

@@ -39,6 +39,7 @@ EQUATIONS = [name for name in list_problems() if not name.startswith(DATA)]
 ELSEWHERE = (
     "allen-cahn", "kdv", "darcy-field-inverse", "heat-inverse", "telegraph-inverse",
     "diffusion-jump", "l-shape-eigen", "schrodinger-eigen", "stokes-cavity",
+    "cavity", "kuramoto-sivashinsky",
 )  # fmt: skip
 
 

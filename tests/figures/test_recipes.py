@@ -9,7 +9,7 @@ import jax
 import pytest
 from typer.testing import CliRunner
 
-from figures import results, tngd_training
+from figures import tngd_training
 from figures.recipes import Job, comparison, job, learning, make
 from figures.recipes.making import recipe
 from pinn_ngd import load_problem
@@ -74,8 +74,6 @@ def tiny(monkeypatch, tmp_path):
     (tmp_path / "tiny.py").write_text(FILE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(job, "load_problem", lambda _, **own: load_problem("tiny.py", **own))
-    monkeypatch.setattr(results, "TABLE_PROBLEMS", ("tiny",))
-    monkeypatch.setattr(results, "TABLE_SEEDS", range(1))
     own = SimpleNamespace(make=comparison("tiny", ["adam"], seeds=1, seconds=1.0))
     monkeypatch.setitem(sys.modules, "figures.compare_tiny", own)
     return tmp_path
@@ -83,9 +81,8 @@ def tiny(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_figures_leave_their_command_beside_them(tiny):
-    (tiny / "README.md").write_text(f"a\n{results.BEGIN}\nold\n{results.END}\nb\n")
     out = tiny / "figures"
-    names = ("ritz-1d", "compare-tiny", "results")
+    names = ("ritz-1d", "compare-tiny")
     make(names, out=out, quick=True, tell=lambda _: None)
     for name in (
         "ritz-1d-solution",
@@ -100,8 +97,6 @@ def test_figures_leave_their_command_beside_them(tiny):
         assert "cores of" in record["hardware"]
         assert record["versions"]["jax"] == jax.__version__
         assert record["seeds"] == [0]
-    assert "| `tiny` | " in (out / "results.md").read_text()
-    assert "old" in (tiny / "README.md").read_text()  # a quick run proves no number
 
 
 @pytest.mark.slow

@@ -1,0 +1,248 @@
+"""docs/results.md and the table of the README, from the numbers of the suite and nothing else.
+
+    python benchmarks/report.py
+
+`benchmarks/results/suite.json` and `spectral.json` hold the numbers; the targets, the published
+errors and what limits a miss are in `benchmarks/suite.toml`.
+"""
+
+import json
+import math
+import statistics
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+LIST = HERE / "suite.toml"
+RESULTS = HERE / "results" / "suite.json"
+PAGE = HERE.parent / "docs" / "results.md"
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+SHORT = (
+    "poisson-2d", "heat-1d", "helmholtz", "wave-1d", "burgers-1d", "kovasznay",
+    "disk-poisson-nonlinear", "poisson-5d", "poisson-10d", "poisson-2d-icml23",
+)  # fmt: skip
+TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
+SPECTRAL = HERE / "results" / "spectral.json"
+MACHINE = HERE / "results" / "machine.md"
+HEAD = """# Results
+
+**All shipped equations with their default settings, from seeds that no setting was chosen on.**
+Every number is the *final* error of a run at points that it did not train on; medians, with the
+worst in brackets, over the seeds of the last column.
+
+"""
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    """The problems of the suite by label, "problem" or "problem:variant"."""
+    return tomllib.loads(LIST.read_text(encoding="utf-8"))
+
+
+def grouped(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Runs by label, in the order of the list."""
+    found: dict[str, list[dict[str, Any]]] = {label: [] for label in entries()}
+    for run in runs:
+        found.setdefault(run["problem"], []).append(run)
+    return {label: rows for label, rows in found.items() if rows}
+
+
+def spread(values: Sequence[float], form: str = ".1e") -> str:
+    """Median and, of several values, the largest."""
+    if not values:
+        return ""
+    middle = format(statistics.median(values), form)
+    return middle if len(values) == 1 else f"{middle} ({format(max(values), form)})"
+
+
+def known(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
+    return [row[key] for row in rows if row.get(key) is not None]
+
+
+def median(rows: Sequence[dict[str, Any]], key: str) -> float:
+    return statistics.median(known(rows, key) or [math.nan])
+
+
+def claims(rows: Sequence[dict[str, Any]]) -> str:
+    """Least and largest ratio of estimated and true error, where the run calls it reliable."""
+    reliable = [row for row in rows if row.get("estimate_reliable") and row.get("relative_l2")]
+    ratios = [row["estimated_relative_l2"] / row["relative_l2"] for row in reliable]
+    if not ratios:
+        return "not claimed"
+    return f"{min(ratios):.2f} to {max(ratios):.2f} ({len(ratios)} of {len(rows)})"
+
+
+def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rule = "|---|" + "---:|" * (len(heads) - 1)
+    body = ["| " + " | ".join(cells) + " |" for cells in (heads, *lines)]
+    return "\n".join([body[0], rule, *body[1:]]) + "\n"
+
+
+def errors(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """The main table."""
+    heads = (
+        "problem", "parameters", "network", "corrected", "estimate / error", "training s",
+        "steps", "GiB", "seeds",
+    )  # fmt: skip
+
+    def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
+        return (
+            f"`{label}`", f"{rows[0]['parameters']:,}", spread(known(rows, "relative_l2")),
+            spread(known(rows, "corrected_relative_l2")), claims(rows),
+            f"{median(rows, 'seconds'):.0f}", f"{median(rows, 'steps'):.0f}",
+            f"{median(rows, 'gibibytes'):.1f}", ", ".join(str(row["seed"]) for row in rows),
+        )  # fmt: skip
+
+    return table(heads, (cells(*group) for group in groups.items()))
+
+
+def over_time(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """Errors of the network on the way."""
+
+    def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
+        at = [[row["errors_at"].get(f"{time:g}") for row in rows] for time in TIMES]
+        return (f"`{label}`", *(spread([e for e in found if e is not None]) for found in at))
+
+    heads = ("problem", *(f"after {time:g} s" for time in TIMES))
+    return table(heads, (cells(*group) for group in groups.items()))
+
+
+def published(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """Ours beside the best that we know of."""
+
+    def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
+        other = entries()[label]["published"]
+        ours = f"{median(rows, 'relative_l2'):.1e}, {median(rows, 'seconds'):.0f} s"
+        time = f"{other['seconds']:,} s" if "seconds" in other else "time not found"
+        where = f" on {other['hardware']}" if "hardware" in other else ""
+        return (f"`{label}`", ours, f"{other['error']:.1e}, {time}{where}", other["by"])
+
+    compared = {label: rows for label, rows in groups.items() if "published" in entries()[label]}
+    heads = ("problem", "ours, median", "published", "by")
+    return table(heads, (cells(*group) for group in compared.items()))
+
+
+def error_by(rows: Sequence[dict[str, Any]], seconds: float) -> float:
+    """The median of the errors at a time: of shorter runs, at their end."""
+
+    def of(row: dict[str, Any]) -> float:
+        times = [time for time in TIMES if time <= seconds and f"{time:g}" in row["errors_at"]]
+        if row["seconds"] <= 1.1 * seconds or not times:
+            return row.get("relative_l2", math.nan)
+        return row["errors_at"][f"{times[-1]:g}"]
+
+    return statistics.median(of(row) for row in rows)
+
+
+def targets(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """What was to be reached, whether it was, and what a miss is due to."""
+
+    def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
+        entry = entries()[label]
+        goal, seconds = entry["target"]
+        reached = error_by(rows, seconds)
+        verdict = "reached" if reached <= goal else entry.get("limits", "missed")
+        spent = min(seconds, median(rows, "seconds"))
+        return (
+            f"`{label}`",
+            f"{goal:.1e} in {seconds} s",
+            f"{reached:.1e}, {spent:.0f} s",
+            verdict,
+        )
+
+    aimed = {label: rows for label, rows in groups.items() if "target" in entries()[label]}
+    heads = ("problem", "target", "network, median", "")
+    return table(heads, (cells(*group) for group in aimed.items()))
+
+
+def classical() -> str:
+    """What a polynomial does on the same equations and points."""
+    rows = json.loads(SPECTRAL.read_text(encoding="utf-8"))
+    heads = ("problem", "degree", "coefficients", "relative L2", "processor s")
+    cells = (
+        (
+            f"`{row['problem']}`", f"{row['degree']}", f"{row['coefficients']:,}",
+            f"{row['relative_l2']:.1e}", f"{row['seconds']:.2g}",
+        )
+        for row in rows
+    )  # fmt: skip
+    return table(heads, cells)
+
+
+def short(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """The table of the README."""
+
+    def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
+        other = entries()[label].get("published", {})
+        time = f", {other['seconds']:,} s" if "seconds" in other else ""
+        return (
+            f"`{label}`", f"{median(rows, 'seconds'):.0f}", spread(known(rows, "relative_l2")),
+            spread(known(rows, "corrected_relative_l2")),
+            f"{other['error']:.1e}{time}" if other else "",
+        )  # fmt: skip
+
+    heads = ("problem", "training s", "network", "corrected solution", "best published")
+    return table(heads, (cells(label, groups[label]) for label in SHORT if label in groups))
+
+
+def with_table(text: str, new: str) -> str:
+    """A text with what stands between its two marks replaced; unchanged where they are not."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n{new}{end}{after}" if begin and end else text
+
+
+def page(runs: list[dict[str, Any]]) -> str:
+    """The whole page."""
+    groups = grouped(runs)
+    versions = runs[0]["versions"]
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    sections: list[tuple[str, str, Callable[[], str]]] = [
+        ("Errors", ERRORS, lambda: errors(groups)),
+        ("On the way", WAY, lambda: over_time(groups)),
+        ("Targets", TARGETS, lambda: targets(groups)),
+        ("Published errors", PUBLISHED, lambda: published(groups)),
+        ("What a numerical analyst would use", CLASSICAL, classical),
+    ]
+    text = HEAD + MACHINE.read_text(encoding="utf-8") + f"Packages: {packages}.\n"
+    for title, before, make in sections:
+        text += f"\n## {title}\n\n{before}\n{make()}"
+    return text + SOURCES
+
+
+ERRORS = """`corrected` is the solution u - e that a run returns beside its network, where the run
+claims an error for it. `estimate / error` is the least and the largest ratio of the error that the
+run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.
+"""
+WAY = "The last error measured before these seconds of training, of runs that went on longer.\n"
+TARGETS = "Set before the runs. A target counts the error of the network, without the correction.\n"
+PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
+settings, at their best moment, and on other hardware; some have features that are made for the
+solution.
+"""
+CLASSICAL = """Where the domain is a box and the solution smooth, **a Chebyshev series is as
+accurate as any network, in a fraction of the time**: the same equations, with a polynomial in
+place of the network (`python benchmarks/spectral.py`, one core). A network is for what series
+cannot do: many dimensions, curved domains, layers at unknown places, coefficients that are unknown.
+"""
+SOURCES = """
+## Where the numbers come from
+
+Each run is a line of `benchmarks/results/suite.json`, with its seed, budget and versions; `python
+benchmarks/suite.py` makes the runs and `python benchmarks/report.py` this page. One run again:
+`pinn-ngd solve poisson-2d --seed 200 --seconds 20`.
+"""
+
+
+def main() -> None:
+    """Write the page and the table of the README."""
+    runs = json.loads(RESULTS.read_text(encoding="utf-8"))
+    PAGE.write_text(page(runs), encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    README.write_text(with_table(readme, short(grouped(runs))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

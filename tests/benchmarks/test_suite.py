@@ -1,0 +1,105 @@
+"""The suite: what it lists can be run, and its pages say what its numbers say."""
+
+import importlib
+import json
+import pathlib
+import sys
+from argparse import Namespace
+
+import numpy as np
+import pytest
+
+from pinn_ngd import list_problems, load_problem
+
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))  # scripts import those beside them
+report, suite, spectral = (importlib.import_module(n) for n in ("report", "suite", "spectral"))
+
+RUN = {
+    "problem": "poisson-2d", "seed": 200, "budget": 20, "parameters": 1737, "relative_l2": 1e-13,
+    "corrected_relative_l2": 1e-15, "estimated_relative_l2": 9e-14, "estimate_reliable": True,
+    "seconds": 20.0, "steps": 80, "gibibytes": 0.9, "errors_at": {"5": 1e-3},
+    "versions": {"jax": "0"},
+}  # fmt: skip
+
+
+def test_every_entry_can_be_run():
+    for label, entry in report.entries().items():
+        name, _, variant = label.partition(":")
+        assert name in list_problems()
+        assert bool(variant) == bool(entry.get("settings"))
+        assert load_problem(name, **entry.get("settings", {})).domain is not None
+        assert set(entry) <= {"seconds", "settings", "target", "published", "limits"}
+        assert set(entry.get("published", {})) <= {"error", "seconds", "hardware", "by"}
+
+
+def test_pages_are_those_of_the_numbers():
+    runs = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    assert report.PAGE.read_text(encoding="utf-8") == report.page(runs)
+    readme = report.README.read_text(encoding="utf-8")
+    assert report.with_table(readme, report.short(report.grouped(runs))) == readme
+
+
+def test_a_table_goes_between_its_marks():
+    text = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    new = report.with_table(text, "new\n")
+    assert new == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    assert report.with_table(new, "new\n") == new
+    assert report.with_table("no marks\n", "new\n") == "no marks\n"
+
+
+def test_median_and_worst_of_runs():
+    runs = [
+        dict(RUN, seed=seed, relative_l2=error) for seed, error in enumerate([3e-9, 1e-9, 2e-9])
+    ]
+    line = report.errors(report.grouped(runs)).splitlines()[2]
+    assert "| 2.0e-09 (3.0e-09) | 1.0e-15 (1.0e-15) |" in line
+    assert "| 0, 1, 2 |" in line
+
+
+def test_a_target_is_judged_by_what_was_reached_by_its_time():
+    """A run of 20 s says nothing better about 15 s than the last error measured before."""
+    assert report.error_by([RUN], 20.0) == 1e-13
+    assert report.error_by([RUN], 15.0) == 1e-3
+    assert report.error_by([RUN], 60.0) == 1e-13
+    assert "missed" in report.targets({"poisson-2d": [RUN]})
+    assert "reached" in report.targets({"poisson-2d": [dict(RUN, seconds=14.0)]})
+
+
+def test_a_run_that_is_in_the_file_is_not_repeated(tmp_path):
+    numbers = suite.Numbers(tmp_path / "a" / "runs.json")
+    numbers.add(RUN)
+    again = suite.Numbers(tmp_path / "a" / "runs.json")
+    assert again.runs == [RUN]
+    assert again.has(("poisson-2d", 200, 20, tmp_path))
+    assert not again.has(("poisson-2d", 201, 20, tmp_path))
+
+
+def test_jobs_come_seed_by_seed():
+    options = Namespace(problems=["heat-1d", "kdv"], seeds=2, first=5, quick=False, seconds=None)
+    found = [job[:3] for job in suite.jobs(options)]
+    assert found == [("heat-1d", 5, 20), ("kdv", 5, 120), ("heat-1d", 6, 20), ("kdv", 6, 120)]
+    quick = Namespace(**{**vars(options), "quick": True})
+    assert [job[:3] for job in suite.jobs(quick)] == [("heat-1d", 5, 8.0), ("kdv", 5, 8.0)]
+
+
+def test_polynomials_are_those_of_chebyshev():
+    y = 0.3
+    expected = [np.polynomial.chebyshev.Chebyshev.basis(k)(y) for k in range(7)]
+    assert np.allclose(spectral.polynomials(np.float64(y), 7), expected, atol=1e-15)
+
+
+@pytest.mark.slow
+def test_a_polynomial_solves_poisson():
+    problem = load_problem("poisson-2d", points=22)
+    model, _ = spectral.solve(problem, spectral.series(problem, 14))
+    assert spectral.relative_error(problem, model) < 1e-11
+
+
+@pytest.mark.slow
+def test_one_run_leaves_its_numbers(tmp_path):
+    suite.run_one("heat-1d", 3, 0.5, tmp_path / "run")
+    found = suite.recorded(tmp_path / "run")
+    assert found["steps"] >= 1
+    assert 0.1 < found["gibibytes"] < 20
+    assert 0 < found["relative_l2"] < 10
