@@ -163,6 +163,28 @@ class Grid:
         """The staggered gradient: an edge between neighbors (and to the exterior, if Dirichlet)."""
         return _staggered(self)
 
+    def faces(self, values: Float[Array, " e"]) -> list[Float[Array, "..."]]:
+        """Values on the staggered edges as an array of faces for each coupled axis.
+
+        Along its axis it has one more face than cells: those of a closed boundary are zero, and
+        those of a periodic axis are the same at both ends.
+        """
+        found, begin = [], 0
+        for axis in self.coupled:
+            n, other = self.shape[axis], self.size // self.shape[axis]
+            ends = {"neumann": 0, "periodic": 1, "dirichlet": 2}[self.boundary]
+            parts = values[begin : begin + (n - 1 + ends) * other]
+            begin += parts.size
+            end = list(self.shape)
+            end[axis] = 1
+            inner = [*self.shape[:axis], n - 1, *self.shape[axis + 1 :]]
+            before = other if self.boundary == "dirichlet" else 0
+            middle = parts[before : before + (n - 1) * other].reshape(inner)
+            last = parts[before + (n - 1) * other :].reshape(end) if ends else jnp.zeros(end)
+            first = parts[:before].reshape(end) if before else last
+            found.append(jnp.concatenate([first, middle, last.astype(middle.dtype)], axis))
+        return found
+
     @property
     def central_edges(self) -> Edges:
         """Central differences over 2 h with the exterior set to zero: an edge in every point.

@@ -31,6 +31,8 @@ from .least_squares import LeastSquaresSystem as LeastSquaresSystem
 from .least_squares import Solution as Solution
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
+from .multigrid import Diffusion as Diffusion
+from .multigrid import Multigrid as Multigrid
 from .operators import JacobianRows as JacobianRows
 from .operators import ProductOperator as ProductOperator
 from .operators import StackedOperator as StackedOperator

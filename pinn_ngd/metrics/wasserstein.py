@@ -6,16 +6,18 @@ from typing import ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._settings import NonNegative
 from ..geometry.grids import Edges, Grid
-from ..linalg import factor_laplacian, ordering
+from ..linalg import Diffusion, Multigrid, factor_laplacian, ordering
 from ..states import AbstractState
 from ._density import MASS_TOLERANCE, closed, lifted, positive
 from .state import AbstractStateMetric
 
 Field = Float[Array, "..."]
+LARGEST_FACTOR = 2**28  # bytes of a block Cholesky factor, beyond which "auto" takes multigrid
 
 
 class Wasserstein(AbstractStateMetric):
@@ -31,8 +33,11 @@ class Wasserstein(AbstractStateMetric):
 
     - `operator`: "staggered" (densities on faces as means of their cells) or "central", the central
       differences with zero exterior of the code of Nurbekyan, Lei and Yang;
-    - `elliptic`: "direct" (block Cholesky, reused for all tangents of a step) or "cg" (matrix-free,
-      preconditioned by the fast solver of constant density; for densities bounded from below);
+    - `elliptic`: "direct" (block Cholesky, reused for all tangents of a step), "multigrid"
+      (conjugate gradients without a matrix, as many of them on fine grids as on coarse ones; of
+      staggered differences), "cg" (likewise, preconditioned by the fast solver of constant density,
+      for densities that vary little) or "auto": "direct" where its factor takes at most 256 MiB,
+      which is up to about 100,000 cells in two dimensions, then "multigrid";
     - `mass`, where the boundary is closed: "check" tests that tangents u sum to zero; "project"
       takes u minus rho times the mass of u, as if the state were normalized (u minus its *mean*
       would put mass into empty tails, and transport from there is expensive without limit);
@@ -42,18 +47,25 @@ class Wasserstein(AbstractStateMetric):
     - `shift` is added to the state to make it positive. A slice whose minimum would still be below
       a positive `floor` is lifted to it.
 
-    Raises ValueError for unknown choices; run-time errors for densities that are not positive and
-    for tangents that do not conserve mass.
+    Raises ValueError for unknown choices and multigrid for central differences; run-time errors for
+    densities that are not positive and for tangents that do not conserve mass.
     """
 
     operator: Literal["staggered", "central"] = eqx.field(static=True, default="staggered")
-    elliptic: Literal["direct", "cg"] = eqx.field(static=True, default="direct")
+    elliptic: Literal["auto", "direct", "cg", "multigrid"] = eqx.field(static=True, default="auto")
     mass: Literal["check", "project", "ignore"] = eqx.field(static=True, default="check")
     unbalanced: NonNegative = eqx.field(static=True, default=0.0)
     shift: float = 0.0
     floor: NonNegative = eqx.field(static=True, default=0.0)
     state: AbstractState | None = None
     needs_positive: ClassVar[bool] = True
+
+    def __check_init__(self):
+        if self.elliptic == "multigrid" and self.operator == "central":
+            raise ValueError(
+                "`elliptic` 'multigrid' joins neighboring cells, which central differences skip: "
+                "take 'direct' or 'cg', or the staggered operator."
+            )
 
     @property
     def is_blind(self) -> bool:
@@ -105,18 +117,35 @@ class Wasserstein(AbstractStateMetric):
     def _elliptic_solve(
         self, grid: Grid, edges: Edges, conductance: Float[Array, " e"]
     ) -> Callable[[Field], Field]:
-        if self.elliptic == "direct":
-            order = ordering(edges.level, edges.left, edges.right)
-            kept = factor_laplacian(order, conductance)
-            return lambda u: kept.solve(jnp.ravel(u)).reshape(grid.shape)
         flow = len(edges.left) - (grid.size if self.unbalanced else 0)
-        return _conjugate_gradients(grid, edges, conductance, flow)
+        if self.elliptic == "cg":
+            return _spectral_cg(grid, edges, conductance, flow)
+        if self.elliptic == "multigrid" or (self.elliptic == "auto" and self._is_large(edges)):
+            growth = conductance[flow:] if self.unbalanced else jnp.zeros_like(conductance[:1])
+            return _multigrid_cg(grid, conductance[:flow], growth)
+        kept = factor_laplacian(ordering(edges.level, edges.left, edges.right), conductance)
+        return lambda u: kept.solve(jnp.ravel(u)).reshape(grid.shape)
+
+    def _is_large(self, edges: Edges) -> bool:
+        """Whether two blocks of numbers for each level of cells, in float64, are too many."""
+        sizes = np.bincount(edges.level)
+        factor = 2 * 8 * len(sizes) * int(sizes.max()) ** 2
+        return self.operator == "staggered" and factor > LARGEST_FACTOR
 
 
-def _conjugate_gradients(
+def _multigrid_cg(
+    grid: Grid, conductance: Float[Array, " e"], growth: Float[Array, " n"]
+) -> Callable[[Field], Field]:
+    """Conjugate gradients with a multigrid cycle."""
+    extra = jnp.broadcast_to(growth, (grid.size,)).reshape(grid.shape)
+    diffusion = Diffusion(grid.faces(conductance), extra, grid.coupled, grid.boundary == "periodic")
+    return _conjugate_gradients(diffusion.apply, Multigrid(diffusion, grid.spacing), conductance)
+
+
+def _spectral_cg(
     grid: Grid, edges: Edges, conductance: Float[Array, " e"], flow: int
 ) -> Callable[[Field], Field]:
-    """CG on K, preconditioned by its constant-coefficient counterpart.
+    """Conjugate gradients with the inverse for a constant density.
 
     The first `flow` edges carry flow, the others growth.
     """
@@ -124,7 +153,6 @@ def _conjugate_gradients(
     _, transposed = jax.vjp(edges.difference, jnp.zeros(grid.shape, dtype))
     mean = jnp.mean(conductance[:flow] * jnp.asarray(edges.length[:flow] ** 2, dtype))
     extra = jnp.sum(conductance[flow:]) / grid.size
-    tolerance = 1e3 * float(jnp.finfo(dtype).eps)
 
     def apply(potential: Field) -> Field:
         return transposed(conductance * edges.difference(potential))[0]
@@ -138,13 +166,18 @@ def _conjugate_gradients(
 
         return grid.spectral(charge, inverse)
 
+    return _conjugate_gradients(apply, precondition, conductance)
+
+
+def _conjugate_gradients(
+    apply: Callable[[Field], Field], precondition: Callable[[Field], Field], like: Array
+) -> Callable[[Field], Field]:
+    """A solve with K, whose transpose it is, too, preconditioner and all."""
+    tolerance = 1e3 * float(jnp.finfo(like.dtype).eps)
+
     def iterate(apply: Callable[[Field], Field], charge: Field) -> Field:
         return jax.scipy.sparse.linalg.cg(
-            apply, charge, M=precondition, tol=tolerance, atol=0.0, maxiter=10 * grid.size
+            apply, charge, M=precondition, tol=tolerance, atol=0.0, maxiter=10 * charge.size
         )[0]
 
-    def solve(charge: Field) -> Field:
-        # K is symmetric: its transposed solve is this one, preconditioner and all.
-        return jax.lax.custom_linear_solve(apply, charge, iterate, symmetric=True)
-
-    return solve
+    return lambda charge: jax.lax.custom_linear_solve(apply, charge, iterate, symmetric=True)

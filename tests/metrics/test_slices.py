@@ -16,6 +16,7 @@ METRICS = {
     "fisher-rao, floor": FisherRao(floor=0.7),
     "h-1, homogeneous": Sobolev(-1.0, homogeneous=True),
     "wasserstein, cg": Wasserstein(elliptic="cg"),
+    "wasserstein, multigrid": Wasserstein(elliptic="multigrid"),
     "wasserstein, project": Wasserstein(mass="project"),
     "wasserstein, floor": Wasserstein(floor=0.7, mass="project"),
     "wasserstein, unbalanced": Wasserstein(unbalanced=0.5),
@@ -101,7 +102,7 @@ GRIDS = [("neumann", (1,)), ("neumann", ()), ("dirichlet", ()), ("periodic", ())
     ("boundary", "decoupled"),
     [GRIDS[0], *(pytest.param(*grid, marks=pytest.mark.slow) for grid in GRIDS[1:])],
 )
-@pytest.mark.parametrize("elliptic", ["direct", "cg"])
+@pytest.mark.parametrize("elliptic", ["direct", "cg", "multigrid"])
 @pytest.mark.slow
 def test_every_option_stored_and_by_products(elliptic, boundary, decoupled):
     """Many in one program: compilation is what they cost."""
@@ -115,7 +116,8 @@ def test_every_option_stored_and_by_products(elliptic, boundary, decoupled):
     objective = StateObjective(ExplicitState(grid, density), lambda r: jnp.sum(r**2))
     theta = jnp.asarray([0.3, -0.2])
 
-    options = SETTINGS if boundary != "periodic" else SETTINGS[:1] + SETTINGS[2:]
+    staggered = boundary == "periodic" or elliptic == "multigrid"
+    options = SETTINGS[:1] + SETTINGS[2:] if staggered else SETTINGS
 
     @jax.jit
     def matrices(theta):

@@ -94,9 +94,10 @@ def _state_and_tangent(state, number):
     [
         (Wasserstein(), np.eye(2)),
         (Wasserstein(elliptic="cg"), np.eye(2)),
+        (Wasserstein(elliptic="multigrid"), np.eye(2)),
         (FisherRao(), np.diag([1 / 1.2**2, 2 / 1.2**2])),
     ],
-    ids=["wasserstein", "wasserstein-cg", "fisher-rao"],
+    ids=["wasserstein", "wasserstein-cg", "wasserstein-multigrid", "fisher-rao"],
 )
 def test_the_information_matrix_of_a_gaussian(metric, expected):
     """W2: dmu^2 + dsigma^2. Fisher: (dmu^2 + 2 dsigma^2) / sigma^2. Second order, or better."""
@@ -297,9 +298,20 @@ def test_conjugate_gradients_and_the_factorization_agree(operator, unbalanced, b
     objective = bumps(boundary=boundary)
     grid = objective.state.grid
     rho, tangent = _state_and_tangent(objective.state, 1)
-    direct, iterative = (
+    solvers = ("direct", "cg", "multigrid") if operator == "staggered" else ("direct", "cg")
+    metrics = tuple(
         Wasserstein(operator=operator, unbalanced=unbalanced, elliptic=elliptic)
-        for elliptic in ("direct", "cg")
+        for elliptic in solvers
     )
-    flux, found = _fluxes((direct, iterative), grid, rho, tangent)
-    np.testing.assert_allclose(found, flux, rtol=1e-7, atol=1e-11)
+    flux, *found = _fluxes(metrics, grid, rho, tangent)
+    for other in found:
+        np.testing.assert_allclose(other, flux, rtol=1e-7, atol=1e-11)
+
+
+def test_multigrid_is_for_neighbors_and_large_grids():
+    with pytest.raises(ValueError, match="central differences skip"):
+        Wasserstein(operator="central", elliptic="multigrid")
+    few, many = (Grid(Box((0.0, 0.0), (1.0, 1.0)), (n, n)).edges for n in (100, 400))
+    assert not Wasserstein()._is_large(few)
+    assert Wasserstein()._is_large(many)
+    assert not Wasserstein(operator="central")._is_large(many)
