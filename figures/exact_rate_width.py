@@ -271,9 +271,9 @@ def draw(job: Job, found: Any, descents: Any, kfac: Any) -> None:
         drift.axhline(0.01, color="0.6", linewidth=0.6, zorder=0)
         drift.set(title="exact natural gradient", xlabel="width",
                   ylabel="|mean factor / (1 - $\\eta$) - 1|")  # fmt: skip
-        shown = [m for m in (WIDTHS[0], WIDTHS[-1]) if m in descents]
-        for width, stroke in cycled(shown).items():
-            one, label = descents[width], f"width {width:,}"
+        shown = {f"width {m:,}": descents[m] for m in (WIDTHS[0], WIDTHS[-1]) if m in descents}
+        for label, stroke in cycled(shown).items():
+            one = shown[label]
             fall.semilogy(one["steps"], one["measured"], label=label, **stroke._asdict())
             fall.semilogy(one["steps"], one["predicted"], color=stroke.color, linestyle=":",
                           linewidth=1.0, label=f"{label}, predicted")  # fmt: skip

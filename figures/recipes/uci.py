@@ -1,5 +1,6 @@
 """Small public data sets that lie in packages on PyPI: read from their files, never downloaded."""
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import Any
