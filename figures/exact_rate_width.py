@@ -133,7 +133,7 @@ class Waves(eqx.Module):
 
     def __call__(self, x: Array) -> Array:
         waves = np.random.default_rng(2).standard_normal((len(self.coefficients), INPUTS))
-        return (jnp.cos(2 * waves @ x + np.arange(len(waves))) @ self.coefficients)[None]
+        return (jnp.cos(2 * waves @ x + 1.0 * np.arange(len(waves))) @ self.coefficients)[None]
 
 
 def below_full_rank() -> dict[str, float]:
@@ -174,7 +174,7 @@ def compared(inputs: np.ndarray) -> dict[str, Any]:
     targets = start + NEAR * np.random.default_rng(1).standard_normal(start.shape)
     exact = optimizers.get("ngd-exact", rate=RATE)
     kfac = ClassificationObjective(Shuffled(inputs, targets), loss="squared")
-    slopes = np.asarray(model.signs() * (jnp.asarray(inputs) @ model.linear.weight.T > 0))
+    slopes = np.asarray(model.signs()) * (inputs @ np.asarray(model.linear.weight).T > 0)
     values = np.linalg.svd(inputs, compute_uv=False) ** 2
     return {
         "condition": float(values[0] / values[-1]),
