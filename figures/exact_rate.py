@@ -56,8 +56,24 @@ def regression(inputs: np.ndarray, targets: np.ndarray) -> ResidualObjective:
     return ResidualObjective([Residual(lambda u, x, *, value: u(x) - value, data)])
 
 
-def _iterates(
-    objective: AbstractObjective, model: PyTree, optimizer: AbstractOptimizer, steps: int, told: Any
+def random_data(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """50 inputs of unit length in ten dimensions, and normal targets."""
+    inputs = np.random.default_rng(seed).standard_normal((ROWS, INPUTS))
+    inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
+    return inputs, np.random.default_rng(seed + 1).standard_normal((ROWS, 1))
+
+
+def ignored(model: PyTree) -> None:
+    """For iterates of which nothing but the residual is wanted."""
+    del model
+
+
+def iterates(
+    objective: AbstractObjective,
+    model: PyTree,
+    optimizer: AbstractOptimizer,
+    steps: int,
+    told: Callable[[PyTree], None] = ignored,
 ) -> list[float]:
     """Norms of the residual relative to the first; `told(model)` is called with every iterate."""
     batch = objective.batch(jax.random.key(SEED))
@@ -83,7 +99,7 @@ def _paths(job: Job) -> tuple[dict[str, list], list]:
     targets = np.eye(2)[labels] - 0.5 + 0.3 * rng.standard_normal((len(labels), 2))
     objective = regression(images, targets)
     model = TwoLayers(images.shape[1], 64 if job.quick else HIDDEN, 2, jax.random.key(SEED))
-    largest = _largest_eigenvalue(objective, model)
+    largest = largest_eigenvalue(objective, model)
     ways: dict[str, tuple[AbstractOptimizer, int]] = {
         "natural gradient": (optimizers.get("ngd-exact", rate=0.1), 5 if job.quick else 60),
         "gradient descent": (
@@ -99,7 +115,7 @@ def _paths(job: Job) -> tuple[dict[str, list], list]:
         def told(model: PyTree, seen: list = seen) -> None:
             seen.append(outputs(model).tolist())
 
-        _iterates(objective, model, optimizer, steps, told)
+        iterates(objective, model, optimizer, steps, told)
         paths[name] = seen
     return paths, targets.tolist()
 
@@ -114,26 +130,30 @@ def _two_classes() -> tuple[np.ndarray, np.ndarray]:
     return images, (data.target[chosen] == 9).astype(int)
 
 
-def _largest_eigenvalue(objective: AbstractObjective, model: PyTree) -> float:
+def kernel(objective: AbstractObjective, model: PyTree) -> tuple[np.ndarray, np.ndarray]:
+    """J J^T at the model, and its residual."""
     system = objective.system(model, objective.batch(jax.random.key(SEED)))
-    return float(jnp.linalg.eigvalsh(kernel_matrix(system.operator))[-1])
+    residual = jnp.concatenate([jnp.ravel(r) for r in jax.tree.leaves(system.target)])
+    return np.asarray(kernel_matrix(system.operator)), np.asarray(residual)
+
+
+def largest_eigenvalue(objective: AbstractObjective, model: PyTree) -> float:
+    return float(np.linalg.eigvalsh(kernel(objective, model)[0])[-1])
 
 
 def _by_width(job: Job) -> dict[str, list[float]]:
     """The residual against steps, in networks of growing width, and by layer."""
-    inputs = np.random.default_rng(SEED).standard_normal((ROWS, INPUTS))
-    inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
-    objective = regression(inputs, np.random.default_rng(SEED + 1).standard_normal((ROWS, 1)))
+    objective = regression(*random_data(SEED))
     found = {}
     for width in WIDTHS[:1] if job.quick else WIDTHS:
         job.tell(f"relu network of width {width}")
         model = TwoLayers(INPUTS, width, 1, jax.random.key(SEED))
         exact = optimizers.get("ngd-exact", rate=RATE)
-        found[f"width {width}"] = _iterates(objective, model, exact, STEPS, lambda _: None)
+        found[f"width {width}"] = iterates(objective, model, exact, STEPS)
     by_layer = optimizers.get("ngd-exact", rate=RATE, by_layer=True)
-    found[f"width {width}, by layer"] = _iterates(objective, model, by_layer, STEPS, lambda _: None)
-    slow = optimizers.get("sgd", rate=1 / _largest_eigenvalue(objective, model), momentum=0.0)
-    found["gradient descent"] = _iterates(objective, model, slow, STEPS, lambda _: None)
+    found[f"width {width}, by layer"] = iterates(objective, model, by_layer, STEPS)
+    slow = optimizers.get("sgd", rate=1 / largest_eigenvalue(objective, model), momentum=0.0)
+    found["gradient descent"] = iterates(objective, model, slow, STEPS)
     return found
 
 
@@ -145,7 +165,7 @@ def _on_an_equation(job: Job) -> dict[str, list[float]]:
         problem = load_problem("poisson-2d", width=width, points=POINTS)
         model = problem.model(jax.random.key(SEED))
         exact = optimizers.get("ngd-exact", rate=RATE)
-        found[f"width {width}"] = _iterates(problem.objective, model, exact, STEPS, lambda _: None)
+        found[f"width {width}"] = iterates(problem.objective, model, exact, STEPS)
     return found
 
 

@@ -17,10 +17,12 @@ from pinn_ngd.metrics.normal import COORDINATES, expectation_gradient, is_proper
 from pinn_ngd.models import MultivariateNormal
 
 SEED, SIZE, STEPS = 5, 40, 20
+VARIANCES = (4.0, 0.25)  # of f, and of the logarithm of the noise where that is a function too
 LENGTHS = np.logspace(-3.5, 0.5, 161)
 ROUNDING = 1e-7  # nats: nearer to the optimum no length is better than another
-SHOWN = ("natural", "mean-covariance", "mean-cholesky", "mean-log-cholesky")
+SHOWN = ("natural", "expectation", "mean-covariance", "mean-cholesky", "mean-log-cholesky")
 Path = dict[str, list[float]]
+Normals = list[MultivariateNormal]
 
 
 def make(job: Job) -> Made:
@@ -50,42 +52,56 @@ def cases() -> dict[str, tuple[Any, np.ndarray]]:
         "Bernoulli": (gp.Bernoulli(), (rng.uniform(size=SIZE) < 1 / (1 + np.exp(-f))) * 1.0),
         "Poisson": (gp.Poisson(), rng.poisson(np.exp(f)) * 1.0),
         "Student-t": (gp.StudentT(0.2, 3.0), f + 0.2 * rng.standard_t(3, size=SIZE)),
-    }
+        "heteroskedastic": (
+            gp.HeteroskedasticGaussian(), f + np.exp(f / 2 - 1) * rng.normal(size=SIZE)
+        ),
+    }  # fmt: skip
 
 
 def searched(likelihood: Any, targets: np.ndarray, name: str, steps: int) -> Path:
-    """The best lengths along a path from the prior, and the losses before its steps."""
+    """The best lengths along a path from the prior, and the losses before its steps.
+
+    Where a likelihood has two latent functions both move by one length.
+    """
     objective = gp.EvidenceLowerBound(Shuffled(inputs(), targets))
     batch, coordinates = objective.batch(), COORDINATES[name]
-    process = gp.VGP(gp.RBF(1.0, 4.0), inputs(), jitter=1e-6)
+    processes = [
+        gp.VGP(gp.RBF(1.0, variance), inputs(), jitter=1e-6)
+        for variance in VARIANCES[: likelihood.latents]
+    ]
 
-    def loss(q: MultivariateNormal) -> Any:
-        moved = eqx.tree_at(lambda p: p.q, process, q)
+    def loss(qs: Normals) -> Any:
+        moved = [eqx.tree_at(lambda p: p.q, one, q) for one, q in zip(processes, qs, strict=True)]
         return objective.loss(gp.GPModel(moved, likelihood), batch)
 
     @jax.jit
-    def step(q: MultivariateNormal) -> Any:
-        value, gradient = jax.value_and_grad(loss)(q)
-        change = coordinates.direction(q, expectation_gradient(q, gradient))
+    def step(qs: Normals) -> Any:
+        value, gradients = jax.value_and_grad(loss)(qs)
+        changes = [
+            coordinates.direction(q, expectation_gradient(q, g))
+            for q, g in zip(qs, gradients, strict=True)
+        ]
 
-        def at(length: Any) -> Any:
-            start = coordinates.of(q)
-            return coordinates.back(jax.tree.map(lambda z, d: z - length * d, start, change))
+        def at(length: Any) -> Normals:
+            start = [coordinates.of(q) for q in qs]
+            moved = jax.tree.map(lambda z, d: z - length * d, start, changes)
+            return [coordinates.back(one) for one in moved]
 
         def judged(length: Any) -> Any:
             found = at(length)
             value = loss(found)
-            return jnp.where(is_proper(found) & jnp.isfinite(value), value, jnp.inf)
+            proper = jnp.all(jnp.stack([is_proper(q) for q in found]))
+            return jnp.where(proper & jnp.isfinite(value), value, jnp.inf)
 
         best = jnp.asarray(LENGTHS)[jnp.argmin(jax.lax.map(judged, jnp.asarray(LENGTHS)))]
         return at(best), value, best
 
-    q, path = process.q, {"length": [], "loss": []}
+    qs, path = [process.q for process in processes], {"length": [], "loss": []}
     for _ in range(steps):
-        q, value, best = step(q)
+        qs, value, best = step(qs)
         path["loss"].append(float(value))
         path["length"].append(float(best))
-    path["loss"].append(float(loss(q)))
+    path["loss"].append(float(loss(qs)))
     return path
 
 

@@ -119,12 +119,10 @@ class MultivariateGaussian(AbstractExponentialFamily):
         return jnp.all(jnp.isfinite(self._root(natural)))
 
     def objection(self, expectation: Float[Array, " k"]) -> str | None:
-        mean, covariance = self._moments(expectation)
-        variances = jnp.diagonal(covariance)
-        if _cancelled(variances, variances + mean**2):
+        cancelled, least = _spread(self, expectation)
+        if cancelled:
             return _too_far(expectation)
-        least = float(jnp.linalg.eigvalsh(covariance)[0])
-        return None if least > 0 else "the covariance is not positive definite"
+        return None if float(least) > 0 else "the covariance is not positive definite"
 
     def sample(self, natural: Float[Array, " k"], key: PRNGKeyArray, count: int) -> Array:
         root, d = self._root(natural), self.dimension
@@ -205,10 +203,18 @@ class Exponential(AbstractExponentialFamily):
         return -jnp.ones(1, dtype)
 
 
-def _cancelled(variance: Array, second: Array) -> bool:
+@eqx.filter_jit
+def _spread(family: MultivariateGaussian, expectation: Array) -> tuple[Array, Array]:
+    """Whether rounding has left nothing of a variance, and the least eigenvalue of S."""
+    mean, covariance = family._moments(expectation)
+    variances = jnp.diagonal(covariance)
+    return _cancelled(variances, variances + mean**2), jnp.linalg.eigvalsh(covariance)[0]
+
+
+def _cancelled(variance: Array, second: Array) -> Bool[Array, ""]:
     """Whether rounding has left less than three digits of E[x^2] - E[x]^2, which is not zero."""
     rounding = 1e3 * float(jnp.finfo(second.dtype).eps) * second
-    return bool(jnp.any((variance != 0) & (variance < rounding)))
+    return jnp.any((variance != 0) & (variance < rounding))
 
 
 def _too_far(expectation: Array) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
 from .._settings import Range, check_fields
@@ -44,8 +45,8 @@ class Categorical(AbstractExponentialFamily):
         return jnp.log(expectation) - jnp.log1p(-jnp.sum(expectation))
 
     def objection(self, expectation: Float[Array, " d"]) -> str | None:
-        p = self.probabilities(expectation)
-        none = [str(j) for j in range(self.outcomes) if not float(p[j]) > 0]
+        p = np.asarray(self.probabilities(expectation))
+        none = [str(j) for j in np.flatnonzero(~(p > 0))]
         return f"outcome {', '.join(none)} never occurs" if none else None
 
     def probabilities(self, expectation: Float[Array, " d"]) -> Float[Array, " k"]:

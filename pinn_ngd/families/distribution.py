@@ -43,13 +43,7 @@ class Distribution(eqx.Module):
         weight = checked("weight", weight, NonNegative)
         data = jnp.asarray(data) if isinstance(data, list) else jax.tree.map(jnp.asarray, data)
         check_values(family, data)
-        found = jax.vmap(family.statistics)(data)
-        before = family.to_expectation(family.standard())
-        count = jax.tree.leaves(found)[0].shape[0]
-        total = jax.tree.map(lambda t: jnp.sum(t, axis=0), found)
-        mean = jax.tree.map(
-            lambda t, e: (weight * e.astype(t.dtype) + t) / (weight + count), total, before
-        )
+        mean = _mean_statistics(family, data, weight)
         objection = family.objection(mean)
         if objection is not None:
             cure = (
@@ -61,7 +55,7 @@ class Distribution(eqx.Module):
                 f"{'.' if ':' in objection else cure}"
             )
             raise ValueError(msg)
-        return cls(family, family.to_natural(mean))
+        return cls(family, _natural_of(family, mean))
 
     def __call__(self, x: Any) -> Scalar:
         """log p(x)."""
@@ -70,11 +64,11 @@ class Distribution(eqx.Module):
     @property
     def expectation(self) -> Coordinates:
         """The expectation coordinates."""
-        return self.family.to_expectation(self.natural)
+        return _expectation_of(self.family, self.natural)
 
     def at(self: Own, expectation: Coordinates) -> Own:
         """The member with these expectation coordinates."""
-        return eqx.tree_at(lambda m: m.natural, self, self.family.to_natural(expectation))
+        return eqx.tree_at(lambda m: m.natural, self, _natural_of(self.family, expectation))
 
     def example_statistics(self, x: Any, target: Any) -> Coordinates:
         """T of one example of a batch, whose input is the value."""
@@ -98,7 +92,9 @@ class Distribution(eqx.Module):
             return of_model
 
         family = self.family
-        return DualMap(through(family.to_expectation), through(family.to_natural), params)
+        image = through(lambda natural: _expectation_of(family, natural))(params)
+        forward, backward = through(family.to_expectation), through(family.to_natural)
+        return DualMap(forward, backward, params, image=image)
 
 
 class GenerativeClassifier(Distribution):
@@ -135,3 +131,31 @@ class GenerativeClassifier(Distribution):
             return jnp.sum(jnp.exp(log_p) * (log_p - log_q))
 
         return jnp.sum(weights * jax.vmap(at)(x))
+
+
+@eqx.filter_jit
+def _mean_statistics(
+    family: AbstractExponentialFamily, data: PyTree[Array], weight: float
+) -> Coordinates:
+    """The mean of the statistics of data, among which `weight` standard members are counted."""
+    found = jax.vmap(family.statistics)(data)
+    before = family.to_expectation(family.standard())
+    count = jax.tree.leaves(found)[0].shape[0]
+
+    def mean(t: Array, e: Array) -> Array:
+        return (weight * e.astype(t.dtype) + jnp.sum(t, axis=0)) / (weight + count)
+
+    return jax.tree.map(mean, found, before)
+
+
+# Compiled as a whole for those who ask outside of a compiled step.
+
+
+@eqx.filter_jit
+def _expectation_of(family: AbstractExponentialFamily, natural: Coordinates) -> Coordinates:
+    return family.to_expectation(natural)
+
+
+@eqx.filter_jit
+def _natural_of(family: AbstractExponentialFamily, expectation: Coordinates) -> Coordinates:
+    return family.to_natural(expectation)

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Scalar
 
 from .._settings import Count, check_fields
@@ -120,7 +121,7 @@ class NaiveBayes(AbstractExponentialFamily):
 
     def objection(self, expectation: JointCoordinates) -> str | None:
         p = self._class.probabilities(expectation.classes)
-        none = [str(c) for c in range(self.classes) if not float(p[c]) > 0]
+        none = [str(c) for c in np.flatnonzero(~(np.asarray(p) > 0))]
         if none:
             return f"label {', '.join(none)} has no example"
         for family, eta in zip(self._families, jax.tree.leaves(expectation.features), strict=True):

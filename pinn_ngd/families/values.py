@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, PyTree
 
 from .discrete import Categorical
@@ -19,11 +20,11 @@ def check_values(family: AbstractExponentialFamily, data: PyTree[Array]) -> None
     finite, of which the first is named.
     """
     _check_shapes(family, data)
-    wrong = _impossible(family, data)
-    if bool(jnp.any(wrong)):
+    wrong = np.asarray(_impossible(family, data))
+    if wrong.any():
         numbered = isinstance(getattr(family, "family", family), Categorical | NaiveBayes)
         msg = (
-            f"value {int(jnp.argmax(wrong))} of the data cannot occur in {type(family).__name__},"
+            f"value {int(np.argmax(wrong))} of the data cannot occur in {type(family).__name__},"
             " or is not finite: leave it out, or take another family"
             + (" (outcomes and labels are numbered from 0)." if numbered else ".")
         )
@@ -50,9 +51,12 @@ def _check_shapes(family: AbstractExponentialFamily, data: PyTree[Array]) -> Non
 
 def _statistics_shape(family: AbstractExponentialFamily, data: PyTree[Array]) -> Any:
     """The structure and the shapes of T of the first value; None where it has none."""
+
+    def of_first(data: PyTree[Array]) -> Any:
+        return family.statistics(jax.tree.map(lambda x: x[0], data))
+
     try:
-        first = jax.tree.map(lambda x: x[0], data)
-        return _shape(jax.eval_shape(family.statistics, first))
+        return _shape(jax.eval_shape(of_first, data))
     except (TypeError, ValueError, IndexError):  # whatever JAX says about shapes that do not fit
         return None
 

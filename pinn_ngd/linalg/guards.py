@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, PyTree
 
@@ -76,6 +77,6 @@ def check_damping(damping: Any) -> None:
     if jnp.ndim(damping) != 0:
         msg = f"`damping` has shape {jnp.shape(damping)}; it must be a scalar (vmap over several)."
         raise ValueError(msg)
-    if not isinstance(damping, Tracer) and not damping >= 0:
+    if not isinstance(damping, Tracer) and not np.asarray(damping) >= 0:
         msg = f"`damping` is {damping}; it must be a scalar >= 0."
         raise ValueError(msg)

@@ -39,8 +39,7 @@ class DuallyFlat(AbstractMetric):
     ) -> LeastSquaresSystem:
         del matrix_free
         model = checked_distribution(model)
-        params, static = _tree.trainable(model)
-        gradient = jax.grad(lambda q: objective.loss(eqx.combine(q, static), batch))(params)
+        gradient = _gradient(objective, model, batch)
         if model.family.has_cone:
             natural = eqx.error_if(model.natural, ~model.contained(), LEFT)
             model = eqx.tree_at(lambda m: m.natural, model, natural)
@@ -49,6 +48,12 @@ class DuallyFlat(AbstractMetric):
     def rows(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> int:
         del objective, batch
         return _tree.size(model)
+
+
+@eqx.filter_jit  # `init` asks for it outside of a compiled step
+def _gradient(objective: AbstractObjective, model: Distribution, batch: PyTree) -> PyTree:
+    params, static = _tree.trainable(model)
+    return jax.grad(lambda q: objective.loss(eqx.combine(q, static), batch))(params)
 
 
 def checked_distribution(model: PyTree) -> Distribution:

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from pinn_ngd.families import (
     Categorical,
@@ -31,8 +30,12 @@ FAMILIES = {
 
 def member(name):
     """Natural coordinates: the standard ones and fixed small numbers."""
-    flat, unravel = ravel_pytree(FAMILIES[name].standard())
-    return unravel(flat + 0.2 * np.sin(1.0 + np.arange(flat.size)))
+    leaves, treedef = jax.tree.flatten(FAMILIES[name].standard())
+    flat = np.concatenate([np.ravel(leaf) for leaf in leaves])
+    moved = flat + 0.2 * np.sin(1.0 + np.arange(flat.size))
+    parts = np.split(moved, np.cumsum([leaf.size for leaf in leaves])[:-1])
+    shaped = [jnp.asarray(p.reshape(x.shape)) for p, x in zip(parts, leaves, strict=True)]
+    return jax.tree.unflatten(treedef, shaped)
 
 
 def flat(tree):

@@ -244,3 +244,20 @@ def test_bad_forms(rows, dense):
     for solver in (Spectral(), QR()):
         with pytest.raises(ValueError, match="`damping` is 0"):
             solve(undamped, solver)
+
+
+def test_a_known_damping_may_be_captured_by_a_compiled_function(rows):
+    """Its check compares numbers, which within a traced function is not for JAX to do."""
+    known, target = jnp.asarray(DAMPING), _target(rows)
+    answer = jax.jit(
+        lambda b: solve(LeastSquaresSystem(rows, b, damping=known), Normal(Cholesky())).value
+    )
+    expected = run(rows, Normal(Cholesky()), target=target).value
+    np.testing.assert_allclose(answer(target), expected, rtol=1e-12)
+    too_small = -known
+
+    def refused(b):
+        return LeastSquaresSystem(rows, b, damping=too_small).damping
+
+    with pytest.raises(ValueError, match="it must be a scalar >= 0"):
+        jax.jit(refused)(target)

@@ -144,6 +144,7 @@ def cholesky_factor(kernel: Kernel, x: Float[Array, "n d"], jitter: float) -> Fl
     return jnp.linalg.cholesky(prior_covariance(kernel, x, jitter))
 
 
+@eqx.filter_jit  # processes and closed forms ask for it outside of a compiled step, too
 def prior_covariance(kernel: Kernel, x: Float[Array, "n d"], jitter: float) -> Float[Array, "n n"]:
     """The matrix K + jitter mean(diag K) I, of which `cholesky_factor` is the factor."""
     matrix = cross_covariance(kernel, x, x)

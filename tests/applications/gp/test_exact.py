@@ -19,7 +19,7 @@ def _evidence(exact):
 def test_whole_numbers_are_taken_as_floating_point_ones():
     x, y = np.asarray([[0], [1], [3]]), np.asarray([1, 3, 2])
     found, expected = (
-        gp.GPR(gp.RBF(1.5, 1.5), a, b, 0.1).log_evidence() for a, b in ((x, y), (1.0 * x, 1.0 * y))
+        _evidence(gp.GPR(gp.RBF(1.5, 1.5), a, b, 0.1)) for a, b in ((x, y), (1.0 * x, 1.0 * y))
     )
     np.testing.assert_array_equal(found, expected)
 

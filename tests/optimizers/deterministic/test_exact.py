@@ -6,7 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinn_ngd import Points, Residual, ResidualObjective, optimizers
+from pinn_ngd import (
+    ClassificationObjective,
+    Points,
+    Residual,
+    ResidualObjective,
+    Shuffled,
+    optimizers,
+)
 from pinn_ngd.validation import kernel_conditions
 
 ROWS, INPUTS = 20, 10
@@ -40,17 +47,22 @@ def regression(rows=ROWS):
 
 
 def ratios(model, steps=6, **settings):
+    """|r| after every step of exact natural gradients over |r| before it."""
+    return falls(model, optimizers.get("ngd-exact", **settings), regression(), steps)
+
+
+def falls(model, optimizer, objective, steps):
     """|r| after every step over |r| before it."""
-    objective, optimizer = regression(), optimizers.get("ngd-exact", **settings)
     batch = objective.batch(jax.random.key(0))
     state = optimizer.init(model, objective, batch)
     step = eqx.filter_jit(
         lambda m, s: optimizer.step(m, s, objective, batch, key=jax.random.key(0))
     )
     norms = [float(objective.loss(model, batch)) ** 0.5]
+    loss = eqx.filter_jit(objective.loss)
     for _ in range(steps):
-        model, state, info = step(model, state)
-        norms.append(float(info.loss) ** 0.5)
+        model, state, _ = step(model, state)
+        norms.append(float(loss(model, batch)) ** 0.5)
     return np.divide(norms[1:], norms[:-1])
 
 
@@ -146,3 +158,71 @@ def test_fewer_parameters_than_residuals_have_no_smallest_eigenvalue_above_zero(
     found = conditions(Features(jnp.zeros(8)))[2]
     assert found.smallest == 0
     assert not found.stable
+
+
+def test_descent_has_the_rate_of_the_smallest_eigenvalue():
+    """r_k = (1 - K / lambda_max)^k r_0: its factors grow to 1 - lambda_min / lambda_max."""
+    model, objective = Features(jnp.zeros(60)), regression()
+    system = objective.system(model, objective.batch(jax.random.key(0)))
+    rows = np.asarray(system.operator.as_matrix())
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    parts = vectors.T @ np.concatenate([np.ravel(r) for r in jax.tree.leaves(system.target)])
+    kept = 1 - values / values[-1]
+    norms = [np.linalg.norm(kept**k * parts) for k in range(9)]
+    descent = optimizers.get("sgd", rate=1 / values[-1], momentum=0.0)
+    found = falls(model, descent, objective, 8)
+    np.testing.assert_allclose(found, np.divide(norms[1:], norms[:-1]), rtol=1e-10)
+    assert np.all(np.diff(found) > 0)
+    assert found[-1] < kept[0]
+    assert kept[0] > 0.9  # far from the 0.5 of exact natural gradients
+
+
+class OneLayer(eqx.Module):
+    """sum_j +-relu(w_j . x) / sqrt(m), of which the w_j are trained."""
+
+    linear: eqx.nn.Linear
+
+    def signs(self):
+        width = self.linear.out_features
+        return jnp.where(jnp.arange(width) % 2, -1.0, 1.0) / width**0.5
+
+    def __call__(self, x):
+        return (self.signs() @ jax.nn.relu(self.linear(x)))[None]
+
+
+def hat(rows, damping):
+    """R (R^T R / n + damping)^-1 R^T / n."""
+    n, columns = rows.shape
+    return rows @ np.linalg.solve(rows.T @ rows / n + damping * np.eye(columns), rows.T) / n
+
+
+@pytest.mark.parametrize("dimensions", [8, 4])
+def test_kfac_has_the_rate_of_leverages_and_not_that_of_exact_natural_gradients(dimensions):
+    """r <- (1 - rate n H_X o H_S) r with the damped hat matrices of inputs and slopes, entry by
+    entry. H_S is the identity up to the damping: six independent inputs fall as with the exact
+    method, however collinear they are; six in four dimensions by their leverages, 4 / 6 of it in
+    the mean."""
+    n, damping = 6, 1e-12
+    rng = np.random.default_rng(0)
+    inputs = np.eye(dimensions)[0] + 0.3 * rng.standard_normal((n, dimensions))
+    layer = eqx.nn.Linear(dimensions, 64, use_bias=False, key=jax.random.key(0))
+    model = OneLayer(layer)
+    start = np.asarray(jax.vmap(model)(jnp.asarray(inputs)))
+    targets = start + 1e-6 * rng.standard_normal((n, 1))
+    objective = ClassificationObjective(Shuffled(inputs, targets), loss="squared")
+    kfac = optimizers.get(
+        "kfac", rate=0.5 / n, schedule="constant", damping=damping, adaption="fixed",
+        fisher="ggn", momentum=0.0, rescale=False, decay=0.0,
+    )  # fmt: skip
+    slopes = np.asarray(model.signs()) * (inputs @ np.asarray(layer.weight).T > 0)
+    ratio = np.sqrt(np.sum(inputs**2) / dimensions / (np.sum(slopes**2) / 64))
+    product = hat(inputs, ratio * damping**0.5) * hat(slopes, damping**0.5 / ratio)
+    before = (start - targets)[:, 0]
+    after = before - 0.5 * product @ before
+    expected = np.linalg.norm(after) / np.linalg.norm(before)
+    np.testing.assert_allclose(falls(model, kfac, objective, 1), expected, rtol=1e-7)
+    if dimensions > n:
+        np.testing.assert_allclose(expected, 0.5, atol=1e-3)
+    else:
+        assert np.trace(product) == pytest.approx(dimensions, rel=1e-3)
+        assert expected > 0.55
