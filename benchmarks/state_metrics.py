@@ -8,7 +8,8 @@ included), by operator. Second: waves. Third: Hutchinson's estimate on the Loren
 cells, mean cosine with the exact direction over four draws. Fourth: networks of 4,000 to 400,000
 parameters whose normalized output is a density on 40 x 40 cells, matrix-free: products with Z by
 automatic differentiation, LSMR on the damped least-squares problem, and neither a rows x parameters
-nor a parameters x parameters array.
+nor a parameters x parameters array. Fifth: directions on grids of up to a million cells, in two and
+three dimensions, by elliptic solver, of a density that varies by a thousand.
 `memory` is what XLA reserves for the whole compiled direction; `solves` counts linearized plus
 adjoint products. The last line holds the exponents of a fit ~ parameters^exponent.
 """
@@ -136,6 +137,42 @@ def matrix_free(width: int, repeats: int) -> list[float]:
     return [count, seconds, memory, 2 * float(iterations) + 6, float(error)]
 
 
+def cloud(shape: tuple[int, ...]) -> tuple[StateMisfit, jax.Array]:
+    """A bump above a thousandth of its height; its place are the parameters."""
+    grid = Grid(Box((0.0,) * len(shape), (1.0,) * len(shape)), shape)
+
+    def density(place):
+        bump = jnp.exp(-30 * jnp.sum((grid.points - place) ** 2, axis=1)) + 1e-3
+        return (bump / jnp.sum(bump)).reshape(grid.shape)
+
+    data = density(jnp.full(len(shape), 0.6))
+    objective = StateMisfit(ExplicitState(grid, density), lambda rho: (rho - data) * grid.size**0.5)
+    return objective, jnp.full(len(shape), 0.4)
+
+
+def large_grid(shape: tuple[int, ...], elliptic: Any, repeats: int) -> str:
+    """A line of the fifth table."""
+    objective, model = cloud(shape)
+    metric = Wasserstein(elliptic=elliptic)
+
+    def direction(q):
+        return solve(metric.system(objective, q, ())).value
+
+    seconds, memory, _ = measured(direction, model, repeats=repeats)
+    cells = " x ".join(map(str, shape))
+    return f"| {cells} | {elliptic} | {seconds:.2f} | {memory:,.0f} |"
+
+
+LARGE = (
+    ((100, 100), ("direct", "cg", "multigrid")),
+    ((316, 316), ("direct", "cg", "multigrid")),
+    ((1000, 1000), ("cg", "multigrid")),
+    ((22, 22, 22), ("direct", "cg", "multigrid")),
+    ((46, 46, 46), ("cg", "multigrid")),
+    ((100, 100, 100), ("cg", "multigrid")),
+)
+
+
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -158,6 +195,10 @@ def main() -> None:
         logs = np.log(np.array(lines)[:, :3])
         slopes = [np.polyfit(logs[:, 0], logs[:, j], 1)[0] for j in (1, 2)]
         print(f"| exponent | {slopes[0]:.2f} | {slopes[1]:.2f} | | |")
+        print("\n| cells | elliptic | seconds a direction | MiB |\n|---|---|---|---|")
+        for shape, solvers in LARGE[:1] if quick else LARGE:
+            for elliptic in solvers:
+                print(large_grid(shape, elliptic, 1 if quick else 3), flush=True)
 
 
 if __name__ == "__main__":
