@@ -5,6 +5,8 @@ from .blockwise import Blockwise as Blockwise
 from .by_layer import ByLayer as ByLayer
 from .capabilities import takes_key as takes_key
 from .chunked import ChunkedJacobian as ChunkedJacobian
+from .conjugate_gradients import Descent as Descent
+from .conjugate_gradients import Truncated as Truncated
 from .damped import damped_dual as damped_dual
 from .damped import damped_primal as damped_primal
 from .damped import dual_gram as dual_gram
@@ -31,6 +33,11 @@ from .least_squares import LeastSquaresSystem as LeastSquaresSystem
 from .least_squares import Solution as Solution
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
+from .nystrom import Nystrom as Nystrom
+from .nystrom import NystromInverse as NystromInverse
+from .nystrom import NystromPreconditioner as NystromPreconditioner
+from .nystrom import nystrom as nystrom
+from .nystrom_solver import NystromDual as NystromDual
 from .operators import JacobianRows as JacobianRows
 from .operators import ProductOperator as ProductOperator
 from .operators import StackedOperator as StackedOperator

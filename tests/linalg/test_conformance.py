@@ -23,6 +23,7 @@ from pinn_ngd.linalg import (
     JacobianRows,
     LeastSquaresSystem,
     Normal,
+    NystromDual,
     Spectral,
     solve,
     solver_names,
@@ -46,6 +47,7 @@ SOLVERS = {
         Fallback(Normal(CG(**TOLERANCES)), LSMR(**TOLERANCES)),
         Fallback(Normal(CG(**LOOSE)), LSMR(**LOOSE)),
     ),
+    "nystrom": (NystromDual(4),),
     "spu": (SPU(time=1e3),),
     "normal-spu": (Normal(SPU(time=1e3)),),
     "spu-lanczos": (SPU(time=1e3, simulation="lanczos"),),
@@ -55,6 +57,7 @@ DEVICES = [name for name in SOLVERS if "spu" in name]
 SHAPES = [(4, 3), (3, 4)]
 DAMPING = 0.3
 REFUSED = {
+    ("nystrom", "complex"): "`operator` is complex, and `NystromDual` takes real ones",
     **{(name, "complex"): "`operator` is complex, but voltages are real" for name in DEVICES},
     **{
         (name, "jvp in the operator"): "cannot be differentiated in"

@@ -13,9 +13,9 @@ from ...linalg import LeastSquaresSystem
 from ...metrics import AbstractMetric, EnergyMetric
 from ...objectives import AbstractObjective
 from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
+from ..damping import AbstractDamping, FixedDamping
 from ..forms import gradient_of
 from .base_points import AbstractBasePoint, Iterate
-from .damping import AbstractDamping, FixedDamping
 from .directions import AbstractDirection
 
 
