@@ -108,6 +108,7 @@ class LayerwiseNaturalGradient(AbstractOptimizer):
     rescale: bool = eqx.field(static=True, default=True)
     clip: NonNegative | None = eqx.field(static=True, default=None)
     wants_float64: ClassVar[bool] = False
+    shares_examples: ClassVar[bool] = True
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         super().check(model, objective)

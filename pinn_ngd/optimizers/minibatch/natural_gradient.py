@@ -46,6 +46,7 @@ class MinibatchNaturalGradient(AbstractOptimizer):
     metric: AbstractMetric = EnergyMetric()
     base: AbstractBasePoint = Iterate()
     wants_float64: ClassVar[bool] = False
+    shares_examples: ClassVar[bool] = True
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         super().check(model, objective)
