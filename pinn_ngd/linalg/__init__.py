@@ -17,6 +17,7 @@ from .dual_map import SquareRoot as SquareRoot
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering
+from .jaxmg import JAXMg as JAXMg
 from .kept import AbstractKeptSolver as AbstractKeptSolver
 from .kernel_matrix import kernel_matrix as kernel_matrix
 from .kronecker import EigenKronecker as EigenKronecker
