@@ -169,6 +169,17 @@ def trained(count):
     return {"trained": np.array([line["loss"] for line in result.history])}
 
 
+def by_products(count):
+    """The losses of Newton's method and of Hessian-free steps."""
+    import pinn_ngd as pn
+
+    def losses(name):
+        result = pn.train(objective(7), network(), name, steps=6, key=0, grow=False, mesh=count)
+        return np.array([line["loss"] for line in result.history])
+
+    return {name: losses(name) for name in ("nncg", "hessian-free")}
+
+
 def grown(count):
     """The points of a run that begins with too few of them, and its losses."""
     import pinn_ngd as pn
@@ -416,6 +427,7 @@ def eqx_without_mixup(optimizer):
 
 
 PARTS = {
+    "by-products": by_products,
     "classified": classified,
     "collectives": collectives,
     "factors": factors,

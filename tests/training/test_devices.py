@@ -105,6 +105,15 @@ def test_every_natural_gradient_of_a_batch_is_the_same_on_two_devices_that_halve
 
 
 @pytest.mark.slow
+def test_methods_of_products_run_on_two_devices(tmp_path):
+    """Many conjugate-gradient iterations on an ill-conditioned matrix enlarge rounding errors."""
+    everywhere, one = found(tmp_path, "by-products", devices=2)
+    for name, rtol in {"nncg": 1e-9, "hessian-free": 1e-4}.items():
+        assert one[name][-1] < one[name][0]
+        np.testing.assert_allclose(everywhere[name], one[name], rtol=rtol, err_msg=name)
+
+
+@pytest.mark.slow
 def test_shots_are_shared_by_two_devices(tmp_path):
     """Three shots, so that one of two devices repeats the last one."""
     everywhere, one = found(tmp_path, "shots", devices=2)
