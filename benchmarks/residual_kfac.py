@@ -1,9 +1,11 @@
-"""K-FAC for residuals beside other optimizers, at equal processor time.
+"""Optimizers of residuals beside one another, at equal processor time.
 
     python benchmarks/residual_kfac.py PROBLEM OPTIMIZER[:name=value] ... [--seconds S] [--seed N]
+        [--after OPTIMIZER --after-seconds S]
 
 Held-out relative L2 errors and steps after an eighth, a quarter, a half and all of S processor
-seconds of training without compilation, on points that stay as they are.
+seconds of training without compilation, on points that stay as they are. With `--after` all start
+where that optimizer is after so many seconds of its own, which are not counted.
 """
 
 import argparse
@@ -21,27 +23,37 @@ from pinn_ngd.training.advance import as_arrays
 PARTS = (0.125, 0.25, 0.5, 1.0)
 
 
-def run(problem, optimizer, seconds, seed):
-    """Errors and steps at the marks."""
-    objective, key = problem.objective, jax.random.key(seed)
-    batch, error = objective.batch(key), problem.errors()
-    model = as_arrays(problem.model(key))
-    state = as_arrays(optimizer.init(model, objective, batch))
+class Training:
+    """A model, its optimizer, and the processor seconds and steps that it has taken."""
 
-    @eqx.filter_jit
-    def step(model, state, key):
-        return optimizer.step(model, state, objective, batch, key=key)[:2]
+    def __init__(self, problem, optimizer, model, seed):
+        objective, self.key = problem.objective, jax.random.key(seed)
+        batch = objective.batch(self.key)
+        self.optimizer, self.model = optimizer, model
+        self.state = as_arrays(optimizer.init(model, objective, batch))
+        self.seconds, self.steps = 0.0, 0
 
-    step(model, state, key)  # compile
-    used, steps, found = 0.0, 0, []
-    for mark in (seconds * part for part in PARTS):
-        while used < mark:
-            begun = time.process_time()
-            model, state = step(model, state, jax.random.fold_in(key, steps))
-            jax.block_until_ready(eqx.filter((model, state), eqx.is_array))
-            used, steps = used + time.process_time() - begun, steps + 1
-        found.append(f"{error(optimizer.answer(model, state))['relative_l2']:.1e} ({steps})")
-    return found
+        @eqx.filter_jit
+        def step(model, state, key):
+            return optimizer.step(model, state, objective, batch, key=key)[:2]
+
+        self.step = step
+        step(self.model, self.state, self.key)  # compile
+
+    def until(self, seconds):
+        """The model that is returned after so many seconds."""
+        while self.seconds < seconds:
+            begun, key = time.process_time(), jax.random.fold_in(self.key, self.steps)
+            self.model, self.state = self.step(self.model, self.state, key)
+            jax.block_until_ready(eqx.filter((self.model, self.state), eqx.is_array))
+            self.seconds += time.process_time() - begun
+            self.steps += 1
+        return self.optimizer.answer(self.model, self.state)
+
+
+def made(label):
+    name, settings = split_label(label)
+    return optimizers.get(name, **settings)
 
 
 def main():
@@ -50,13 +62,24 @@ def main():
     parser.add_argument("optimizers", nargs="+")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--after")
+    parser.add_argument("--after-seconds", type=float, default=10.0)
     chosen = parser.parse_args()
     problem = load_problem(chosen.problem)
-    marks = [f"{chosen.seconds * part:g} s" for part in PARTS]
-    print("| optimizer | " + " | ".join(marks) + " |\n|---|" + "---:|" * len(marks), flush=True)
+    error, marks = problem.errors(), [chosen.seconds * part for part in PARTS]
+    model = as_arrays(problem.model(jax.random.key(chosen.seed)))
+    if chosen.after:
+        first = Training(problem, made(chosen.after), model, chosen.seed)
+        model = as_arrays(first.until(chosen.after_seconds))
+        found = error(model)["relative_l2"]
+        print(f"All start at {found:.1e}, after {first.steps} steps of {chosen.after}.\n")
+    print("| optimizer | " + " | ".join(f"{mark:g} s" for mark in marks) + " |")
+    print("|---|" + "---:|" * len(marks), flush=True)
     for label in chosen.optimizers:
-        name, settings = split_label(label)
-        cells = run(problem, optimizers.get(name, **settings), chosen.seconds, chosen.seed)
+        training, cells = Training(problem, made(label), model, chosen.seed), []
+        for mark in marks:
+            found = error(training.until(mark))["relative_l2"]
+            cells.append(f"{found:.1e} ({training.steps})")
         print(f"| `{label}` | " + " | ".join(cells) + " |", flush=True)
 
 

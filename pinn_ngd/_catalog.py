@@ -19,6 +19,12 @@ OPTIMIZERS: dict[str, Lines] = {
         "engd-w": (
             "Damped energy natural gradient in the dual (kernel) form: A^T (A A^T + damping)^-1 b."
         ),
+        "engd-nystrom": (
+            "ENGD-W by a randomized Nystrom approximation of A A^T, in the form without QR, for GPUs."
+        ),
+        "hessian-free": (
+            "Hessian-free: Gauss-Newton products, conjugate gradients cut short by their progress."
+        ),
         "ngd-exact": (
             "Exact natural gradient of a wide network: the minimum-norm step, undamped, at a fixed rate."
         ),
@@ -90,6 +96,9 @@ OPTIMIZERS: dict[str, Lines] = {
     "anything, by its gradient": {
         "gd": "Gradient descent with the 31-point grid line search.",
         "adam": "Adam, by default with the schedule of the ENGD paper.",
+        "nncg": (
+            "NysNewton-CG: damped Newton, its conjugate gradients preconditioned by random products."
+        ),
         "lbfgs": "L-BFGS with the zoom line search, from Optax.",
         "bfgs": "BFGS with a dense inverse Hessian and a zoom line search.",
         "ssbroyden": "Self-scaled Broyden with a dense inverse Hessian and a zoom line search.",

@@ -169,6 +169,17 @@ def trained(count):
     return {"trained": np.array([line["loss"] for line in result.history])}
 
 
+def by_products(count):
+    """The losses of Newton's method and of Hessian-free steps."""
+    import pinn_ngd as pn
+
+    def losses(name):
+        result = pn.train(objective(7), network(), name, steps=6, key=0, grow=False, mesh=count)
+        return np.array([line["loss"] for line in result.history])
+
+    return {name: losses(name) for name in ("nncg", "hessian-free")}
+
+
 def grown(count):
     """The points of a run that begins with too few of them, and its losses."""
     import pinn_ngd as pn
@@ -306,6 +317,88 @@ def natural(count):
     }
 
 
+NATURAL = ("ngd", "ngd-woodbury", "ngd-cg", "kfac", "ekfac", "seng", "tngd", "sgd")
+
+
+def classified(count):
+    """Parameters after some steps of every natural gradient of a batch, parts of it on devices."""
+    import equinox as eqx
+    import jax
+
+    import pinn_ngd as pn
+
+    def parameters(name):
+        given, model, _ = examples()
+        result = pn.train(given, model, name, steps=5, key=0, mesh=count)
+        leaves = jax.tree.leaves(eqx.filter(result.model, eqx.is_inexact_array))
+        return np.concatenate([np.ravel(x) for x in leaves])
+
+    return {name: parameters(name) for name in NATURAL}
+
+
+def work(count):
+    """Operations of a device in a step on 512 examples."""
+    import equinox as eqx
+    import jax
+
+    import pinn_ngd as pn
+    from pinn_ngd.optimizers import get
+    from pinn_ngd.training import advance, devices
+    from pinn_ngd.training.advance import Carry, as_arrays
+
+    rng = np.random.default_rng(0)
+    data = pn.Shuffled(rng.normal(size=(512, 8)), np.arange(512) % 2, 512)
+    given = pn.ClassificationObjective(data)
+    keys = jax.random.split(jax.random.key(0), 2)
+    layers = [
+        eqx.nn.Linear(8, 64, key=keys[0]), eqx.nn.Lambda(jax.numpy.tanh),
+        eqx.nn.Linear(64, 2, key=keys[1]),
+    ]  # fmt: skip
+
+    def operations(name):
+        optimizer, start = get(name), as_arrays(eqx.nn.Sequential(layers))
+        batch = as_arrays(given.batch(jax.random.key(0)))
+        carry = Carry(start, start, as_arrays(optimizer.init(start, given, batch)))
+        args = optimizer, given, carry, batch, jax.random.key(1), np.int32(0), np.int32(1)
+        mesh = devices.mesh_of(count)
+        if mesh is None:
+            lowered = advance._jitted().lower(1, *args)
+        else:
+            lowered = devices.lowered_on(mesh, 1, *devices.Places(mesh)(*args))
+        return lowered.compile().compiled.cost_analysis()["flops"]
+
+    return {name: operations(name) for name in ("ngd-cg", "kfac", "sgd", "ngd-woodbury")}
+
+
+def shots(count):
+    """Losses of an inversion, waves and gradient at its start; every device fires some shots."""
+    import jax
+
+    import pinn_ngd as pn
+    from pinn_ngd.linalg.tall import WHOLE
+    from pinn_ngd.training.devices import mesh_of
+
+    problem = pn.load_problem("fwi-camembert", cells=13, shots=3, duration=0.8, absorbing=4)
+    model = problem.model(jax.random.key(0))
+    optimizer = pn.optimizers.get("wngd", **problem.optimizer_settings)
+    result = pn.train(problem.objective, model, optimizer, steps=3, key=0, mesh=count)
+    found = {"loss": np.array([line["loss"] for line in result.history])}
+
+    def loss(values):
+        return problem.objective.loss(type(model)(values, model.spacing), ())
+
+    def both(values):
+        return problem.objective.state(type(model)(values, model.spacing)), jax.grad(loss)(values)
+
+    if (mesh := mesh_of(count)) is None:
+        waves, gradient = jax.jit(both)(model.values)
+    else:
+        everywhere = jax.sharding.NamedSharding(mesh, WHOLE)
+        with jax.set_mesh(mesh):
+            waves, gradient = jax.jit(both, out_shardings=everywhere)(model.values)
+    return found | {"waves": np.asarray(waves), "gradient": np.asarray(gradient)}
+
+
 def natural_collectives(count):
     """What a step of SP-NGD exchanges."""
     if count == 1:
@@ -334,13 +427,17 @@ def eqx_without_mixup(optimizer):
 
 
 PARTS = {
+    "by-products": by_products,
+    "classified": classified,
     "collectives": collectives,
     "factors": factors,
     "grown": grown,
     "natural": natural,
     "natural-collectives": natural_collectives,
+    "shots": shots,
     "stepped": stepped,
     "trained": trained,
+    "work": work,
 }
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from .. import _tree
 from ..geometry.domains import Box
 from ..geometry.grids import Grid
+from ..linalg.tall import LYING, WHOLE, devices
 from ..states import AbstractState
 
 Velocity = Float[Array, "nx nz"]
@@ -125,6 +126,11 @@ class RecordedWaves(AbstractState):
         self.grid = Grid(box, (survey.steps, traces), decoupled=(1,))
         self.survey, self.velocity = survey, velocity
 
+    @property
+    def parts(self) -> int:
+        """The shots."""
+        return self.survey.shots
+
     def __call__(self, model: PyTree) -> Float[Array, "steps traces"]:
         return seismograms(self.survey, self._admissible(self.velocity(model)))
 
@@ -149,16 +155,33 @@ class RecordedWaves(AbstractState):
 
 
 def seismograms(survey: Survey, velocity: Velocity) -> Float[Array, "steps traces"]:
-    """Pressure at the receivers, for all shots: `survey.batch` of them side by side."""
+    """Pressure at the receivers, for all shots: `survey.batch` of them side by side.
+
+    Within `jax.set_mesh` of several devices each of them fires a part of the shots.
+    """
     places = np.asarray(survey.sources) + survey.absorbing
-    sources = jnp.asarray(np.tile(places, (len(survey.frequencies), 1)))
-    wavelets = jnp.asarray(np.repeat(survey.wavelets(), len(places), axis=0), velocity.dtype)
-    traces = jax.lax.map(
-        lambda shot: _one_shot(survey, velocity, *shot),
-        (sources, wavelets),
-        batch_size=min(survey.batch, survey.shots),
+    sources = np.tile(places, (len(survey.frequencies), 1))
+    wavelets = np.repeat(survey.wavelets(), len(places), axis=0)
+    missing = -survey.shots % devices()  # the last shot is repeated, and left out in the end
+    sources, wavelets = (
+        np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for x in (sources, wavelets)
     )
-    return jnp.moveaxis(traces, 0, 1).reshape(survey.steps, -1)
+
+    def fired(
+        velocity: Velocity, sources: Int[Array, "shots 2"], wavelets: Float[Array, "shots steps"]
+    ) -> Float[Array, "shots steps receivers"]:
+        return jax.lax.map(
+            lambda shot: _one_shot(survey, velocity, *shot),
+            (sources, wavelets),
+            batch_size=min(survey.batch, len(sources)),
+        )
+
+    if devices() > 1:
+        places_of = (WHOLE, LYING, LYING)
+        # Not checked: the waves begin with zeros, of which it would ask on which device they are.
+        fired = jax.shard_map(fired, in_specs=places_of, out_specs=LYING, check_vma=False)
+    traces = fired(velocity, jnp.asarray(sources), jnp.asarray(wavelets, velocity.dtype))
+    return jnp.moveaxis(traces[: survey.shots], 0, 1).reshape(survey.steps, -1)
 
 
 def _one_shot(

@@ -5,6 +5,8 @@ from .blockwise import Blockwise as Blockwise
 from .by_layer import ByLayer as ByLayer
 from .capabilities import takes_key as takes_key
 from .chunked import ChunkedJacobian as ChunkedJacobian
+from .conjugate_gradients import Descent as Descent
+from .conjugate_gradients import Truncated as Truncated
 from .damped import damped_dual as damped_dual
 from .damped import damped_primal as damped_primal
 from .damped import dual_gram as dual_gram
@@ -15,6 +17,7 @@ from .dual_map import SquareRoot as SquareRoot
 from .graph_laplacian import LaplacianFactor as LaplacianFactor
 from .graph_laplacian import factor_laplacian as factor_laplacian
 from .graph_laplacian import ordering as ordering
+from .jaxmg import JAXMg as JAXMg
 from .kept import AbstractKeptSolver as AbstractKeptSolver
 from .kernel_matrix import kernel_matrix as kernel_matrix
 from .kronecker import EigenKronecker as EigenKronecker
@@ -33,6 +36,11 @@ from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
 from .multigrid import Diffusion as Diffusion
 from .multigrid import Multigrid as Multigrid
+from .nystrom import Nystrom as Nystrom
+from .nystrom import NystromInverse as NystromInverse
+from .nystrom import NystromPreconditioner as NystromPreconditioner
+from .nystrom import nystrom as nystrom
+from .nystrom_solver import NystromDual as NystromDual
 from .operators import JacobianRows as JacobianRows
 from .operators import ProductOperator as ProductOperator
 from .operators import StackedOperator as StackedOperator

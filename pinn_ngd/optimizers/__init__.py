@@ -12,13 +12,18 @@ from .base import StepInfo as StepInfo
 from .by_size import Choice as Choice
 from .by_size import suited as suited
 from .cost import Cost as Cost
+from .damping import FixedDamping as FixedDamping
+from .damping import LevenbergMarquardt as LevenbergMarquardt
+from .damping import Undamped as Undamped
 from .deterministic import AbstractAcceleration as AbstractAcceleration
 from .deterministic import Armijo as Armijo
 from .deterministic import Chord as Chord
 from .deterministic import FixedStep as FixedStep
 from .deterministic import Geodesic as Geodesic
 from .deterministic import GridLineSearch as GridLineSearch
+from .deterministic import HessianFree as HessianFree
 from .deterministic import NaturalGradient as NaturalGradient
+from .deterministic import NystromNewton as NystromNewton
 from .deterministic import Plain as Plain
 from .deterministic import ScipyLevenbergMarquardt as ScipyLevenbergMarquardt
 from .deterministic import TrustRegion as TrustRegion
@@ -38,10 +43,8 @@ from .minibatch import Clocks as Clocks
 from .minibatch import ConjugateGradients as ConjugateGradients
 from .minibatch import Exact as Exact
 from .minibatch import Filtered as Filtered
-from .minibatch import FixedDamping as FixedDamping
 from .minibatch import Iterate as Iterate
 from .minibatch import LayerwiseNaturalGradient as LayerwiseNaturalGradient
-from .minibatch import LevenbergMarquardt as LevenbergMarquardt
 from .minibatch import MeanIterate as MeanIterate
 from .minibatch import MinibatchNaturalGradient as MinibatchNaturalGradient
 from .minibatch import RelativeNoise as RelativeNoise
@@ -52,7 +55,6 @@ from .minibatch import StaleNaturalGradient as StaleNaturalGradient
 from .minibatch import SubsampledTrustRegion as SubsampledTrustRegion
 from .minibatch import Thermodynamic as Thermodynamic
 from .minibatch import TwoPhase as TwoPhase
-from .minibatch import Undamped as Undamped
 from .minibatch import VariationalNaturalGradient as VariationalNaturalGradient
 from .minibatch import clipped as clipped
 from .minibatch import ramp as ramp

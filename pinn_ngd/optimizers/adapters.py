@@ -25,6 +25,7 @@ class OptaxOptimizer(AbstractOptimizer):
     steps_per_call: Count = eqx.field(static=True, default=50)
     dtypes: ClassVar[tuple[str, ...]] = ("float16", "bfloat16", "float32", "float64")
     wants_float64: ClassVar[bool] = False
+    shares_examples: ClassVar[bool] = True
 
     @property
     def stride(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]

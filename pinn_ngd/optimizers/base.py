@@ -79,7 +79,7 @@ class AbstractOptimizer(eqx.Module):
     compiled. `stride` is the number of steps that the training loop runs in one compiled call: many
     where a step is cheap. `wants_float64` says whether the method loses its accuracy in single
     precision, `shares_examples` whether several devices may each have a part of a batch of examples
-    (its `check_parts` then says of which size it is).
+    (`check_parts` then says of which size it is).
     """
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
@@ -105,6 +105,14 @@ class AbstractOptimizer(eqx.Module):
                 f" {' and '.join(self.dtypes)}: convert them before training."
             )
             raise ValueError(msg)
+
+    def check_parts(self, size: int, devices: int) -> None:
+        """Raises ValueError for a batch of examples that so many devices do not divide."""
+        if size % devices:
+            raise ValueError(
+                f"a batch of {size} examples cannot be cut into equal parts for {devices} devices:"
+                f" give a size that is a multiple of {devices}."
+            )
 
     def cost(self, objective: AbstractObjective, model: PyTree, batch: PyTree) -> Cost | None:
         """What a step costs, by shapes alone; None where that is not known."""

@@ -28,9 +28,15 @@ class AbstractState(eqx.Module):
     """theta -> rho(theta), an array of the shape of `grid`.
 
     It may be complex for a `StateMisfit`, but for an `ImplicitState`; state metrics want real ones.
+    `parts` is how many parts of it, such as shots, several devices may share: those that hold it
+    compute it within `jax.set_mesh`. It is 0 where they share none.
     """
 
     grid: eqx.AbstractVar[Grid]
+
+    @property
+    def parts(self) -> int:
+        return 0
 
     @abc.abstractmethod
     def __call__(self, model: PyTree) -> Field:

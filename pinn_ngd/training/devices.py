@@ -17,6 +17,7 @@ from jaxtyping import PyTree
 from ..linalg.tall import LYING, ROWS, WHOLE
 from ..objectives import Batch, ClassificationObjective, ResidualObjective
 from ..objectives.sharded import Sharded, put, shared
+from ..states import AbstractState, StateObjective
 from .advance import advance, compiled_advance
 from .processes import Processes, answering, check_processes, digest_of
 
@@ -58,15 +59,19 @@ def check_shared(objective: Any, model: PyTree, optimizer: Any, mesh: Mesh | Non
     if isinstance(objective, ClassificationObjective):
         _check_examples(objective, optimizer, mesh)
         return
-    if not isinstance(objective, ResidualObjective):
-        raise ValueError(
-            "several devices share the points of a ResidualObjective, and this is a "
-            f"{type(objective).__name__}: train it on one device."
-        )
     if not optimizer.jittable:
         raise ValueError(
             f"{type(optimizer).__name__} runs in Python, on one device: take one that is compiled, "
             "such as 'engd-tr'."
+        )
+    if isinstance(objective, StateObjective) and objective.state.parts:
+        _check_parts(objective.state, mesh)
+        return
+    if not isinstance(objective, ResidualObjective):
+        raise ValueError(
+            "several devices share the points of a ResidualObjective, examples or the parts of a"
+            f" state, such as shots, and this {type(objective).__name__} has none of them: train it"
+            " on one device."
         )
     for name, rule in zip(objective.term_names, objective.batch(jax.random.key(0)), strict=True):
         if rule.tests is not None:
@@ -84,11 +89,19 @@ def check_shared(objective: Any, model: PyTree, optimizer: Any, mesh: Mesh | Non
         optimizer.check(model, Sharded(objective, mesh))
 
 
+def _check_parts(state: AbstractState, mesh: Mesh) -> None:
+    if mesh.size > state.parts:
+        raise ValueError(
+            f"there are {mesh.size} devices and {state.parts} parts of a {type(state).__name__}:"
+            " take fewer devices."
+        )
+
+
 def _check_examples(objective: ClassificationObjective, optimizer: Any, mesh: Mesh) -> None:
     if not optimizer.shares_examples:
         raise ValueError(
             f"{type(optimizer).__name__} takes all examples of a batch on one device: train on one,"
-            " or take 'sp-ngd', of which every device has a part of them."
+            " or take 'ngd-woodbury' or 'kfac', of which every device has a part of them."
         )
     optimizer.check_parts(objective.batch(jax.random.key(0)).size, mesh.size)
 

@@ -23,6 +23,7 @@ from pinn_ngd.linalg import (
     JacobianRows,
     LeastSquaresSystem,
     Normal,
+    NystromDual,
     Spectral,
     solve,
     solver_names,
@@ -46,6 +47,7 @@ SOLVERS = {
         Fallback(Normal(CG(**TOLERANCES)), LSMR(**TOLERANCES)),
         Fallback(Normal(CG(**LOOSE)), LSMR(**LOOSE)),
     ),
+    "nystrom": (NystromDual(4),),
     "spu": (SPU(time=1e3),),
     "normal-spu": (Normal(SPU(time=1e3)),),
     "spu-lanczos": (SPU(time=1e3, simulation="lanczos"),),
@@ -55,6 +57,7 @@ DEVICES = [name for name in SOLVERS if "spu" in name]
 SHAPES = [(4, 3), (3, 4)]
 DAMPING = 0.3
 REFUSED = {
+    ("nystrom", "complex"): "`operator` is complex, and `NystromDual` takes real ones",
     **{(name, "complex"): "`operator` is complex, but voltages are real" for name in DEVICES},
     **{
         (name, "jvp in the operator"): "cannot be differentiated in"
@@ -108,12 +111,14 @@ WITH_STRUCTURE = {
     linalg.StaleKronecker,
 }
 
+NEEDS_GPUS = {linalg.JAXMg}  # tested with a stand-in
+
 
 def test_every_exported_solver_is_here():
     exported = [value for module in (linalg, spu) for value in vars(module).values()]
     classes = {value for value in exported if isinstance(value, type)}
     solvers = {one for one in classes if issubclass(one, lx.AbstractLinearSolver)}
-    here = {type(solvers[0]) for solvers in SOLVERS.values()} | WITH_STRUCTURE
+    here = {type(solvers[0]) for solvers in SOLVERS.values()} | WITH_STRUCTURE | NEEDS_GPUS
     assert {one for one in solvers if not inspect.isabstract(one)} == here
     assert {name.split("-")[0] for name in solver_names()} <= set(SOLVERS)
 

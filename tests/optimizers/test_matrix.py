@@ -87,7 +87,7 @@ def _refusal(name, metric, kind):
     if name in OF_FAMILIES or metric == "dually-flat":
         return "the model is a MLP, which has no natural coordinates"
     quasi_newton = ("lbfgs", "bfgs", "ssbfgs", "ssbroyden")
-    gradient = name in ("adam", "muon", "sgd", "signsgd", "gd", *quasi_newton)
+    gradient = name in ("adam", "muon", "sgd", "signsgd", "gd", "nncg", *quasi_newton)
     metric = metric or settings.get("metric", "euclidean" if gradient else "energy")
     if metric == "wasserstein-kernel" and kind != "samples":
         return "the kernelized Wasserstein metric measures samples, and .* has none"

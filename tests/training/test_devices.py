@@ -17,6 +17,7 @@ from pinn_ngd import (
     ResidualObjective,
     Shuffled,
     WeakResidual,
+    load_problem,
     optimizers,
 )
 from pinn_ngd.experiments import run_problem
@@ -88,6 +89,39 @@ def agree_on_examples(one, other):
 
 def test_examples_and_decompositions_are_shared_by_two_devices(tmp_path):
     agree_on_examples(*reversed(found(tmp_path, "natural", devices=2)))
+
+
+@pytest.mark.slow
+def test_every_natural_gradient_of_a_batch_is_the_same_on_two_devices_that_halve_the_work(tmp_path):
+    everywhere, one = found(tmp_path / "steps", "classified", devices=2)
+    assert set(one) == set(several.NATURAL)
+    for name, parameters in one.items():
+        np.testing.assert_allclose(
+            everywhere[name], parameters, rtol=1e-12, atol=1e-12, err_msg=name
+        )
+    half, whole = found(tmp_path / "work", "work", devices=2)
+    for name, operations in whole.items():
+        assert 0.5 <= half[name] / operations < 0.55, name
+
+
+@pytest.mark.slow
+def test_methods_of_products_run_on_two_devices(tmp_path):
+    """Many conjugate-gradient iterations on an ill-conditioned matrix enlarge rounding errors."""
+    everywhere, one = found(tmp_path, "by-products", devices=2)
+    for name, rtol in {"nncg": 1e-9, "hessian-free": 1e-4}.items():
+        assert one[name][-1] < one[name][0]
+        np.testing.assert_allclose(everywhere[name], one[name], rtol=rtol, err_msg=name)
+
+
+@pytest.mark.slow
+def test_shots_are_shared_by_two_devices(tmp_path):
+    """Three shots, so that one of two devices repeats the last one."""
+    everywhere, one = found(tmp_path, "shots", devices=2)
+    for name in ("waves", "gradient"):
+        size = np.abs(one[name]).max()
+        np.testing.assert_allclose(everywhere[name], one[name], rtol=0, atol=1e-12 * size)
+    assert one["loss"][-1] < 0.9 * one["loss"][0]
+    np.testing.assert_allclose(everywhere["loss"], one["loss"], rtol=1e-10)
 
 
 @pytest.mark.slow
@@ -177,18 +211,24 @@ def of_examples(size):
     return ClassificationObjective(Shuffled(np.ones((4, 1)), np.arange(4) % 2, size))
 
 
+def one_shot():
+    return load_problem("fwi-camembert", cells=13, shots=1, duration=0.1, absorbing=2).objective
+
+
 def test_what_cannot_be_shared_is_refused():
     model, domain = tiny().model(jax.random.key(0)), Interval(0.0, 1.0)
     residuals, descent = tiny().objective, optimizers.get("adam")
     energy = EnergyObjective([Energy(lambda u, x: u(x) ** 2, residuals.rules[0])])
     weak = WeakResidual(lambda u, x: u(x), FiniteElements(domain, 4))
     cases = {
-        "is a EnergyObjective: train it on one device": (energy, descent),
+        "this EnergyObjective has none of them: train it on one device": (energy, descent),
+        "2 devices and 1 parts of a RecordedWaves": (one_shot(), descent),
         "runs in Python, on one device": (residuals, optimizers.get("scipy-lm")),
         "tested with functions on all of its points": (ResidualObjective([weak]), descent),
         "this is a Sharded": (residuals, optimizers.get("engd-sub")),
         "2 devices and at most 1 points": (tiny(points=1).objective, descent),
-        "takes all examples of a batch on one device": (of_examples(4), optimizers.get("kfac")),
+        "takes all examples of a batch on one device": (of_examples(4), optimizers.get("engd-tr")),
+        "3 examples cannot be cut into equal parts for 2": (of_examples(3), optimizers.get("kfac")),
         "cut into 1 microbatches on each of 2": (of_examples(3), optimizers.get("sp-ngd")),
     }
     for words, (objective, optimizer) in cases.items():

@@ -7,10 +7,6 @@ from .base_points import Iterate as Iterate
 from .base_points import MeanIterate as MeanIterate
 from .base_points import Renewed as Renewed
 from .base_points import RunningStatistics as RunningStatistics
-from .damping import AbstractDamping as AbstractDamping
-from .damping import FixedDamping as FixedDamping
-from .damping import LevenbergMarquardt as LevenbergMarquardt
-from .damping import Undamped as Undamped
 from .directions import AbstractDirection as AbstractDirection
 from .directions import ConjugateGradients as ConjugateGradients
 from .directions import Exact as Exact

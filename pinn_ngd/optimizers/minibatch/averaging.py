@@ -51,6 +51,14 @@ class Averaged(AbstractOptimizer):
         return self.inner.wants_float64
 
     @property
+    def shares_examples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.inner.shares_examples
+
+    def check_parts(self, size: int, devices: int) -> None:
+        """As that of the inner optimizer."""
+        self.inner.check_parts(size, devices)
+
+    @property
     def stop_reasons(self) -> Mapping[int, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.inner.stop_reasons
 

@@ -14,8 +14,8 @@ from ..._settings import Count, Fraction, NonNegative, Positive, check_fields
 from ...linalg import AbstractKeptSolver, KroneckerFactored
 from ...objectives import AbstractObjective
 from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
+from ..damping import AbstractDamping, LevenbergMarquardt
 from ..forms import gradient_of
-from .damping import AbstractDamping, LevenbergMarquardt
 from .quadratic_model import QuadraticModel, combined, quadratic_model
 
 Fisher = Literal["exact", "mc", "empirical", "ggn"]
@@ -108,6 +108,7 @@ class LayerwiseNaturalGradient(AbstractOptimizer):
     rescale: bool = eqx.field(static=True, default=True)
     clip: NonNegative | None = eqx.field(static=True, default=None)
     wants_float64: ClassVar[bool] = False
+    shares_examples: ClassVar[bool] = True
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         super().check(model, objective)

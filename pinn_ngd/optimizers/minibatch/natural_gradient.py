@@ -13,9 +13,9 @@ from ...linalg import LeastSquaresSystem
 from ...metrics import AbstractMetric, EnergyMetric
 from ...objectives import AbstractObjective
 from ..base import GO_ON, AbstractOptimizer, StepInfo, scalar_type
+from ..damping import AbstractDamping, FixedDamping
 from ..forms import gradient_of
 from .base_points import AbstractBasePoint, Iterate
-from .damping import AbstractDamping, FixedDamping
 from .directions import AbstractDirection
 
 
@@ -46,6 +46,7 @@ class MinibatchNaturalGradient(AbstractOptimizer):
     metric: AbstractMetric = EnergyMetric()
     base: AbstractBasePoint = Iterate()
     wants_float64: ClassVar[bool] = False
+    shares_examples: ClassVar[bool] = True
 
     def check(self, model: PyTree, objective: AbstractObjective) -> None:
         super().check(model, objective)

@@ -27,9 +27,9 @@ from ..base import (
     StepInfo,
     scalar_type,
 )
+from ..damping import AbstractDamping, LevenbergMarquardt
 from ..deterministic.line_search import AbstractLineSearch
 from ..forms import gradient_of
-from .damping import AbstractDamping, LevenbergMarquardt
 from .quadratic_model import combined, quadratic_model
 
 PATIENCE = 20  # refused steps in a row that end a run

@@ -9,7 +9,14 @@ import optax
 from ... import metrics
 from ..._names import choose
 from ..._settings import SHARED, Count, Fraction, NonNegative, Positive, Whole
-from ...linalg import QLP, ByLayer, Form, KroneckerFactored, Spectral, get_solver
+from ...linalg import (
+    QLP,
+    ByLayer,
+    Form,
+    KroneckerFactored,
+    Spectral,
+    get_solver,
+)
 from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
@@ -19,12 +26,12 @@ from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.quasi_newton import bfgs, ssbfgs, ssbroyden
 from ..deterministic.scipy_lm import ScipyLevenbergMarquardt
 from ..deterministic.trust_region import TrustRegion
-from ..minibatch.damping import AbstractDamping, LevenbergMarquardt, damping_rule
 from ..minibatch.residual_kfac import ResidualKFAC
 from ..minibatch.subsampled import SubsampledTrustRegion
 from ..minibatch.two_phase import TwoPhase
 from .citations import cited
 from .preset import AbstractPreset, AbstractScheduled, Solver, solver_of
+from .products import by_ratio
 
 ACCELERATIONS: dict[str, AbstractAcceleration] = {
     "chord": Chord(),
@@ -233,19 +240,12 @@ class KFACPinn(AbstractPreset):
         search = self.search and choose(self.search, SEARCHES, "`search`")(None, float("inf"))
         return ResidualKFAC(
             KroneckerFactored("factored" if self.factored else "exact"),
-            self._damping_rule(),
+            by_ratio(self.adaption, self.damping),
             decay=self.decay,
             momentum=self.momentum,
             iterations=self.iterations,
             search=search or None,
         )
-
-    def _damping_rule(self) -> AbstractDamping:
-        """Residuals fall by many orders of magnitude, and the damping has to follow."""
-        rule = damping_rule(self.adaption, self.damping)
-        if isinstance(rule, LevenbergMarquardt):
-            return LevenbergMarquardt(self.damping, factor=0.7, smallest=1e-14)
-        return rule
 
 
 class GradientDescent(AbstractPreset):

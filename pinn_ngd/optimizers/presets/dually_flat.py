@@ -9,6 +9,7 @@ from ..._settings import SHARED, Count, Positive
 from ...linalg import InverseJacobian
 from ...metrics import DuallyFlat
 from ..base import AbstractOptimizer
+from ..damping import Undamped
 from ..minibatch.base_points import (
     AbstractBasePoint,
     AuxiliaryDescent,
@@ -16,7 +17,6 @@ from ..minibatch.base_points import (
     Renewed,
     RunningStatistics,
 )
-from ..minibatch.damping import Undamped
 from ..minibatch.directions import Exact
 from ..minibatch.natural_gradient import MinibatchNaturalGradient
 from .citations import cited

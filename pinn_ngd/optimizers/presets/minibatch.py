@@ -17,7 +17,7 @@ from ...linalg import (
 from ...spu import SPU, Device, named_simulation
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
-from ..minibatch.damping import FixedDamping
+from ..damping import FixedDamping
 from ..minibatch.directions import (
     AbstractDirection,
     ConjugateGradients,

@@ -10,7 +10,7 @@ import optax
 from ..._settings import SHARED, Count, Fraction, Positive, check_fields
 from ...linalg import get_solver
 from ..base import AbstractOptimizer
-from ..minibatch.damping import AbstractDamping, damping_rule
+from ..damping import AbstractDamping, damping_rule
 from ..minibatch.schedules import schedule
 
 Solver = lx.AbstractLinearSolver | str

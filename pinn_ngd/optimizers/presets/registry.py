@@ -16,7 +16,7 @@ from ..._settings import (
 )
 from ..base import AbstractOptimizer
 from ..minibatch.averaging import Averaged
-from . import deterministic, dually_flat, minibatch, variational
+from . import deterministic, dually_flat, minibatch, products, variational
 from .preset import AbstractPreset
 
 PREFIX = "metric."
@@ -60,10 +60,13 @@ SHIPPED: dict[str, type[AbstractPreset]] = {
     "engd": deterministic.Engd,
     "wngd": deterministic.Wngd,
     "engd-w": deterministic.EngdW,
+    "engd-nystrom": products.EngdNystrom,
     "ngd-exact": deterministic.NgdExact,
     "spring": deterministic.Spring,
     "engd-sub": deterministic.EngdSub,
     "kfac-pinn": deterministic.KFACPinn,
+    "hessian-free": products.MartensHF,
+    "nncg": products.NNCG,
     "gd": deterministic.GradientDescent,
     "adam": deterministic.Adam,
     "lbfgs": deterministic.LBFGS,

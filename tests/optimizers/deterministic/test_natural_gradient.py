@@ -17,7 +17,7 @@ from pinn_ngd import (
     Trapezoid,
     optimizers,
 )
-from pinn_ngd.linalg import get_solver
+from pinn_ngd.linalg import dual_gram, get_solver, nystrom
 from pinn_ngd.optimizers import Armijo, FixedStep, GridLineSearch, NaturalGradient
 from pinn_ngd.optimizers.base import NO_STEP_HELPS
 from pinn_ngd.optimizers.deterministic.box import as_bounds, ends_of
@@ -196,3 +196,35 @@ def test_grid_line_search_finds_the_best_halving():
 def test_momentum_on_an_energy_is_an_error():
     with pytest.raises(ValueError, match="`momentum` needs a system with residuals"):
         run(NaturalGradient(momentum=0.5, damping=1e-3), network(3), ritz_1d(), 1)
+
+
+def test_engd_nystrom_is_engd_w_where_the_rank_suffices():
+    """K of rank 13 parameters is exact; a smaller one is the formula with its approximation."""
+    objective, model = poisson_1d(), network(4)
+    batch, damping, rate = objective.batch(), 0.5, 0.1
+    system = objective.system(model, batch)
+    rows, target = system.operator.as_matrix(), ravel_pytree(system.target)[0]
+    key = jax.random.key(0)
+    for rank in (13, 5):
+        optimizer = optimizers.get("engd-nystrom", rank=rank, damping=damping, rate=rate)
+        new, _, _ = eqx.filter_jit(optimizer.step)(
+            model, optimizer.init(model, objective, batch), objective, batch, key=key
+        )
+        kernel = rows @ rows.T
+        if rank < 13:
+            kernel = nystrom(dual_gram(system.operator), rank, key).as_matrix()
+        direction = rows.T @ np.linalg.solve(kernel + damping * np.eye(len(rows)), target)
+        np.testing.assert_allclose(flat(model) - flat(new), rate * direction, rtol=1e-9, atol=1e-9)
+    exact_one = optimizers.get("engd-w", damping=damping, rate=rate)
+    nearly = optimizers.get("engd-nystrom", damping=damping, rate=rate)
+    whole, found = (run(one, model, objective, 1)[0] for one in (exact_one, nearly))
+    np.testing.assert_allclose(flat(found), flat(whole), rtol=1e-9)
+
+
+def test_engd_nystrom_trains_by_products_alone():
+    objective, model = poisson_1d(), network()
+    optimizer = optimizers.get("engd-nystrom", form="matrix-free", momentum=0.3)
+    trained, _, infos = run(optimizer, model, objective, 40)
+    before, after = (objective.loss(m, objective.batch()) for m in (model, trained))
+    assert after < 1e-3 * before
+    assert infos[-1].accepted

@@ -1,4 +1,4 @@
-"""Rules for the damping of a minibatch natural gradient from step to step."""
+"""Rules for the damping of a natural gradient from step to step."""
 
 import abc
 
@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..._names import choose
+from .._names import choose
 
 
 class AbstractDamping(eqx.Module):
