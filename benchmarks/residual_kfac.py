@@ -7,41 +7,20 @@ seconds of training without compilation, on points that stay as they are.
 """
 
 import argparse
-import time
+import sys
+from pathlib import Path
 
-import equinox as eqx
 import jax
 
 jax.config.update("jax_enable_x64", True)
 
 from pinn_ngd import load_problem, optimizers
 from pinn_ngd.experiments.comparison import split_label
-from pinn_ngd.training.advance import as_arrays
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
+from figures.recipes.equal_time import errors_by_time
 
 PARTS = (0.125, 0.25, 0.5, 1.0)
-
-
-def run(problem, optimizer, seconds, seed):
-    """Errors and steps at the marks."""
-    objective, key = problem.objective, jax.random.key(seed)
-    batch, error = objective.batch(key), problem.errors()
-    model = as_arrays(problem.model(key))
-    state = as_arrays(optimizer.init(model, objective, batch))
-
-    @eqx.filter_jit
-    def step(model, state, key):
-        return optimizer.step(model, state, objective, batch, key=key)[:2]
-
-    step(model, state, key)  # compile
-    used, steps, found = 0.0, 0, []
-    for mark in (seconds * part for part in PARTS):
-        while used < mark:
-            begun = time.process_time()
-            model, state = step(model, state, jax.random.fold_in(key, steps))
-            jax.block_until_ready(eqx.filter((model, state), eqx.is_array))
-            used, steps = used + time.process_time() - begun, steps + 1
-        found.append(f"{error(optimizer.answer(model, state))['relative_l2']:.1e} ({steps})")
-    return found
 
 
 def main():
@@ -51,13 +30,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=100)
     chosen = parser.parse_args()
-    problem = load_problem(chosen.problem)
-    marks = [f"{chosen.seconds * part:g} s" for part in PARTS]
-    print("| optimizer | " + " | ".join(marks) + " |\n|---|" + "---:|" * len(marks), flush=True)
+    problem, marks = load_problem(chosen.problem), [chosen.seconds * part for part in PARTS]
+    heads = " | ".join(f"{mark:g} s" for mark in marks)
+    print(f"| optimizer | {heads} |\n|---|" + "---:|" * len(marks), flush=True)
     for label in chosen.optimizers:
         name, settings = split_label(label)
-        cells = run(problem, optimizers.get(name, **settings), chosen.seconds, chosen.seed)
-        print(f"| `{label}` | " + " | ".join(cells) + " |", flush=True)
+        optimizer = optimizers.get(name, **settings)
+        found = errors_by_time(problem, optimizer, marks, chosen.seed)
+        cells = " | ".join(f"{reading.error:.1e} ({reading.steps})" for reading in found)
+        print(f"| `{label}` | {cells} |", flush=True)
 
 
 if __name__ == "__main__":
