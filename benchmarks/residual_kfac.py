@@ -18,7 +18,7 @@ from pinn_ngd import load_problem, optimizers
 from pinn_ngd.experiments.comparison import split_label
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
-from figures.recipes.equal_time import errors_by_time
+from figures.recipes.processor_time import errors_by_time
 
 PARTS = (0.125, 0.25, 0.5, 1.0)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from figures.recipes import Job, Made, recorded
-from figures.recipes.equal_time import errors_by_time
+from figures.recipes.processor_time import errors_by_time
 from pinn_ngd import optimizers
 from pinn_ngd.experiments.plotting import Curves, plot_curves, save
 
