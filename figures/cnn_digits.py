@@ -7,27 +7,27 @@ import jax
 
 from figures.recipes import Job, Made, recorded
 from figures.recipes.processor_time import iterates
-from pinn_ngd import optimizers
+from pinn_ngd import load_problem, optimizers
 from pinn_ngd.experiments.comparison import split_label
 from pinn_ngd.experiments.plotting import Curves, plot_curves, save
 from pinn_ngd.experiments.problem import Problem
 
-# Each with its rates; the others are the defaults.
+# Each with its rates; the other settings are the defaults.
 SWEPT = {
-    "kfac": (1.0,),
-    "ekfac": (1.0,),
-    "seng": (0.02, 0.05, 0.15),
-    "sp-ngd": (0.02, 0.05, 0.15),
-    "adam": (0.0003, 0.001, 0.003),
+    "kfac": (0.3, 1.0),
+    "ekfac": (0.3, 1.0),
+    "seng": (0.05, 0.15),
+    "sp-ngd": (0.05, 0.15),
+    "adam": (0.001, 0.003, 0.01),
     "sgd:nesterov=True": (0.01, 0.03, 0.1),
 }
 NAMES = {"sgd:nesterov=True": "Nesterov"}
-EPOCHS, LOOKS, SEED = 10, 20, 0
+BATCH, EPOCHS, LOOKS, SEED = 200, 10, 20, 0
 
 
 def make(job: Job) -> Made:
     """Test errors against epochs and processor seconds, at constant rates, each at its best."""
-    problem = job.problem("classify-mnist-5k")
+    problem = load_problem("classify-mnist-5k", batch_size=BATCH)
     batches: Any = problem.objective
     epoch = len(batches.batches.targets) / batches.batches.size
     steps = 4 if job.quick else round(EPOCHS * epoch)

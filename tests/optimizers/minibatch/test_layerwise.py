@@ -88,7 +88,7 @@ def test_a_part_of_the_batch_serves_for_factors_and_quadratic_model():
     assert float(info.predicted) == pytest.approx(float(reduction), rel=1e-10)
     assert float(info.loss) == pytest.approx(float(objective.loss(model, batch)), rel=1e-12)
     assert part_of(batch, 0.01).size == 2
-    with pytest.raises(ValueError, match="`model_share` is 0; .* above 0 and at most 1"):
+    with pytest.raises(ValueError, match=r"`model_share` is 0; .* above 0 and at most 1"):
         optimizers.get("kfac", model_share=0)
 
 
