@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, PyTree, Real
 
@@ -173,7 +174,7 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
     def compute_kept(
         self, state: WoodburyState, gradient: PyTree[Array], damping: Real[ArrayLike, ""]
     ) -> Answer:
-        if not isinstance(damping, Tracer) and not jnp.all(jnp.asarray(damping) > 0):
+        if not isinstance(damping, Tracer) and not np.all(np.asarray(damping) > 0):
             raise ValueError(
                 f"`damping` is {damping}, by which Woodbury's identity divides: give one above 0."
             )

@@ -282,6 +282,16 @@ def test_bad_input_is_told_in_one_sentence():
         LayerwiseWoodbury().refreshed(None, plain)
 
 
+def test_a_damping_that_is_a_number_may_stand_in_a_compiled_function():
+    operator, solver = rows(), LayerwiseWoodbury()
+
+    @eqx.filter_jit
+    def solved(operator):
+        return solver.compute_kept(solver.refreshed(None, operator), GRADIENT, DAMPING)[0]
+
+    np.testing.assert_allclose(flat(solved(operator)), dense(operator), rtol=1e-10)
+
+
 def test_numbers_that_are_not_finite_are_reported():
     operator = rows()
     layer = operator.layers[0]
