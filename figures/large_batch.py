@@ -18,10 +18,10 @@ from pinn_ngd.experiments import plotting
 from pinn_ngd.experiments.plotting.style import cycled, decades, new_figure
 from pinn_ngd.optimizers.adapters import OptaxOptimizer
 
-BATCHES = (25, 50, 100, 200, 400, 800, 1400)  # 1,400 are all examples
-RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
+BATCHES = (25, 50, 100, 200, 400, 800)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 TARGET = 0.05  # 19 of 397
-STEPS, BETWEEN, SEEDS = 300, 5, 2
+STEPS, BETWEEN, SEEDS = 200, 5, 3
 NAMES = ("sgd", "sp-ngd")
 
 
