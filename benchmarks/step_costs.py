@@ -5,7 +5,8 @@ softmax loss, one batch. A time is the processor time of ten steps, the median o
 by ten: a renewal of the factors every ten steps counts as it should. Compilation does not count.
 The shares are those of Martens and Grosse (2015, section 8).
 
-    taskset -c 0 python benchmarks/step_costs.py [--batch-size N] [--rounds R] [--ablate]
+    taskset -c 0 python benchmarks/step_costs.py [--batch-size N] [--rounds R] [--widths W ...]
+        [--ablate]
 
 `--ablate` leaves one part out at a time: the decomposition of the factors, their measurement in
 every step, the quadratic model with the damping that follows it.
@@ -70,6 +71,7 @@ def main():
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch-size", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--ablate", action="store_true")
     chosen = parser.parse_args()
     print(f"batches of {chosen.batch_size}, float32, processor milliseconds a step")
@@ -78,7 +80,7 @@ def main():
     inputs = rng.normal(size=(chosen.batch_size, 64)).astype(np.float32)
     labels = jnp.asarray(rng.integers(0, 10, chosen.batch_size))
     objective = ClassificationObjective(Shuffled(inputs, labels))
-    for width in WIDTHS:
+    for width in chosen.widths:
         sizes = (64, width, width, width, 10)
         model = MLP(sizes, key=jax.random.key(0), init="glorot", dtype=np.float32)
         count = sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_array)))
