@@ -16,10 +16,10 @@ from pinn_ngd.experiments.problem import Problem
 SWEPT = {
     "kfac": (0.3, 1.0),
     "ekfac": (0.3, 1.0),
-    "seng": (0.05, 0.15),
-    "sp-ngd": (0.05, 0.15),
-    "adam": (0.001, 0.003, 0.01),
-    "sgd:nesterov=True": (0.01, 0.03, 0.1),
+    "seng": (0.05, 0.15, 0.5),
+    "sp-ngd": (0.015, 0.05),
+    "adam": (0.001, 0.003, 0.01, 0.03),
+    "sgd:nesterov=True": (0.03, 0.1, 0.3, 1.0),
 }
 NAMES = {"sgd:nesterov=True": "Nesterov"}
 SMALL = {"channels": 4, "width": 32}  # 18,898 parameters
