@@ -17,9 +17,9 @@ from pinn_ngd.linalg import InverseJacobian
 from pinn_ngd.metrics import DuallyFlat
 from pinn_ngd.objectives import LikelihoodObjective
 from pinn_ngd.objectives.batches import Batch
-from pinn_ngd.optimizers import Exact, MinibatchNaturalGradient
+from pinn_ngd.optimizers import Exact, MinibatchNaturalGradient, Undamped
 from pinn_ngd.optimizers.adapters import OptaxOptimizer
-from pinn_ngd.optimizers.minibatch import AuxiliaryDescent, Iterate, Renewed, Undamped
+from pinn_ngd.optimizers.minibatch import AuxiliaryDescent, Iterate, Renewed
 
 FACES, THROWS, POINTS = 200, 5000, 50
 ENTROPIES = {"high": 1.0, "medium": 2.0, "low": 3.0}

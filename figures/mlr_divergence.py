@@ -18,9 +18,9 @@ from pinn_ngd.linalg import InverseJacobian
 from pinn_ngd.metrics import DuallyFlat
 from pinn_ngd.objectives import Generated
 from pinn_ngd.objectives.batches import Batch
-from pinn_ngd.optimizers import Exact, MinibatchNaturalGradient
+from pinn_ngd.optimizers import Exact, MinibatchNaturalGradient, Undamped
 from pinn_ngd.optimizers.adapters import OptaxOptimizer
-from pinn_ngd.optimizers.minibatch import Iterate, RunningStatistics, Undamped
+from pinn_ngd.optimizers.minibatch import Iterate, RunningStatistics
 
 BATCH, POINTS, GRID = 250, 50, 10.0 ** np.arange(-4, 2)
 TUNING = 500  # batches

@@ -46,6 +46,7 @@ SHARED = Shared()
 Positive = Annotated[float, Range(0.0, above=True)]
 NonNegative = Annotated[float, Range(0.0)]
 Fraction = Annotated[float, Range(0.0, 1.0, below=True)]
+Share = Annotated[float, Range(0.0, 1.0, above=True)]
 Count = Annotated[int, Range(1.0)]
 Whole = Annotated[int, Range(0.0)]
 

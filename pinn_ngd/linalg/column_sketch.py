@@ -5,6 +5,7 @@ The Gram matrix U U^T of few rows over many columns is estimated by (U S^T)(U S^
 """
 
 import abc
+import dataclasses
 import math
 
 import equinox as eqx
@@ -19,11 +20,6 @@ from .operators import HIGHEST
 
 class AbstractColumnSketch(eqx.Module):
     """A linear map of matrices (o, i) to s numbers."""
-
-    @property
-    def oversampling(self) -> float:
-        """o i / s where entries are sampled, 1 where all of them are mixed."""
-        return 1.0
 
     @abc.abstractmethod
     def apply(self, matrix: Float[Array, "o i"]) -> Float[Array, " s"]:
@@ -42,9 +38,9 @@ class AbstractSampled(AbstractColumnSketch):
     inputs: Int[Array, " si"]
     scale: float = eqx.field(static=True)
 
-    @property
-    def oversampling(self) -> float:
-        return self.scale**2
+    def rescaled_as_by_authors(self) -> "AbstractSampled":
+        """Entries times o i / s instead of its root, with which E[S^T S] = (o i / s) I."""
+        return dataclasses.replace(self, scale=self.scale**2)
 
 
 class Uniform(AbstractSampled):

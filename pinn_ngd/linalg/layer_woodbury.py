@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, PyTree, Real
 
@@ -14,7 +15,7 @@ from .._names import choose
 from .._settings import Count, check_fields
 from ._ravel import all_finite, is_complex
 from .block_diagonal import Layout
-from .column_sketch import SKETCHES, AbstractColumnSketch, Grid, draw_sketch
+from .column_sketch import SKETCHES, AbstractColumnSketch, AbstractSampled, Grid, draw_sketch
 from .kept import AbstractKeptSolver, Answer
 from .kronecker_factors import layerwise_of, with_ones
 from .layerwise import AbstractLayerRows, LayerRows, LayerwiseJacobian
@@ -106,9 +107,9 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
     argmin_a |S (U^T a - g)|^2 + damping |a|^2 with x = (g - U^T a) / damping. "uniform" and "grid"
     take entries out of captured layers; the other three form all rows at every renewal. A layer
     with no more parameters than there are rows needs no sketch and gets none. `scaling` "authors"
-    multiplies the sketched Gram matrix, for "uniform" and "grid", once more by the number of
-    columns over that of the chosen ones, c, as the authors' program does: then a is 1 / c times
-    that of the unbiased sketch with damping / c.
+    multiplies the entries that "uniform" and "grid" take by the number of columns over that of the
+    chosen ones, c, instead of its root, as the authors' program does: a then is that of the
+    unbiased sketch with damping / c.
 
     A layer with more than `implicit_above` parameters takes the sketch "grid" where there are
     `columns`, which never forms its rows, keeps the `rank` largest singular values of the
@@ -173,7 +174,7 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
     def compute_kept(
         self, state: WoodburyState, gradient: PyTree[Array], damping: Real[ArrayLike, ""]
     ) -> Answer:
-        if not isinstance(damping, Tracer) and not jnp.all(jnp.asarray(damping) > 0):
+        if not isinstance(damping, Tracer) and not np.all(np.asarray(damping) > 0):
             raise ValueError(
                 f"`damping` is {damping}, by which Woodbury's identity divides: give one above 0."
             )
@@ -218,6 +219,8 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
         if self.columns is not None and o * i > max(self.columns, least):
             name = "grid" if implicit else self.sketch
             sketch = draw_sketch(name, (o, i), self.columns, key, layer.inputs.dtype)
+            if self.scaling == "authors" and isinstance(sketch, AbstractSampled):
+                sketch = sketch.rescaled_as_by_authors()
         means = implicit and self.products == "means"
         parts = _in_shards(layer, self.shards)
         return tuple(self._block(part, sketch, means=means) for part in parts)
@@ -238,8 +241,6 @@ class LayerwiseWoodbury(AbstractKeptSolver[Any]):
         else:
             sketched = sketch.apply_rows(rows)
             gram = jnp.matmul(sketched, sketched.T, precision=HIGHEST)
-        if sketch is not None and self.scaling == "authors":
-            gram = gram * sketch.oversampling
         return WoodburyBlock(rows, sketch, sketched, *_spectrum(gram), means)
 
 

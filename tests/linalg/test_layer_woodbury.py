@@ -194,7 +194,7 @@ def test_a_sketched_step_is_the_sketched_ridge_problem(name):
 
 @pytest.mark.parametrize("sketch", ["uniform", "grid"])
 def test_the_scaling_of_the_authors_is_a_smaller_inner_damping(sketch):
-    """(c K + d)^-1 = ((K + d / c)^-1) / c, with c = o i / s: the outer 1 / damping stays."""
+    """(c K + d)^-1 c = (K + d / c)^-1, with c = o i / s: the outer 1 / damping stays."""
     operator = rows()
     settings = {"columns": 9, "sketch": sketch}
     theirs, ours = (LayerwiseWoodbury(scaling=s, **settings) for s in ("authors", "unbiased"))
@@ -204,8 +204,7 @@ def test_the_scaling_of_the_authors_is_a_smaller_inner_damping(sketch):
     gradient = normal(3, 5, seed=4)
     solved = theirs.solve(gradient, jnp.asarray(DAMPING))
     inner = ours.solve(gradient, jnp.asarray(DAMPING / factor))
-    # U^T a of both agree up to the factor of b, which is not scaled
-    combined = [gradient - DAMPING * solved, (gradient - DAMPING / factor * inner) / factor]
+    combined = [gradient - DAMPING * solved, gradient - DAMPING / factor * inner]  # U^T a of both
     np.testing.assert_allclose(*combined, rtol=1e-10)
 
 
@@ -281,6 +280,16 @@ def test_bad_input_is_told_in_one_sentence():
     plain = JacobianRows(normal(4, 20), LEAVES, jax.ShapeDtypeStruct((4,), jnp.dtype("float64")))
     with pytest.raises(TypeError, match="knows no inputs and cotangents"):
         LayerwiseWoodbury().refreshed(None, plain)
+
+
+def test_a_damping_that_is_a_number_may_stand_in_a_compiled_function():
+    operator, solver = rows(), LayerwiseWoodbury()
+
+    @eqx.filter_jit
+    def solved(operator):
+        return solver.compute_kept(solver.refreshed(None, operator), GRADIENT, DAMPING)[0]
+
+    np.testing.assert_allclose(flat(solved(operator)), dense(operator), rtol=1e-10)
 
 
 def test_numbers_that_are_not_finite_are_reported():

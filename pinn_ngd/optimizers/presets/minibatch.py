@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import optax
 
-from ..._settings import Count, Fraction, NonNegative, Positive
+from ..._settings import Count, Fraction, NonNegative, Positive, Share
 from ...linalg import (
     Cholesky,
     KroneckerFactored,
@@ -84,7 +84,8 @@ class AbstractKronecker(AbstractScheduled, AbstractDamped):
     The factors are measured every `measure_every` steps, averaged with `decay`, and decomposed
     every `refresh_every` steps; `sharing` is "expand" or "reduce", for convolutions. With `rescale`
     the quadratic model of the batch's loss chooses step length and momentum (no momentum where
-    that is 0), times `rate`. `clip` bounds 1/2 |A u|^2. See `LayerwiseNaturalGradient`.
+    that is 0), times `rate`. `clip` bounds 1/2 |A u|^2. `factor_share` and `model_share` of a
+    batch's examples serve for the factors and the quadratic model. See `LayerwiseNaturalGradient`.
     """
 
     rate: Positive = 1.0
@@ -97,6 +98,8 @@ class AbstractKronecker(AbstractScheduled, AbstractDamped):
     measure_every: Count = 1
     refresh_every: Count = 10
     clip: NonNegative | None = None
+    factor_share: Share = 1.0
+    model_share: Share = 1.0
     sharing: str = "expand"
 
     @abc.abstractmethod
@@ -114,6 +117,8 @@ class AbstractKronecker(AbstractScheduled, AbstractDamped):
             momentum=self.momentum,
             rescale=self.rescale,
             clip=self.clip,
+            factor_share=self.factor_share,
+            model_share=self.model_share,
         )
 
 
@@ -280,9 +285,13 @@ class SpectralClipping(AbstractDescent):
 
 
 class SGD(AbstractDescent):
-    """Stochastic gradient descent with momentum."""
+    """Stochastic gradient descent with momentum, that of Nesterov where `nesterov` says so."""
 
     bibtex: ClassVar[tuple[str, ...]] = cited("momentum")
+    nesterov: bool = False
+
+    def transformation(self) -> optax.GradientTransformation:
+        return optax.sgd(self.learning_rate(), self.momentum or None, self.nesterov)
 
     def build(self) -> AbstractOptimizer:
         return OptaxOptimizer(self.transformation())

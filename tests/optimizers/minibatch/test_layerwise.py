@@ -8,9 +8,9 @@ import pytest
 
 from pinn_ngd import optimizers
 from pinn_ngd.linalg import JacobianRows, kronecker_blocks
-from pinn_ngd.objectives import ClassificationObjective, Shuffled
+from pinn_ngd.objectives import Batch, ClassificationObjective, Shuffled
 from pinn_ngd.optimizers import Clocks
-from pinn_ngd.optimizers.minibatch.layerwise import CURVATURES
+from pinn_ngd.optimizers.minibatch.layerwise import CURVATURES, part_of
 from pinn_ngd.optimizers.minibatch.quadratic_model import combined, quadratic_model
 from tests.optimizers.helpers import flat, poisson_1d
 from tests.optimizers.minibatch.helpers import DAMPING, RATE, blobs, close, dense, move, network
@@ -57,6 +57,39 @@ def test_seng_is_the_dense_step_of_every_layer_and_keeps_its_rows():
     changed = objective.batch(jax.random.key(4))
     _, after, _ = step(model, state, objective, changed, key=jax.random.key(2))
     assert not eqx.tree_equal(after.factors, state.factors)  # the third step has rows of its own
+
+
+def test_a_part_of_the_batch_serves_for_factors_and_quadratic_model():
+    """The direction has the factors of the first 4 of 16 examples, its length the curvature of the
+    first 8, and both the gradient of all."""
+    objective, model = blobs(), network()
+    batch = objective.batch(jax.random.key(3))
+    kfac = optimizers.get(
+        "kfac", fisher="empirical", factored=False, momentum=0.0, adaption="fixed",
+        damping=DAMPING, factor_share=0.25, model_share=0.5,
+    )  # fmt: skip
+    state = kfac.init(model, objective, batch)
+    new, _, info = eqx.filter_jit(kfac.step)(model, state, objective, batch, key=jax.random.key(0))
+
+    @eqx.filter_jit
+    def expected(model):
+        first, half = (Batch(batch.inputs[:n], batch.targets[:n]) for n in (4, 8))
+        rows = objective.with_curvature("empirical-fisher").system(model, first).operator
+        gradient = flat(objective.gradient(model, batch))
+        damped = kronecker_blocks(rows).as_matrix() + DAMPING * jnp.eye(len(gradient))
+        direction = jnp.linalg.solve(damped, gradient)
+        image = objective.system(model, half).operator.as_matrix() @ direction
+        slope = direction @ gradient
+        length = slope / (image @ image + DAMPING * direction @ direction)
+        return -length * direction, length * slope / 2
+
+    step, reduction = expected(model)
+    close(flat(new) - flat(model), step)
+    assert float(info.predicted) == pytest.approx(float(reduction), rel=1e-10)
+    assert float(info.loss) == pytest.approx(float(objective.loss(model, batch)), rel=1e-12)
+    assert part_of(batch, 0.01).size == 2
+    with pytest.raises(ValueError, match=r"`model_share` is 0; .* above 0 and at most 1"):
+        optimizers.get("kfac", model_share=0)
 
 
 def test_names_of_the_fisher_matrix():

@@ -43,6 +43,12 @@ def test_time_zero_is_gradient_descent():
            move("sgd", rate=RATE, momentum=0.9, steps=3))  # fmt: skip
 
 
+def test_momentum_of_nesterov_takes_the_velocity_once_more():
+    """v = m v + g and a step of -rate (m v + g); of the first step -rate (1 + m) g."""
+    step = move("sgd", rate=RATE, momentum=0.5, nesterov=True)
+    close(step, -1.5 * RATE * dense()[0])
+
+
 def test_time_between_is_the_exponential_filter():
     gradient, _, curvature = dense()
     a, q = jnp.linalg.eigh(curvature + DAMPING * jnp.eye(len(gradient)))
