@@ -25,6 +25,7 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem
@@ -103,7 +104,8 @@ def solve(problem: Any, start: Chebyshev) -> tuple[Chebyshev, float]:
     begun = time.process_time()
     loss = float(jnp.sum(value(best) ** 2))
     for _ in range(STEPS):
-        step = np.linalg.lstsq(jacobian(best), value(best), rcond=None)[0]
+        q, r = np.linalg.qr(jacobian(best))
+        step = solve_triangular(r, q.T @ value(best))
         after = float(jnp.sum(value(best - step) ** 2))
         if not after < loss:
             break
