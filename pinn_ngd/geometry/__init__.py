@@ -13,10 +13,10 @@ from .domains import Domain as Domain
 from .domains import Interval as Interval
 from .domains import Region as Region
 from .domains import SpaceTime as SpaceTime
+from .edges import Edges as Edges
 from .elements import FiniteElements as FiniteElements
 from .faces import Boundary as Boundary
 from .faces import Face as Face
-from .grids import Edges as Edges
 from .grids import Grid as Grid
 from .higher import biharmonic as biharmonic
 from .higher import curl as curl

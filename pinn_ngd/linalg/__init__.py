@@ -32,6 +32,8 @@ from .layerwise import LayerRows as LayerRows
 from .layerwise import LayerwiseJacobian as LayerwiseJacobian
 from .least_squares import LeastSquaresSystem as LeastSquaresSystem
 from .least_squares import Solution as Solution
+from .low_rank import LowRankPlusDiagonal as LowRankPlusDiagonal
+from .low_rank import Woodbury as Woodbury
 from .memory import choose_form as choose_form
 from .memory import memory_estimate as memory_estimate
 from .multigrid import Diffusion as Diffusion

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._settings import NonNegative
-from ..geometry.grids import Edges, Grid
+from ..geometry.edges import Edges
+from ..geometry.grids import Grid
 from ..linalg import Diffusion, Multigrid, factor_laplacian, ordering
 from ..states import AbstractState
 from ._density import MASS_TOLERANCE, closed, lifted, positive

@@ -109,6 +109,7 @@ WITH_STRUCTURE = {
     linalg.KroneckerFactored,
     linalg.LayerwiseWoodbury,
     linalg.StaleKronecker,
+    linalg.Woodbury,
 }
 
 NEEDS_GPUS = {linalg.JAXMg}  # tested with a stand-in

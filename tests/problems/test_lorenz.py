@@ -10,7 +10,7 @@ import pytest
 
 from pinn_ngd import load_problem
 from pinn_ngd.experiments import check_problem
-from pinn_ngd.geometry.grids import EXTERIOR
+from pinn_ngd.geometry.edges import EXTERIOR
 from pinn_ngd.linalg import get_solver, solve
 from pinn_ngd.metrics import Sobolev, Wasserstein
 
