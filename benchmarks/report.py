@@ -24,14 +24,16 @@ SHORT = (
     "poisson-2d", "heat-1d", "helmholtz", "wave-1d", "burgers-1d", "kovasznay",
     "disk-poisson-nonlinear", "poisson-5d", "poisson-10d", "poisson-2d-icml23",
 )  # fmt: skip
+SECONDS = 60.0  # of a run, where the list says nothing
 TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
 SPECTRAL = HERE / "results" / "spectral.json"
 MACHINE = HERE / "results" / "machine.md"
 HEAD = """# Results
 
-**All shipped equations with their default settings, from seeds that no setting was chosen on.**
-Every number is the *final* error of a run at points that it did not train on; medians, with the
-worst in brackets, over the seeds of the last column.
+**Shipped equations with the optimizer and the settings that a user gets who names none, from seeds
+that no setting was chosen on**, for the seconds of `benchmarks/suite.toml`, which also lists two
+equations with other coefficients. Every number is the *final* error of a run at points that it did
+not train on; medians, with the worst in brackets, over the seeds of the last column.
 
 """
 
@@ -49,10 +51,16 @@ def grouped(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return {label: rows for label, rows in found.items() if rows}
 
 
+def in_suite(run: dict[str, Any]) -> bool:
+    """Whether a run had the budget of the list."""
+    return run["budget"] == entries()[run["problem"]].get("seconds", SECONDS)
+
+
 def spread(values: Sequence[float], form: str = ".1e") -> str:
-    """Median and, of several values, the largest."""
+    """Median and, of several values, the largest, of which what is not a number is one."""
     if not values:
         return ""
+    values = [math.inf if math.isnan(value) else value for value in values]
     middle = format(statistics.median(values), form)
     return middle if len(values) == 1 else f"{middle} ({format(max(values), form)})"
 
@@ -74,6 +82,13 @@ def claims(rows: Sequence[dict[str, Any]]) -> str:
     return f"{min(ratios):.2f} to {max(ratios):.2f} ({len(ratios)} of {len(rows)})"
 
 
+def seeds(rows: Sequence[dict[str, Any]]) -> str:
+    """The seeds, and those of runs that failed."""
+    failed = [str(row["seed"]) for row in rows if row.get("failed")]
+    found = ", ".join(str(row["seed"]) for row in rows)
+    return f"{found}; failed: {', '.join(failed)}" if failed else found
+
+
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     rule = "|---|" + "---:|" * (len(heads) - 1)
     body = ["| " + " | ".join(cells) + " |" for cells in (heads, *lines)]
@@ -89,10 +104,10 @@ def errors(groups: dict[str, list[dict[str, Any]]]) -> str:
 
     def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
         return (
-            f"`{label}`", f"{rows[0]['parameters']:,}", spread(known(rows, "relative_l2")),
+            f"`{label}`", f"{median(rows, 'parameters'):,.0f}", spread(known(rows, "relative_l2")),
             spread(known(rows, "corrected_relative_l2")), claims(rows),
             f"{median(rows, 'seconds'):.0f}", f"{median(rows, 'steps'):.0f}",
-            f"{median(rows, 'gibibytes'):.1f}", ", ".join(str(row["seed"]) for row in rows),
+            f"{median(rows, 'gibibytes'):.1f}", seeds(rows),
         )  # fmt: skip
 
     return table(heads, (cells(*group) for group in groups.items()))
@@ -102,7 +117,7 @@ def over_time(groups: dict[str, list[dict[str, Any]]]) -> str:
     """Errors of the network on the way."""
 
     def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
-        at = [[row["errors_at"].get(f"{time:g}") for row in rows] for time in TIMES]
+        at = [[row.get("errors_at", {}).get(f"{time:g}") for row in rows] for time in TIMES]
         return (f"`{label}`", *(spread([e for e in found if e is not None]) for found in at))
 
     heads = ("problem", *(f"after {time:g} s" for time in TIMES))
@@ -125,13 +140,15 @@ def published(groups: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def error_by(rows: Sequence[dict[str, Any]], seconds: float) -> float:
-    """The median of the errors at a time: of shorter runs, at their end."""
+    """The median of the errors at a time: the last one measured before it, and that of the end for
+    runs that end before it."""
 
     def of(row: dict[str, Any]) -> float:
-        times = [time for time in TIMES if time <= seconds and f"{time:g}" in row["errors_at"]]
-        if row["seconds"] <= 1.1 * seconds or not times:
-            return row.get("relative_l2", math.nan)
-        return row["errors_at"][f"{times[-1]:g}"]
+        if row.get("failed"):
+            return math.inf
+        if row["seconds"] <= 1.05 * seconds:
+            return row.get("relative_l2", math.inf)
+        return row["errors_at"].get(f"{seconds:g}", math.inf)
 
     return statistics.median(of(row) for row in rows)
 
@@ -196,8 +213,8 @@ def with_table(text: str, new: str) -> str:
 
 def page(runs: list[dict[str, Any]]) -> str:
     """The whole page."""
-    groups = grouped(runs)
-    versions = runs[0]["versions"]
+    groups = grouped(run for run in runs if in_suite(run))
+    versions = next(run["versions"] for run in runs if "versions" in run)
     packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     sections: list[tuple[str, str, Callable[[], str]]] = [
         ("Errors", ERRORS, lambda: errors(groups)),
@@ -217,7 +234,9 @@ claims an error for it. `estimate / error` is the least and the largest ratio of
 run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.
 """
 WAY = "The last error measured before these seconds of training, of runs that went on longer.\n"
-TARGETS = "Set before the runs. A target counts the error of the network, without the correction.\n"
+TARGETS = """Set before the runs. A target counts the error of the network, without the correction,
+last measured before its time, or at the end of a run that was shorter.
+"""
 PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
 settings, at their best moment, and on other hardware; some have features that are made for the
 solution.

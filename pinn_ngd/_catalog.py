@@ -104,7 +104,7 @@ OPTIMIZERS: dict[str, Lines] = {
         "ssbroyden": "Self-scaled Broyden with a dense inverse Hessian and a zoom line search.",
         "ssbfgs": "Self-scaled BFGS with a dense inverse Hessian and a zoom line search.",
         "muon": "Muon for the matrices of a network, Adam for the rest, from Optax.",
-        "sgd": "Stochastic gradient descent with momentum.",
+        "sgd": "Stochastic gradient descent with momentum, that of Nesterov where `nesterov` says so.",
         "signsgd": (
             "Descent along the sign of the gradient: what Adam is when both its betas are zero."
         ),

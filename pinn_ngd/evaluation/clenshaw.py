@@ -6,7 +6,8 @@ from jaxtyping import Array, Float
 
 
 def chebyshev_series(coefficients: Float[Array, "r n"], s: Float[Array, ""]) -> Float[Array, " r"]:
-    """The sums over k of c_rk T_k(s), -1 <= s <= 1, by Clenshaw's recurrence."""
+    """The sums over k of c_rk T_k(s), -1 <= s <= 1, by Clenshaw's recurrence, in the type of s."""
+    coefficients = coefficients.astype(s.dtype)
 
     def body(carry: tuple[Array, Array], c: Array) -> tuple[tuple[Array, Array], None]:
         first, second = carry

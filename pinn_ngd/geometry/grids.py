@@ -139,9 +139,13 @@ class Grid:
             inner = [*self.shape[:axis], n - 1, *self.shape[axis + 1 :]]
             before = other if self.boundary == "dirichlet" else 0
             middle = parts[before : before + (n - 1) * other].reshape(inner)
-            last = parts[before + (n - 1) * other :].reshape(end) if ends else jnp.zeros(end)
+            last = (
+                parts[before + (n - 1) * other :].reshape(end)
+                if ends
+                else jnp.zeros(end, values.dtype)
+            )
             first = parts[:before].reshape(end) if before else last
-            found.append(jnp.concatenate([first, middle, last.astype(middle.dtype)], axis))
+            found.append(jnp.concatenate([first, middle, last], axis))
         return found
 
     @property

@@ -9,8 +9,9 @@ import lineax as lx
 from jaxtyping import Array, Float, PyTree
 
 from ._ravel import all_finite, hashable, ravel, size, unravel
-from .nystrom import AbstractSymmetric
+from .guards import check_damping
 from .operators import HIGHEST, matvec, register_operator
+from .symmetric import AbstractSymmetric
 
 
 @register_operator
@@ -70,7 +71,7 @@ class Woodbury(lx.AbstractLinearSolver[WoodburyState]):
     which is accurate where D is not far smaller than B B^T: its relative error is about eps times
     the largest eigenvalue of the matrix over the least number of D. `options["damping"]` is zero by
     default. The result is `singular` where a number of D is not positive. Raises TypeError for
-    other operators.
+    other operators, ValueError for a negative damping.
     """
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> WoodburyState:
@@ -79,6 +80,7 @@ class Woodbury(lx.AbstractLinearSolver[WoodburyState]):
                 f"`operator` is a {type(operator).__name__}, and `Woodbury` takes a "
                 "`LowRankPlusDiagonal`: take `Cholesky()`."
             )
+        check_damping(options.get("damping", 0.0))
         damping = jnp.asarray(options.get("damping", 0.0), operator.diagonal.dtype)
         reciprocals = 1 / (operator.diagonal + damping)
         scaled = operator.factor * reciprocals[:, None]

@@ -1,13 +1,17 @@
 """A multigrid V-cycle for diffusion with variable coefficients on Cartesian grids."""
 
+import math
 from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-COARSEST = 4  # cells along an axis that is not made coarser any more
+from .operators import HIGHEST
+
+FEW = 32  # cells of a slice that are solved for directly
 SWEEPS, RELAXATION = 2, 0.8  # of Jacobi's method, before and after the coarser level
 ALIKE = 1.5  # axes whose spacing is within this factor of the finest are made coarser together
 
@@ -43,6 +47,8 @@ class Diffusion(eqx.Module):
         found = self.growth
         for axis, w in zip(self.axes, self.faces, strict=True):
             n = w.shape[axis]
+            if self.periodic and n == 2:  # one cell, which is its own neighbor
+                continue
             lower = jax.lax.slice_in_dim(w, 0, n - 1, axis=axis)
             found = found + lower + jax.lax.slice_in_dim(w, 1, n, axis=axis)
         return found
@@ -57,16 +63,17 @@ class Multigrid(eqx.Module):
     """An approximate inverse of a `Diffusion`: symmetric, and as good on fine grids as on coarse.
 
     Cells are joined in pairs along their axes, those of the finest spacing first, until few are
-    left; fluxes through the faces between joined cells add up, and their distance doubles. A cycle
-    smooths by damped Jacobi sweeps, solves for what is left on the coarser level, and smooths once
-    more (Trottenberg, Oosterlee and Schueller, Multigrid, 2001). It costs about a dozen products
-    with K, whatever the number of cells, and stores twice what K takes. Where K has constants in
-    its kernel, the coarsest level leaves them out.
+    left of each slice of the grid (along the axes without faces nothing flows). Conductances of the
+    faces between joined cells add up, and their distance doubles. A cycle smooths by damped Jacobi
+    sweeps, solves for what is left on the coarser level, and smooths once more (Trottenberg,
+    Oosterlee and Schueller, Multigrid, 2001). It costs about a dozen products with K, whatever the
+    number of cells, and stores twice what K takes. Where K has constants in its kernel, the
+    coarsest level leaves them out.
     """
 
     levels: list[Diffusion]
     joined: list[tuple[int, ...]] = eqx.field(static=True)
-    coarsest: Float[Array, "n n"]
+    coarsest: Float[Array, "slices n n"]
 
     def __init__(self, finest: Diffusion, spacing: Sequence[float]):
         levels, joined, lengths = [finest], [], list(spacing)
@@ -84,7 +91,11 @@ class Multigrid(eqx.Module):
     def _cycle(self, depth: int, charge: Float[Array, "..."]) -> Float[Array, "..."]:
         level = self.levels[depth]
         if depth == len(self.joined):
-            return (self.coarsest @ charge.ravel()).reshape(charge.shape)
+            order = _slices_first(level)
+            flat = jnp.transpose(charge, order).reshape(len(self.coarsest), -1, 1)
+            found = jnp.matmul(self.coarsest, flat, precision=HIGHEST)
+            shape = [charge.shape[axis] for axis in order]
+            return jnp.transpose(found.reshape(shape), np.argsort(order).tolist())
         inverse = _reciprocal(level.diagonal())
         u = RELAXATION * inverse * charge
         for _ in range(SWEEPS - 1):
@@ -98,9 +109,18 @@ class Multigrid(eqx.Module):
 
 def _to_join(level: Diffusion, spacing: Sequence[float]) -> tuple[int, ...]:
     """The axes along which cells are joined next: those of about the finest spacing."""
-    long = [axis for axis in level.axes if level.growth.shape[axis] > COARSEST]
-    finest = min((spacing[axis] for axis in long), default=0.0)
+    shape = level.growth.shape
+    if math.prod(shape[axis] for axis in level.axes) <= FEW:
+        return ()
+    long = [axis for axis in level.axes if shape[axis] > 1]
+    finest = min(spacing[axis] for axis in long)
     return tuple(axis for axis in long if spacing[axis] <= ALIKE * finest)
+
+
+def _slices_first(level: Diffusion) -> tuple[int, ...]:
+    """The axes along which nothing flows, then the others."""
+    still = [axis for axis in range(level.growth.ndim) if axis not in level.axes]
+    return (*still, *level.axes)
 
 
 def _coarser(level: Diffusion, joined: tuple[int, ...]) -> Diffusion:
@@ -145,16 +165,27 @@ def _spread(
     return field
 
 
-def _inverse(level: Diffusion) -> Float[Array, "n n"]:
-    """K^-1 as a matrix, which leaves the kernel out.
+def _inverse(level: Diffusion) -> Float[Array, "slices n n"]:
+    """K^-1 of every slice as a matrix, which leaves the kernel out.
 
     K is scaled to a unit diagonal first, since conductances may differ by more than all digits.
     """
-    unit = jnp.eye(level.growth.size, dtype=level.growth.dtype)
-    columns = jax.vmap(lambda e: level.apply(e.reshape(level.growth.shape)).ravel())(unit)
-    root = jnp.sqrt(_reciprocal(level.diagonal())).ravel()
-    scale = root[:, None] * root
-    return jnp.linalg.pinv(columns * scale, hermitian=True) * scale
+    order = _slices_first(level)
+    shape = [level.growth.shape[axis] for axis in order]
+    flowing = shape[len(shape) - len(level.axes) :]
+    n = math.prod(flowing)
+
+    def image(e: Float[Array, " n"]) -> Float[Array, "slices n"]:
+        everywhere = jnp.broadcast_to(e.reshape(flowing), shape)
+        applied = level.apply(jnp.transpose(everywhere, np.argsort(order).tolist()))
+        return jnp.transpose(applied, order).reshape(-1, n)
+
+    columns = jax.vmap(image, out_axes=-1)(jnp.eye(n, dtype=level.growth.dtype))
+    diagonal = jnp.diagonal(columns, axis1=1, axis2=2)
+    root = jnp.sqrt(_reciprocal(diagonal))
+    scale = root[:, :, None] * root[:, None, :]
+    inverse = jax.vmap(lambda matrix: jnp.linalg.pinv(matrix, hermitian=True))
+    return inverse(columns * scale) * scale
 
 
 def _reciprocal(diagonal: Float[Array, "..."]) -> Float[Array, "..."]:

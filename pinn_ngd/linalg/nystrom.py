@@ -1,45 +1,17 @@
 """Randomized Nystrom approximations of semidefinite operators, made of products alone."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Real
 
-from ._ravel import HashableStructure, dtype_of, hashable, ravel, size, structure_of, unravel
+from ._ravel import dtype_of, hashable, ravel, size, unravel
 from .operators import HIGHEST, matvec, register_operator
+from .symmetric import AbstractSymmetric
 
 BATCH = 16  # products that are computed at the same time
 GROWTH = 4.0  # of the shift, until the core is positive definite
 TRIES = 32  # which reach from eps to beyond one
-
-
-class AbstractSymmetric(lx.AbstractLinearOperator):
-    """A real symmetric operator, positive semidefinite, of which products are known."""
-
-    frozen_in: HashableStructure = eqx.field(static=True, kw_only=True)
-
-    @property
-    def tags(self) -> frozenset[object]:
-        return frozenset({lx.positive_semidefinite_tag})
-
-    def transpose(self) -> "AbstractSymmetric":
-        return self
-
-    def as_matrix(self) -> Float[Array, "n n"]:
-        structure = self.in_structure()
-        basis = jnp.eye(size(structure), dtype=dtype_of(structure))
-
-        def column(e: Array) -> Array:
-            return ravel(self.mv(unravel(e, structure)), e.dtype)
-
-        return jax.vmap(column, out_axes=1)(basis)
-
-    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return structure_of(self.frozen_in)
-
-    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return self.in_structure()
 
 
 class Nystrom(AbstractSymmetric):

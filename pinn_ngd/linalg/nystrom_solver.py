@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray, PyTree, Real
 
 from .._settings import Count, check_fields
 from ._ravel import all_finite, real_dtype_of
-from .damped import dual_gram
+from .damped import dual_gram, gram
 from .least_squares import LeastSquaresSystem, Solution
 from .nystrom import Nystrom, nystrom
 from .operators import is_real
@@ -36,8 +36,9 @@ class NystromDual(AbstractSystemSolver[NystromState]):
     K is the randomized Nystrom approximation of A A^T (`linalg.nystrom`). For n rows and p
     parameters it takes `rank` products with A and as many with A^T, 4 n p rank operations where
     rows are stored, in the place of the 2 n^2 p that A A^T takes, which is never formed. For a
-    gradient g it is x = (g - A^T (K + damping I)^-1 A g) / damping. What K misses of A A^T is taken
-    for zero, so that x solves the system only where the rank of A A^T is not above `rank`
+    gradient g it is x = (K' + damping I)^-1 g with K' ~ A^T A likewise, made anew for each: the
+    dual form would take what K misses with a negative sign. x solves the system only where the
+    rank of A is not above `rank`; what the approximation misses is taken for zero
     (Guzman-Cordero, Dangel, Goldshlager and Zeinhofer, NeurIPS 2025). `options["key"]` draws the
     random numbers; without a key they are always the same. `stats["products"]` counts the products
     with A, as many as those with A^T. Raises ValueError for complex operators and, in
@@ -57,9 +58,7 @@ class NystromDual(AbstractSystemSolver[NystromState]):
             raise ValueError(
                 "`operator` is complex, and `NystromDual` takes real ones: take `QR()`."
             )
-        key: PRNGKeyArray | None = options.get("key")
-        key = jax.random.key(0) if key is None else key
-        return NystromState(operator, nystrom(dual_gram(operator), self.rank, key))
+        return NystromState(operator, nystrom(dual_gram(operator), self.rank, _key(options)))
 
     def compute(
         self, state: NystromState, vector: PyTree[Array], options: dict[str, Any]
@@ -81,18 +80,18 @@ class NystromDual(AbstractSystemSolver[NystromState]):
         state = self.init(system.operator, options) if state is None else state
         if system.gradient is None:
             return Solution(*self.compute(state, system.target, options))
-        damping = _damping(options, system.operator)
-        inside, _, stats = self.compute(state, system.operator.mv(system.gradient), options)
-        value = jax.tree.map(
-            lambda g, x: (g - x) / damping.astype(g.dtype), system.gradient, inside
+        key = options.get("key")
+        kernel = nystrom(
+            gram(system.operator), self.rank, jax.random.key(0) if key is None else key
         )
-        return Solution(value, _judged(value), stats)
+        value = kernel.inverse(_damping(options, system.operator)).mv(system.gradient)
+        return Solution(value, _judged(value), self._stats(state))
 
     def empty_stats(self) -> dict[str, Array]:
         return {"products": jnp.asarray(0, jnp.int32)}
 
     def _stats(self, state: NystromState) -> dict[str, Array]:
-        return {"products": jnp.asarray(state.kernel.factor.shape[1] + 1, jnp.int32)}
+        return {"products": jnp.asarray(state.kernel.factor.shape[1], jnp.int32)}
 
     def transpose(self, state: NystromState, options: dict[str, Any]) -> Any:
         raise NotImplementedError(_REFUSAL)
@@ -102,6 +101,11 @@ class NystromDual(AbstractSystemSolver[NystromState]):
 
     def assume_full_rank(self) -> bool:
         return False
+
+
+def _key(options: dict[str, Any]) -> PRNGKeyArray:
+    key = options.get("key")
+    return jax.random.key(0) if key is None else key
 
 
 def _damping(options: dict[str, Any], operator: lx.AbstractLinearOperator) -> Array:

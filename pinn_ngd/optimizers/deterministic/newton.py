@@ -14,7 +14,7 @@ from ...linalg import NystromPreconditioner, Truncated, nystrom
 from ...linalg._ravel import hashable
 from ...objectives import AbstractObjective
 from ..base import AbstractOptimizer, StepInfo, scalar_type
-from ..damping import AbstractDamping, FixedDamping
+from ..damping import AbstractDamping, FixedDamping, Undamped
 from .judged import Descending, counted, next_damping
 from .line_search import AbstractLineSearch, Armijo
 
@@ -41,7 +41,8 @@ class NystromNewton(AbstractOptimizer):
     of negative curvature, a d that is none of descent is replaced by the gradient, and after a
     refused step the approximation is made anew and d starts at zero. 20 refused steps in a row end
     a run on fixed points. A product with H is a derivative of the gradient; no row of a Jacobian is
-    stored, and any loss with second derivatives will do.
+    stored, and any loss with second derivatives will do. Raises ValueError for a damping of zero:
+    the approximation of an indefinite Hessian has eigenvalues zero.
     """
 
     rank: Count = eqx.field(static=True, default=60)
@@ -49,6 +50,13 @@ class NystromNewton(AbstractOptimizer):
     damping: AbstractDamping = FixedDamping(1e-2)
     inner: Truncated = Truncated(most=1000, tolerance=1e-16)
     search: AbstractLineSearch = Armijo(fraction=0.1, expand=False)
+
+    def __check_init__(self):
+        if isinstance(self.damping, Undamped):
+            raise ValueError(
+                "`damping` is `Undamped()`, and the preconditioner of `NystromNewton` divides by "
+                "eigenvalues that are zero without one: take `FixedDamping(1e-4)`."
+            )
 
     def init(
         self, model: PyTree, objective: AbstractObjective, batch: PyTree

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from ... import _tree
@@ -239,11 +240,12 @@ class LayerwiseNaturalGradient(AbstractOptimizer):
 
 
 def part_of(batch: Any, share: float) -> Any:
-    """The first examples of a batch, so many of all, and not less than two."""
+    """Every so many of the examples of a batch, which may be sorted, and not less than two."""
     if share == 1:
         return batch
     count = max(2, round(share * batch.size))
-    inputs, targets = jax.tree.map(lambda x: x[:count], (batch.inputs, batch.targets))
+    chosen = np.arange(count) * batch.size // count
+    inputs, targets = jax.tree.map(lambda x: x[chosen], (batch.inputs, batch.targets))
     return Batch(inputs, targets, batch.key)
 
 
