@@ -60,8 +60,8 @@ def test_seng_is_the_dense_step_of_every_layer_and_keeps_its_rows():
 
 
 def test_a_part_of_the_batch_serves_for_factors_and_quadratic_model():
-    """The direction has the factors of every fourth of 16 examples, its length the curvature of every
-    second, and both the gradient of all."""
+    """The direction has the factors of every fourth of 16 examples, its length the curvature of
+    every second, and both the gradient of all."""
     objective, model = blobs(), network()
     batch = objective.batch(jax.random.key(3))
     kfac = optimizers.get(
