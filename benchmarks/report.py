@@ -224,6 +224,8 @@ def page(runs: list[dict[str, Any]]) -> str:
         ("What a numerical analyst would use", CLASSICAL, classical),
     ]
     text = HEAD + MACHINE.read_text(encoding="utf-8") + f"Packages: {packages}.\n"
+    if waiting := [f"`{label}`" for label in entries() if label not in groups]:
+        text += f"\nListed, and not run yet: {', '.join(waiting)}.\n"
     for title, before, make in sections:
         text += f"\n## {title}\n\n{before}\n{make()}"
     return text + SOURCES

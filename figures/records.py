@@ -64,7 +64,7 @@ def _row(label: str, runs: list[dict[str, Any]], published: dict[str, Any]) -> R
 def picture(found: list[Row]) -> Any:
     """Errors to the left are smaller; the seconds of training stand beside the marks."""
     with style():
-        figure = new_figure(FULL_WIDTH, 0.9 + 0.24 * len(found))
+        figure = new_figure(FULL_WIDTH, 0.9 + 0.27 * len(found))
         ax = figure.subplots()
         for place, row in enumerate(found):
             _draw(ax, place, row)
@@ -98,7 +98,9 @@ def _draw(ax: Any, place: int, row: Row) -> None:
 
 
 def _say(ax: Any, x: float, place: int, text: str, color: str) -> None:
+    """Ours above its mark, the published one below."""
+    above = color == BLUE
     ax.annotate(
-        text, (x, place), (0, 3.5), textcoords="offset points", ha="center", va="bottom",
-        fontsize=6, color=color,
+        text, (x, place), (0, 3.5 if above else -3.5), textcoords="offset points", ha="center",
+        va="bottom" if above else "top", fontsize=6, color=color,
     )  # fmt: skip
