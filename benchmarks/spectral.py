@@ -29,6 +29,7 @@ from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem
+from pinn_ngd.evaluation.clenshaw import chebyshev_series
 
 RESULTS = Path(__file__).parent / "results" / "spectral.json"
 # Problems of points on a box, whose number the file lets one choose, by the degrees to try.
@@ -59,22 +60,11 @@ class Chebyshev(eqx.Module):
 
     def __call__(self, x: Float[Array, " d"]) -> Array:
         y = 2 * (x - self.lower) / self.extents - 1
-        degree = self.coefficients.shape[-1]
         value = self.coefficients
         for coordinate in y[::-1]:  # the last axis first
-            value = value @ polynomials(coordinate, degree)
+            *others, n = value.shape
+            value = chebyshev_series(value.reshape(-1, n), coordinate).reshape(others)
         return value if not self.scalar else value[0]
-
-
-def polynomials(y: Float[Array, ""], count: int) -> Float[Array, " count"]:
-    """T_0(y), ..., T_{count - 1}(y) by their recurrence, which derivatives pass through."""
-
-    def following(pair: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
-        last, this = pair
-        return (this, 2 * y * this - last), last
-
-    _, found = jax.lax.scan(following, (jnp.ones_like(y), y), length=count)
-    return found
 
 
 def series(problem: Any, degree: int) -> Chebyshev:

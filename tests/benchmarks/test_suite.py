@@ -6,6 +6,7 @@ import pathlib
 import sys
 from argparse import Namespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -88,10 +89,13 @@ def test_jobs_come_seed_by_seed():
     assert [job[:3] for job in suite.jobs(quick)] == [("heat-1d", 5, 8.0), ("kdv", 5, 8.0)]
 
 
-def test_polynomials_are_those_of_chebyshev():
-    y = 0.3
-    expected = [np.polynomial.chebyshev.Chebyshev.basis(k)(y) for k in range(7)]
-    assert np.allclose(spectral.polynomials(np.float64(y), 7), expected, atol=1e-15)
+def test_a_series_is_that_of_numpy():
+    coefficients = np.random.default_rng(0).normal(size=(1, 4, 5))
+    parts = (coefficients, np.array([-1.0, 0.0]), np.array([2.0, 1.0]))
+    model = spectral.Chebyshev(*map(jnp.asarray, parts), True)
+    x = np.array([0.3, 0.8])
+    expected = np.polynomial.chebyshev.chebval2d(0.3, 0.6, coefficients[0])
+    np.testing.assert_allclose(model(jnp.asarray(x)), expected, rtol=1e-13)
 
 
 @pytest.mark.slow
