@@ -18,7 +18,7 @@ def exact(x):
 
 
 def problem(
-    *, width: int = 128, activation: str = "softplus", interior: int = 500, boundary: int = 7500,
+    *, width: int = 128, activation: str = "softplus", interior: int = 2000, boundary: int = 38000,
     boundary_weight: float = 100.0, ridge: float = 0.25, seconds: float = 300.0,
 ) -> Problem:  # fmt: skip
     domain = Box((0.0,) * 100, (1.0,) * 100)

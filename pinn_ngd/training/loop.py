@@ -182,7 +182,7 @@ class _Loop:
         self.watch.restore(dict(snapshot.watch))
         self.objective = self.watch.objective
         self.batch, self.moved = moved_again(self._draw(0), snapshot.watch)
-        if self.watch.pending and self.watch.refine_at(snapshot.model):
+        if self.watch.pending and self.watch.refine_at(self.answer()):
             self._take_new_points()
 
     def _tell_the_start(self, resumed: bool) -> None:
@@ -256,7 +256,7 @@ class _Loop:
             return False
         self.watch.pending = False
         solved = has_stalled(ending) and self.accuracy.reached(self.watch.estimate)
-        if solved or not setup.refined(self.watch, self.optimizer, self.carry.model):
+        if solved or not setup.refined(self.watch, self.optimizer, self.answer()):
             return False
         self._take_new_points()
         self._compile()

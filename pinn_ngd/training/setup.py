@@ -71,7 +71,7 @@ def refined(watch: Watch, optimizer: Any, model: PyTree) -> bool:
     Where more of them do not fit into memory they stay as they are for good.
     """
     before = watch.state
-    if not watch.refine():
+    if not watch.refine(model):
         return False
     if fits(optimizer, watch.objective, model):
         return True

@@ -1,4 +1,4 @@
-"""Batches in chunks of one size, so that functions of points compile once."""
+"""Batches in chunks of a few sizes, so that functions of points compile once or twice."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,19 +11,24 @@ from jaxtyping import Array
 from ..geometry.quadrature import Quadrature
 
 SIZE = 512
+SHARE = 8  # a term with so many times fewer points than the largest one has smaller chunks
 
 
 def chunks(batch: tuple[Quadrature, ...], size: int = SIZE) -> Iterator[tuple[Quadrature, ...]]:
-    """The batch as batches of `size` points in every term.
+    """The batch as batches of `size` points in every term, or an eighth of that in small terms.
 
     Where a term has no points left its first point fills the place, with weight zero: it adds
-    nothing to a loss, and a row of zeros to a least-squares problem. Points with test functions,
-    which are no terms of a sum, are whole in the first batch, and without weight in the others.
+    nothing to a loss, and a row of zeros to a least-squares problem. It is evaluated all the same,
+    which is why a term of few points, whose equation may be the costly one, has small chunks.
+    Points with test functions, which are no terms of a sum, are whole in the first batch, and
+    without weight in the others.
     """
     pointwise = [rule for rule in batch if rule.tests is None]
     count = max((-(-rule.weights.size // size) for rule in pointwise), default=1)
+    small = max(1, size // SHARE)
+    sizes = [small if rule.weights.size <= small * count else size for rule in batch]
     for i in range(count):
-        yield tuple(_part(rule, i * size, size) for rule in batch)
+        yield tuple(_part(rule, i * n, n) for rule, n in zip(batch, sizes, strict=True))
 
 
 def _part(rule: Quadrature, start: int, size: int) -> Quadrature:

@@ -31,6 +31,7 @@ from .rows import held_out_system, row_count
 from .spaces import Tangent, TangentSum
 
 TEST_FACTOR = 2.3  # points along every axis at which the step is tested, a training point
+LARGEST_TEST = 32768  # of these points; of more a part is drawn
 DAMPINGS = (1e-12, 1e-16, 1e-20, 1e-24, 1e-28)  # relative to s_max^2; the test chooses among them
 RELIABLE = 0.1  # of the residual unexplained
 UNKNOWN = 0.5  # above, the estimate says nothing
@@ -171,7 +172,7 @@ class Estimator:
     ):
         self.objectives = objective, objective if template is None else template
         self.made = HeldOut(objective, template=template)
-        self.tested = HeldOut(objective, TEST_FACTOR, template=template)
+        self.tested = HeldOut(objective, TEST_FACTOR, template=template).thinned(LARGEST_TEST)
         self.points = domain_points(objective) if norm_points is None else norm_points
         self._rows: int | None = None
 

@@ -66,15 +66,11 @@ class HeldOut:
         return sum(len(weights) for weights in self.weights)
 
     def thinned(self, count: int) -> "HeldOut":
-        """About `count` of the points, drawn at random in every term, for all of them.
-
-        Their weights grow as the number of points falls, so that sums keep their expectation.
-        """
-        fewer, share = copy.copy(self), min(1.0, count / self.size)
-        keys = jax.random.split(jax.random.key(0), len(self.batch))
-        fewer.batch = tuple(
-            drawn(rule, key, share) for rule, key in zip(self.batch, keys, strict=True)
-        )
+        """About `count` of the points, as `part_of` draws them, for all of them."""
+        if count >= self.size:
+            return self
+        fewer = copy.copy(self)
+        fewer.batch = part_of(self.batch, count)
         fewer.weights = [np.asarray(rule.weights) for rule in fewer.batch]
         return fewer
 
@@ -94,6 +90,16 @@ class HeldOut:
         term = int(np.argmax([size.max() for size in sizes]))
         point = self.batch[term].points[int(np.argmax(sizes[term]))]
         return term, tuple(float(x) for x in point)
+
+
+def part_of(batch: tuple[Quadrature, ...], count: int) -> tuple[Quadrature, ...]:
+    """About `count` of the points of a batch, drawn at random in every term, always the same.
+
+    Their weights grow as the number of points falls, so that sums keep their expectation.
+    """
+    share = min(1.0, count / sum(rule.weights.size for rule in batch))
+    keys = jax.random.split(jax.random.key(0), len(batch))
+    return tuple(drawn(rule, key, share) for rule, key in zip(batch, keys, strict=True))
 
 
 class AsGiven:

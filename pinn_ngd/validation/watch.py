@@ -7,7 +7,7 @@ from jaxtyping import PyTree
 
 from ..objectives import AbstractObjective
 from .estimate import ErrorEstimate, Estimator, domain_points, is_pointwise
-from .held_out import HeldOut, Look, can_hold_out, losses_of
+from .held_out import HeldOut, Look, can_hold_out, losses_of, part_of
 from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
 from .rounding import is_energy
 
@@ -17,6 +17,7 @@ SMOOTH = 0.1  # of the held-out loss at the last growth: below, higher order pay
 ENERGY_GAP = 1e-8  # of the energy: quadrature errors below are left alone
 NEGLIGIBLE = 1e-20  # of the held-out loss at the start: residuals smaller by 1e10 are left alone
 LARGEST_GROWTH = 64  # times the rows of the start
+LARGEST_LOOK = 16384  # points after a call; of more a part, drawn once, shows the same losses
 
 Numbers = dict[str, float]
 
@@ -34,6 +35,7 @@ class Watch:
         self.original, self.objective = objective, objective
         self.grow = grow and not objective.resampled
         self.held: HeldOut | None = None
+        self.seen: HeldOut | None = None
         self.look: Look | None = None
         self.estimator: Estimator | None = None
         self.estimate: ErrorEstimate | None = None
@@ -74,18 +76,22 @@ class Watch:
         if self.held is None:
             return
         self.of_energy = is_energy(self.original, model, self.held.batch)
-        if math.isnan(self.start_loss):
-            self.look = self.held(model)
+        if math.isnan(self.start_loss) and self.seen is not None:
+            self.look = self.seen(model)
             self.start_loss = self.before = self.look.loss
 
     def look_at(self, model: PyTree, batch: Any) -> Numbers:
         """Evaluate the residuals, held-out ones and those of the batch that the model was trained
-        on, term by term; returns numbers for the history."""
-        if self.held is None:
+        on, term by term; returns numbers for the history.
+
+        Of both at most `LARGEST_LOOK` points, so that a look costs little beside a step that
+        takes a part of the points itself.
+        """
+        if self.seen is None:
             return {}
         self.before = self.look.loss if self.look is not None else self.before
-        self.look, self.estimate = self.held(model), None
-        trained, equations = losses_of(self.original, model, batch)
+        self.look, self.estimate = self.seen(model), None
+        trained, equations = losses_of(self.original, model, part_of(batch, LARGEST_LOOK))
         losses = {"held_out_loss": self.look.loss}
         for (name, held_out), mass in zip(self.look.terms.items(), trained, strict=True):
             losses |= {f"loss_{name}": float(mass.sum()), f"held_out_{name}": held_out}
@@ -116,8 +122,9 @@ class Watch:
             return False
         return stalled or not self.look.loss < self.before - size
 
-    def refine(self) -> bool:
-        """Add points; False where that is not allowed or not possible.
+    def refine(self, model: PyTree) -> bool:
+        """Add points for `model`, that of the last look; False where that is not allowed or not
+        possible.
 
         The first time all cells get more of them, and again where the last growth let the held-out
         loss fall tenfold: then the solution is smooth between the points. Otherwise cells are cut,
@@ -129,7 +136,8 @@ class Watch:
             mesh = enriched(self.original, self.mesh)
         else:
             where = [rule.points for rule in self.held.batch]
-            mesh = refined(self.original, self.mesh, where, self.look.masses)
+            everywhere = self.look if self.seen is self.held else self.held(model)
+            mesh = refined(self.original, self.mesh, where, everywhere.masses)
         rows = sum(rule.size for rule in rules_of(self.original, mesh))
         start = sum(rule.size for rule in self.original.rules)
         if mesh == self.mesh or rows > LARGEST_GROWTH * start:
@@ -141,8 +149,8 @@ class Watch:
     def refine_at(self, model: PyTree) -> bool:
         """Make up for a refinement that was due when an earlier run ended."""
         self.pending = False
-        self.look = None if self.held is None else self.held(model)
-        return self.refine()
+        self.look = None if self.seen is None else self.seen(model)
+        return self.refine(model)
 
     def measure(self, model: PyTree) -> Numbers:
         """Estimate the error; returns numbers for the history, as far as they are known."""
@@ -163,4 +171,5 @@ class Watch:
         self.mesh = mesh
         self.objective = self.original.with_rules(rules_of(self.original, mesh))
         self.held = HeldOut(self.objective, template=self.original)
+        self.seen = self.held.thinned(LARGEST_LOOK)
         self.estimator = None

@@ -1,8 +1,10 @@
 """How JAXMg is called: with a stand-in for it, since nothing here has several GPUs."""
 
+import importlib
 import inspect
 import sys
 import types
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
@@ -123,7 +125,8 @@ def test_what_is_missing_is_said_in_a_sentence(monkeypatch):
         JAXMg(one_device(("a", "b")))
 
 
+@pytest.mark.skipif(find_spec("jaxmg") is None, reason="JAXMg has packages for CUDA only")
 def test_the_stand_in_has_the_parameters_of_the_real_one():
-    real = pytest.importorskip("jaxmg")
+    real = importlib.import_module("jaxmg")
     names = [p for p in inspect.signature(StandIn.potrs).parameters if p != "self"]
     assert names == list(inspect.signature(real.potrs).parameters)

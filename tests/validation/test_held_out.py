@@ -213,6 +213,17 @@ def test_chunks_have_one_size_and_hold_every_point_once(size):
         assert not rest.any()
 
 
+@pytest.mark.parametrize(("few", "size"), [(15, 5), (16, 40)])
+def test_a_term_of_few_points_has_chunks_of_an_eighth(few, size):
+    batch = (GaussLegendre(LINE, few).quadrature(), GaussLegendre(LINE, 100).quadrature())
+    parts = list(chunks(batch, 40))
+    assert [part[0].weights.size for part in parts] == [size] * 3
+    assert [part[1].weights.size for part in parts] == [40] * 3
+    weights = np.concatenate([np.asarray(part[0].weights) for part in parts])
+    np.testing.assert_array_equal(weights[:few], batch[0].weights)
+    assert not weights[few:].any()
+
+
 @pytest.mark.parametrize("size", [5, 7, 12, 40])
 def test_sums_over_chunks_are_sums_over_the_batch(size):
     objective = values(GaussLegendre(SQUARE, 5), GaussLegendre(SQUARE.boundary(), 3))

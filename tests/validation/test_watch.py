@@ -14,6 +14,7 @@ from pinn_ngd import GaussLegendre, MonteCarlo, Residual, ResidualObjective, opt
 from pinn_ngd.models import MLP
 from pinn_ngd.storage import Checkpoint
 from pinn_ngd.validation import Look, Watch
+from pinn_ngd.validation import watch as watch_module
 from pinn_ngd.validation.watch import LARGEST_GROWTH
 from tests.training.helpers import InterruptAt, regression
 from tests.training.helpers import model as regression_model
@@ -77,14 +78,14 @@ def test_without_a_look_there_is_no_gap():
 def test_only_a_watch_that_may_grow_adds_points():
     fixed, blind = made_up(1.0, grow=False), Watch(OBJECTIVE, grow=True)
     for watch in (fixed, blind):
-        assert not watch.refine()
+        assert not watch.refine(WRONG)
         assert (watch.points, watch.objective) == (10, OBJECTIVE)
 
 
 def test_where_the_last_growth_did_not_pay_cells_are_cut():
     watch = made_up(0.3)
     watch.grown_at = 2.9
-    assert watch.refine()
+    assert watch.refine(WRONG)
     inside, ends = watch.mesh
     assert {axis for _, steps in inside for axis, _ in steps} == {0}
     assert ends == ((0, ()), (1, ()))  # a point cannot be cut
@@ -95,15 +96,36 @@ def test_where_the_last_growth_did_not_pay_cells_are_cut():
 def test_where_the_last_growth_paid_all_cells_get_more_points():
     watch = made_up(0.3)
     watch.grown_at = 3.1
-    assert watch.refine()
+    assert watch.refine(WRONG)
     assert watch.mesh == (((0, ((-1, 0),)),), ((0, ()), (1, ())))
     assert watch.points == 12 + 2
     assert watch.grown_at == 0.3
 
 
+def test_a_look_at_a_part_of_the_points_tells_nearly_the_same(monkeypatch):
+    """And cells are cut by the residuals of all of them."""
+    fine = poisson(SOLUTION, points=400)
+    batch, found = fine.batch(), []
+    for largest in (1000, 200):
+        monkeypatch.setattr(watch_module, "LARGEST_LOOK", largest)
+        watch = Watch(fine, grow=True)
+        watch.start(WRONG)
+        assert watch.look is not None
+        assert sum(mass.size for mass in watch.look.masses) == pytest.approx(
+            min(largest, 1.6 * 400 + 2), abs=2
+        )
+        watch.grown_at, numbers = 0.0, watch.look_at(WRONG, batch)
+        assert watch.refine(WRONG)
+        found.append((numbers["held_out_loss"], numbers["loss_interior"], watch.mesh))
+    (*whole, mesh), (*part, same) = found
+    assert part != whole
+    np.testing.assert_allclose(part, whole, rtol=0.3)
+    assert mesh == same
+
+
 def test_before_any_growth_nothing_speaks_for_cuts():
     watch = made_up(0.3)
-    assert watch.refine()
+    assert watch.refine(WRONG)
     assert watch.mesh[0] == ((0, ((-1, 0),)),)
 
 
@@ -115,7 +137,7 @@ def test_growth_ends_at_a_multiple_of_the_first_points():
         assert watch.look is not None
         masses = tuple(watch.held.weights)
         watch.look = dataclasses.replace(watch.look, loss=0.01 * watch.look.loss, masses=masses)
-        if not watch.refine():
+        if not watch.refine(WRONG):
             break
         sizes.append(watch.points)
     assert np.all(np.diff(sizes) > 0)
@@ -126,7 +148,7 @@ def test_growth_ends_at_a_multiple_of_the_first_points():
 def test_the_points_of_a_growth_are_new_held_out_ones_too():
     watch = made_up(0.3)
     before = watch.held
-    watch.refine()
+    watch.refine(WRONG)
     assert watch.held is not before
     trained = {float(x) for x in watch.objective.batch()[0].points[:, 0]}
     assert watch.held is not None
@@ -135,7 +157,7 @@ def test_the_points_of_a_growth_are_new_held_out_ones_too():
 
 def test_its_state_survives_json():
     watch = made_up(0.3, before=0.7, start=2.0)
-    watch.refine()
+    watch.refine(WRONG)
     watch.pending = True
     other = Watch(OBJECTIVE, grow=True)
     other.restore(json.loads(json.dumps(watch.state)))
@@ -163,7 +185,7 @@ def test_a_growth_that_was_due_is_made_up_for():
     assert uncut.held is not None
     uncut.look = uncut.held(WRONG)
     cut.restore(json.loads(json.dumps({**uncut.state, "pending": True})))
-    assert uncut.refine()
+    assert uncut.refine(WRONG)
     assert cut.refine_at(WRONG)
     assert cut.state == uncut.state
 
@@ -208,7 +230,7 @@ def test_points_that_are_drawn_anew_are_looked_at_and_do_not_grow():
     watch = made_up(1.0, before=1.0, objective=drawn)
     assert not watch.grow
     assert watch.gap(0.0)
-    assert not watch.refine()
+    assert not watch.refine(WRONG)
 
 
 def test_an_objective_without_points_is_left_alone():
@@ -217,7 +239,7 @@ def test_an_objective_without_points_is_left_alone():
     watch.start(model)
     assert watch.look_at(model, objective.batch()) == {}
     assert not watch.gap(0.0, stalled=True)
-    assert not watch.refine()
+    assert not watch.refine(WRONG)
     assert not watch.refine_at(model)
     other = Watch(objective, grow=True)
     other.restore(json.loads(json.dumps(watch.state)))
