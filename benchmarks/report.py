@@ -43,6 +43,12 @@ def entries() -> dict[str, dict[str, Any]]:
     return tomllib.loads(LIST.read_text(encoding="utf-8"))
 
 
+def goals(label: str) -> list[tuple[float, float]]:
+    """The targets of a problem, errors and seconds, the earlier one first."""
+    entry = entries().get(label, {})
+    return [tuple(entry[key]) for key in ("early", "target") if key in entry]
+
+
 def grouped(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Runs by label, in the order of the list."""
     found: dict[str, list[dict[str, Any]]] = {label: [] for label in entries()}
@@ -153,25 +159,36 @@ def error_by(rows: Sequence[dict[str, Any]], seconds: float) -> float:
     return statistics.median(of(row) for row in rows)
 
 
+def corrected_by(rows: Sequence[dict[str, Any]], seconds: float) -> float | None:
+    """The median error of the corrected solutions, where all runs ended by then and have one."""
+    found = known(rows, "corrected_relative_l2")
+    ended = all(row.get("seconds", math.inf) <= 1.05 * seconds for row in rows)
+    return statistics.median(found) if ended and len(found) == len(rows) else None
+
+
 def targets(groups: dict[str, list[dict[str, Any]]]) -> str:
     """What was to be reached, whether it was, and what a miss is due to."""
 
-    def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
-        entry = entries()[label]
-        goal, seconds = entry["target"]
-        reached = error_by(rows, seconds)
-        verdict = "reached" if reached <= goal else entry.get("limits", "missed")
+    def cells(label: str, goal: float, seconds: float) -> Sequence[str]:
+        entry, rows = entries()[label], groups[label]
+        reached, corrected = error_by(rows, seconds), corrected_by(rows, seconds)
+        if reached <= goal:
+            verdict = "reached"
+        elif corrected is not None and corrected <= goal:
+            verdict = "reached by the corrected solution"
+        else:
+            verdict = entry.get("limits", "missed")
         spent = min(seconds, median(rows, "seconds"))
         return (
             f"`{label}`",
-            f"{goal:.1e} in {seconds} s",
+            f"{goal:.1e} in {seconds:g} s",
             f"{reached:.1e}, {spent:.0f} s",
+            "" if corrected is None else f"{corrected:.1e}",
             verdict,
         )
 
-    aimed = {label: rows for label, rows in groups.items() if "target" in entries()[label]}
-    heads = ("problem", "target", "network, median", "")
-    return table(heads, (cells(*group) for group in aimed.items()))
+    heads = ("problem", "target", "network, median", "corrected, median", "")
+    return table(heads, (cells(label, *goal) for label in groups for goal in goals(label)))
 
 
 def classical() -> str:
@@ -236,8 +253,9 @@ claims an error for it. `estimate / error` is the least and the largest ratio of
 run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.
 """
 WAY = "The last error measured before these seconds of training, of runs that went on longer.\n"
-TARGETS = """Set before the runs. A target counts the error of the network, without the correction,
-last measured before its time, or at the end of a run that was shorter.
+TARGETS = """Set before the runs. The error of the network is the one last measured before the time
+of the target, or that of the end of a run that was shorter. The corrected solution, which a run
+returns beside its network, is known at the end only, and its estimate takes a few seconds more.
 """
 PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
 settings, at their best moment, and on other hardware; some have features that are made for the

@@ -10,19 +10,25 @@ import numpy as np
 
 
 def seconds_of(
-    call: Callable[[], Any], repeats: int = 3, *, at_least: float = 0.0, most: int = 50
+    call: Callable[[], Any],
+    repeats: int = 3,
+    *,
+    at_least: float = 0.0,
+    most: int = 50,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
     """Seconds of each of several calls, after one that compiles.
 
     So many `repeats`, and more until they took `at_least` so many seconds together or there are
-    `most`. A call has ended when all its arrays are there.
+    `most`. A call has ended when all its arrays are there. With `time.process_time` as the clock
+    it is the processor that is counted, which other programs do not lengthen.
     """
     jax.block_until_ready(call())
     times: list[float] = []
     while len(times) < repeats or (sum(times) < at_least and len(times) < most):
-        begun = time.perf_counter()
+        begun = clock()
         jax.block_until_ready(call())
-        times.append(time.perf_counter() - begun)
+        times.append(clock() - begun)
     return times
 
 
@@ -39,10 +45,15 @@ class Measured(NamedTuple):
     value: Any
 
 
-def measured(function: Callable[..., Any], *arguments: Any, repeats: int) -> Measured:
-    """What `function(*arguments)`, compiled as a whole, costs, and what it returns."""
+def measured(
+    function: Callable[..., Any], *arguments: Any, repeats: int, **limits: Any
+) -> Measured:
+    """What `function(*arguments)`, compiled as a whole, costs, and what it returns.
+
+    `limits` are those of `seconds_of`.
+    """
     compiled = eqx.filter_jit(function).lower(*arguments).compile()
-    times = seconds_of(lambda: compiled(*arguments), repeats)
+    times = seconds_of(lambda: compiled(*arguments), repeats, **limits)
     analysis = compiled.compiled.memory_analysis()
     memory = (analysis.temp_size_in_bytes + analysis.output_size_in_bytes) / 2**20
     return Measured(float(np.median(times)), memory, compiled(*arguments))

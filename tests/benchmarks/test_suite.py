@@ -30,7 +30,7 @@ def test_every_entry_can_be_run():
         assert name in list_problems()
         assert bool(variant) == bool(entry.get("settings"))
         assert load_problem(name, **entry.get("settings", {})).domain is not None
-        assert set(entry) <= {"seconds", "settings", "target", "published", "limits"}
+        assert set(entry) <= {"seconds", "settings", "target", "early", "published", "limits"}
         assert set(entry.get("published", {})) <= {"error", "seconds", "hardware", "by"}
 
 
@@ -65,7 +65,18 @@ def test_a_target_is_judged_by_what_was_reached_by_its_time():
     assert report.error_by([RUN], 10.0) == np.inf
     assert report.error_by([RUN], 60.0) == 1e-13
     assert "missed" in report.targets({"poisson-2d": [RUN]})
-    assert "reached" in report.targets({"poisson-2d": [dict(RUN, seconds=14.0)]})
+    assert "| reached |" in report.targets({"poisson-2d": [dict(RUN, seconds=14.0)]})
+
+
+def test_a_target_may_be_reached_by_the_corrected_solution():
+    """Of a run that was over by its time, and by all of the runs."""
+    run = dict(RUN, seconds=14.0, relative_l2=1e-9)
+    assert "| 1.0e-15 | reached by the corrected solution |" in report.targets(
+        {"poisson-2d": [run, run]}
+    )
+    unclaimed = {key: value for key, value in run.items() if key != "corrected_relative_l2"}
+    for rows in ([run, unclaimed], [dict(run, seconds=20.0)], [{**RUN, "failed": True}]):
+        assert "missed" in report.targets({"poisson-2d": rows})
 
 
 def test_a_run_that_is_in_the_file_is_not_repeated(tmp_path):
