@@ -30,7 +30,7 @@ def test_every_entry_can_be_run():
         assert name in list_problems()
         assert bool(variant) == bool(entry.get("settings"))
         assert load_problem(name, **entry.get("settings", {})).domain is not None
-        assert set(entry) <= {"seconds", "settings", "target", "early", "published", "limits"}
+        assert set(entry) <= {"seconds", "settings", "target", "early", "published"}
         assert set(entry.get("published", {})) <= {"error", "seconds", "hardware", "by"}
 
 
@@ -77,6 +77,31 @@ def test_a_target_may_be_reached_by_the_corrected_solution():
     unclaimed = {key: value for key, value in run.items() if key != "corrected_relative_l2"}
     for rows in ([run, unclaimed], [dict(run, seconds=20.0)], [{**RUN, "failed": True}]):
         assert "missed" in report.targets({"poisson-2d": rows})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"corrected_relative_l2": 1e-14}, "missed for time: 1.0e-14 after 45 s"),
+        ({"fitted_relative_l2": 1e-12}, "missed for the network: 1.0e-12 after 45 s, and the same"),
+        ({"held_out_over_training_loss": 9.0}, "missed for points: 1.0e-12 after 45 s, held-out"),
+        ({}, "missed for slow steps: 1.0e-12 after 45 s, and the same"),
+    ],
+)
+def test_what_a_miss_is_due_to(changes, words, tmp_path, monkeypatch):
+    """The target is 1e-13."""
+    run = {
+        "relative_l2": 1e-12, "corrected_relative_l2": None, "seconds": 45.0,
+        "held_out_over_training_loss": 2.0, "fitted_relative_l2": 1e-15,
+    }  # fmt: skip
+    file = tmp_path / "limits.json"
+    monkeypatch.setattr(report, "LIMITS", file)
+    assert report.limit("poisson-2d") == "missed"
+    file.write_text(json.dumps({"poisson-2d": run | changes}), encoding="utf-8")
+    assert report.limit("poisson-2d").startswith(words)
+    assert report.missed("poisson-2d", [RUN])
+    assert not report.missed("poisson-2d", [dict(RUN, seconds=14.0)])
+    assert not report.missed("beam", [dict(RUN, problem="beam")])
 
 
 def test_a_run_that_is_in_the_file_is_not_repeated(tmp_path):
