@@ -14,6 +14,7 @@ that is in there is not repeated; where a package cannot be installed or run, th
 """
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -81,6 +82,7 @@ class Job:
         }  # fmt: skip
 
 
+@functools.cache
 def write_task(name: str, seed: int, seconds: float, path: Path) -> float:
     """Write a task as .json and .npz from a problem of this repository; its loss at the start."""
     import jax
@@ -260,10 +262,8 @@ def main() -> None:
         if job.peer not in pythons:
             pythons[job.peer] = environment(job.peer, options.environments.absolute())
         python = pythons[job.peer]
-        if isinstance(python, str):
-            run = job.key | {"reason": python}
-        else:
-            run = launch(job, python, RUNS)
+        failed = isinstance(python, str)
+        run = job.key | {"reason": python} if failed else launch(job, python, RUNS)
         add(run, options.out)
         said = run.get("reason") or f"{run['relative_l2']:.1e} after {run['seconds']:.1f} s"
         print(f"{job.problem} {job.seed} {job.peer} {job.method}: {said}", flush=True)

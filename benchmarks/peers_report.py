@@ -24,7 +24,9 @@ def grouped(runs: Sequence[Run]) -> dict[str, dict[tuple[str, str], list[Run]]]:
     """Runs by problem, and there by package and optimizer."""
     found: dict[str, dict[tuple[str, str], list[Run]]] = {}
     for run in runs:
-        found.setdefault(run["problem"], {}).setdefault((run["peer"], run["method"]), []).append(run)
+        found.setdefault(run["problem"], {}).setdefault((run["peer"], run["method"]), []).append(
+            run
+        )
     return found
 
 

@@ -39,7 +39,9 @@ class Task:
         with np.load(path.with_suffix(".npz")) as arrays:
             self.arrays = {key: arrays[key] for key in arrays.files}
         layers = sum(key.startswith("bias_") for key in self.arrays)
-        self.weights = [(self.arrays[f"weight_{i}"], self.arrays[f"bias_{i}"]) for i in range(layers)]
+        self.weights = [
+            (self.arrays[f"weight_{i}"], self.arrays[f"bias_{i}"]) for i in range(layers)
+        ]
         self.terms = [self.term(k) for k in range(len(self.names))]
         self.held_out, self.exact = self.arrays["held_out"], self.arrays["exact"]
 

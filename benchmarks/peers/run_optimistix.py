@@ -11,9 +11,7 @@ def main():
     _, task, recorder = protocol.start(["optimistix", "lineax", "jax"])
     problem = equations.Problem(task)
     solver = optx.LevenbergMarquardt(rtol=0.0, atol=0.0, linear_solver=lx.QR())
-    stepping.run(
-        recorder, solver, problem.residuals, problem.weights, {}, problem.loss
-    )
+    stepping.run(recorder, solver, problem.residuals, problem.weights, {}, problem.loss)
 
 
 main()

@@ -19,7 +19,6 @@ from scimba_jax.nonlinear_approximation.integration.monte_carlo import (
     TensorizedSampler,
 )
 from scimba_jax.nonlinear_approximation.model_class.funcparam_vectorial import (
-    ParamFieldFunction,
     ParamVecFunction,
 )
 from scimba_jax.nonlinear_approximation.networks.mlp import MLP
