@@ -1,4 +1,4 @@
-"""Errors over processor seconds of several packages on five equations, a panel for each equation."""
+"""Errors over processor seconds of several packages, a panel for each of five equations."""
 
 import json
 import math
@@ -37,9 +37,8 @@ Key = tuple[str, str]
 def make(job: Job) -> Made:
     """Runs that `benchmarks/peers.py` has made; nothing is run here."""
     runs = json.loads(NUMBERS.read_text(encoding="utf-8"))
-    shown = {
-        problem: medians(runs, problem) for problem in dict.fromkeys(r["problem"] for r in runs)
-    }
+    problems = dict.fromkeys(run["problem"] for run in runs)
+    shown = {problem: medians(runs, problem) for problem in problems}
     save(picture(shown), job.folder / job.name)
     results = [
         {"problem": problem, "peer": peer, "method": method, "seed": run["seed"]}

@@ -80,7 +80,7 @@ def data_of(task):
             full[place : place + len(where)] = torch.tensor(scale)
             place += len(where)
 
-            def value(inputs, outputs, _, i=i, full=full):
+            def value(_, outputs, __, i=i, full=full):
                 return full * outputs[:, i : i + 1]
 
             condition = dde.icbc.PointSetOperatorBC(where, scale * values[:, i : i + 1], value)

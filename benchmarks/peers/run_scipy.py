@@ -1,6 +1,7 @@
-"""SciPy with derivatives by JAX, rows of the Jacobian point by point: `lm` and `trf` of `least_squares`, and `l-bfgs-b` of `minimize`.
+"""SciPy: `lm` and `trf` of `least_squares`, and `l-bfgs-b` of `minimize`.
 
-They start again where they end by a tolerance, until time is up or a start changes nothing.
+Derivatives are by JAX, the rows of the Jacobian point by point. They start again where they end by a
+tolerance, until time is up or a start changes nothing.
 """
 
 import equations

@@ -84,7 +84,7 @@ def test_a_recorder_leaves_what_is_collected(written, tmp_path):
     assert (found["steps"], found["end"], found["same_start"]) == (3, "time", True)
     assert found["seconds"] >= 3.5
     assert found["relative_l2"] == pytest.approx(task.relative_l2(task.weights), rel=1e-3)
-    assert [seconds for seconds, _ in found["history"]][0] == 0.0
+    assert found["history"][0][0] == 0.0
     assert found["versions"]["numpy"] == np.__version__
     other = peers.collected(out.read_text().splitlines(), 1.001 * loss)
     assert not other["same_start"]
