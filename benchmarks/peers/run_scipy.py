@@ -1,7 +1,7 @@
 """SciPy: `lm` and `trf` of `least_squares`, and `l-bfgs-b` of `minimize`.
 
-Derivatives are by JAX, the rows of the Jacobian point by point. They start again where they end by a
-tolerance, until time is up or a start changes nothing.
+Derivatives are by JAX, the rows of the Jacobian point by point. They start again where they end by
+a tolerance, until time is up or a start changes nothing.
 """
 
 import equations
