@@ -16,6 +16,7 @@ that is in there is not repeated; where a package cannot be installed or run, th
 import argparse
 import functools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -186,19 +187,20 @@ def launch(job: Job, python: Path, folder: Path) -> dict[str, Any]:
 def collected(lines: Iterable[str], loss: float) -> dict[str, Any]:
     """The lines of a run as one record; `loss` is ours at the start of the same task."""
     found: dict[str, Any] = {}
-    history = []
+    history, last = [], {}
     for line in map(json.loads, lines):
         if "relative_l2" in line:
-            history.append(line)
+            last = line
+            history += [line] if math.isfinite(line["relative_l2"]) else []
         else:
             found |= line
-    last = history[-1]
+    error = last["relative_l2"]
     return {
         **found,
         "same_start": abs(found["loss"] / loss - 1) < SAME,
         "seconds": rounded(last["seconds"]),
         "steps": last["steps"],
-        "relative_l2": rounded(last["relative_l2"]),
+        "relative_l2": rounded(error) if math.isfinite(error) else None,
         "history": [[rounded(line["seconds"]), rounded(line["relative_l2"])] for line in history],
     }
 
@@ -265,7 +267,10 @@ def main() -> None:
         failed = isinstance(python, str)
         run = job.key | {"reason": python} if failed else launch(job, python, RUNS)
         add(run, options.out)
-        said = run.get("reason") or f"{run['relative_l2']:.1e} after {run['seconds']:.1f} s"
+        said = (
+            run.get("reason")
+            or f"{run['relative_l2'] or math.nan:.1e} after {run['seconds']:.1f} s"
+        )
         print(f"{job.problem} {job.seed} {job.peer} {job.method}: {said}", flush=True)
     if options.out == RESULTS:
         write_page(load(RESULTS))

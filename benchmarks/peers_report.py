@@ -30,6 +30,11 @@ def grouped(runs: Sequence[Run]) -> dict[str, dict[tuple[str, str], list[Run]]]:
     return found
 
 
+def final(run: Run) -> float:
+    """The error at the end, infinite where it was no number."""
+    return math.inf if run["relative_l2"] is None else run["relative_l2"]
+
+
 def time_cell(runs: Sequence[Run], level: float) -> str:
     """The median time to a level, and how many of the runs reached it if not all did."""
     times = [reached(run, level) for run in runs]
@@ -49,7 +54,7 @@ def line(name: tuple[str, str], runs: Sequence[Run]) -> Sequence[str]:
     return (
         f"{peer}, `{method}`{start}",
         *(time_cell(runs, level) for level in LEVELS),
-        spread([run["relative_l2"] for run in runs]),
+        spread(list(map(final, runs))).replace("inf", "not finite"),
         f"{statistics.median(run['seconds'] for run in runs):.0f}",
         f"{statistics.median(each):.3g}",
         f"{statistics.median(run['compile_seconds'] for run in runs):.1f}",
@@ -72,8 +77,7 @@ def tables(runs: Sequence[Run]) -> str:
         for name, group in groups.items():
             ran = [run for run in group if "reason" not in run]
             if ran:
-                errors = [e if math.isfinite(e := run["relative_l2"]) else math.inf for run in ran]
-                lines.append((statistics.median(errors), line(name, ran)))
+                lines.append((statistics.median(map(final, ran)), line(name, ran)))
             missing += [run for run in group if "reason" in run]
         ordered = [cells for _, cells in sorted(lines, key=lambda item: item[0])]
         text += f"\n### {problem}\n\n{table(HEADS, ordered)}"

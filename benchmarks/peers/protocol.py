@@ -91,6 +91,7 @@ class Recorder:
     def __init__(self, task: Task, out: Path, packages: Sequence[str]):
         self.task, self.file = task, out.open("w", encoding="utf-8")
         self.used, self.steps, self.looked, self.written = 0.0, 0, 0.0, -1
+        self.broken = False
         self.begun = time.process_time()
         versions = {name: importlib.metadata.version(name) for name in packages}
         self.write({"versions": {"python": sys.version.split()[0], **versions}})
@@ -110,24 +111,29 @@ class Recorder:
         self.begun = time.process_time()
 
     def step(self, weights: Callable[[], Weights], steps: int = 1) -> bool:
-        """So many steps have ended; whether time is up. `weights()` are the layers now."""
+        """So many steps have ended; whether to end. `weights()` are the layers now.
+
+        A run ends when its time is up, and where an error is no longer a number.
+        """
         self.used += time.process_time() - self.begun
         self.steps += steps
         if self.used >= (1 + LOOKS) * self.looked or self.used >= self.task.seconds:
             self.measure(weights())
         self.begun = time.process_time()
-        return self.used >= self.task.seconds
+        return self.used >= self.task.seconds or self.broken
 
     def measure(self, weights: Weights) -> None:
         """The error of these layers, as a line."""
         self.looked, self.written = self.used, self.steps
         error = self.task.relative_l2(weights)
+        self.broken = not np.isfinite(error)
         self.write({"seconds": self.used, "steps": self.steps, "relative_l2": error})
 
     def end(self, weights: Weights, why: str = "time") -> None:
         """The last error and the largest memory of the process, in GiB."""
         if self.written != self.steps:
             self.measure(weights)
+        why = "the parameters are not finite" if self.broken else why
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         self.write({"end": why, "gibibytes": peak})
         self.file.close()

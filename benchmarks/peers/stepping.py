@@ -2,7 +2,6 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 
 def run(recorder, solver, fn, start, options, loss):
@@ -35,6 +34,4 @@ def run(recorder, solver, fn, start, options, loss):
         over = recorder.step(lambda now=weights: now)
         if bool(done):
             over, why = True, f"the solver ended: result {int(result)}"
-        if not bool(jnp.isfinite(weights[-1][1]).all()):
-            over, why = True, "parameters are not finite"
     recorder.end(weights, why)

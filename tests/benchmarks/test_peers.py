@@ -91,6 +91,22 @@ def test_a_recorder_leaves_what_is_collected(written, tmp_path):
     assert not other["same_start"]
 
 
+def test_a_run_ends_where_its_error_is_no_number(written, tmp_path):
+    _, _, task, loss = written
+    out = tmp_path / "lines.jsonl"
+    recorder = protocol.Recorder(task, out, ["numpy"])
+    recorder.compiled(loss, task.weights)
+    nowhere = [(np.full_like(weight, np.nan), bias) for weight, bias in task.weights]
+    assert recorder.step(lambda: nowhere)
+    recorder.end(nowhere)
+    found = peers.collected(out.read_text().splitlines(), loss)
+    assert found["relative_l2"] is None
+    assert len(found["history"]) == 1
+    assert found["end"] == "the parameters are not finite"
+    run = dict(RUN, **found)
+    assert "| not finite |" in peers_report.tables([run])
+
+
 def test_a_level_is_reached_at_the_first_error_below_it():
     assert peers_report.reached(RUN, 1e-3) == 1.0
     assert peers_report.reached(RUN, 1e-6) == 3.0
