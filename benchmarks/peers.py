@@ -185,7 +185,11 @@ def launch(job: Job, python: Path, folder: Path) -> dict[str, Any]:
 
 
 def collected(lines: Iterable[str], loss: float) -> dict[str, Any]:
-    """The lines of a run as one record; `loss` is ours at the start of the same task."""
+    """The lines of a run as one record; `loss` is ours at the start of the same task.
+
+    The final error is the last one that is a number: packages whose parameters become infinite
+    return those before.
+    """
     found: dict[str, Any] = {}
     history, last = [], {}
     for line in map(json.loads, lines):
@@ -194,13 +198,12 @@ def collected(lines: Iterable[str], loss: float) -> dict[str, Any]:
             history += [line] if math.isfinite(line["relative_l2"]) else []
         else:
             found |= line
-    error = last["relative_l2"]
     return {
         **found,
         "same_start": abs(found["loss"] / loss - 1) < SAME,
         "seconds": rounded(last["seconds"]),
         "steps": last["steps"],
-        "relative_l2": rounded(error) if math.isfinite(error) else None,
+        "relative_l2": rounded(history[-1]["relative_l2"]),
         "history": [[rounded(line["seconds"]), rounded(line["relative_l2"])] for line in history],
     }
 
@@ -267,10 +270,7 @@ def main() -> None:
         failed = isinstance(python, str)
         run = job.key | {"reason": python} if failed else launch(job, python, RUNS)
         add(run, options.out)
-        said = (
-            run.get("reason")
-            or f"{run['relative_l2'] or math.nan:.1e} after {run['seconds']:.1f} s"
-        )
+        said = run.get("reason") or f"{run['relative_l2']:.1e} after {run['seconds']:.1f} s"
         print(f"{job.problem} {job.seed} {job.peer} {job.method}: {said}", flush=True)
     if options.out == RESULTS:
         write_page(load(RESULTS))

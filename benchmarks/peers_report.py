@@ -30,11 +30,6 @@ def grouped(runs: Sequence[Run]) -> dict[str, dict[tuple[str, str], list[Run]]]:
     return found
 
 
-def final(run: Run) -> float:
-    """The error at the end, infinite where it was no number."""
-    return math.inf if run["relative_l2"] is None else run["relative_l2"]
-
-
 def time_cell(runs: Sequence[Run], level: float) -> str:
     """The median time to a level, and how many of the runs reached it if not all did."""
     times = [reached(run, level) for run in runs]
@@ -54,7 +49,7 @@ def line(name: tuple[str, str], runs: Sequence[Run]) -> Sequence[str]:
     return (
         f"{peer}, `{method}`{start}",
         *(time_cell(runs, level) for level in LEVELS),
-        spread(list(map(final, runs))).replace("inf", "not finite"),
+        spread([run["relative_l2"] for run in runs]),
         f"{statistics.median(run['seconds'] for run in runs):.0f}",
         f"{statistics.median(each):.3g}",
         f"{statistics.median(run['compile_seconds'] for run in runs):.1f}",
@@ -73,17 +68,26 @@ def tables(runs: Sequence[Run]) -> str:
     """A table for every problem, the smallest final error first, and what is missing."""
     text = ""
     for problem, groups in grouped(runs).items():
-        lines, missing = [], []
+        lines, missing, early = [], [], []
         for name, group in groups.items():
             ran = [run for run in group if "reason" not in run]
             if ran:
-                lines.append((statistics.median(map(final, ran)), line(name, ran)))
+                lines.append(
+                    (statistics.median(run["relative_l2"] for run in ran), line(name, ran))
+                )
+            early += [run for run in ran if run["end"] != "time"]
             missing += [run for run in group if "reason" in run]
         ordered = [cells for _, cells in sorted(lines, key=lambda item: item[0])]
         text += f"\n### {problem}\n\n{table(HEADS, ordered)}"
         for run in missing:
-            text += f"\n{run['peer']}, `{run['method']}`, seed {run['seed']}: {run['reason']}.\n"
+            text += f"\n{named(run)}: {run['reason']}.\n"
+        for run in early:
+            text += f"\n{named(run)}, ended after {run['seconds']:.1f} s: {run['end']}.\n"
     return text + f"\nVersions: {versions(runs)}.\n"
+
+
+def named(run: Run) -> str:
+    return f"{run['peer']}, `{run['method']}`, seed {run['seed']}"
 
 
 def versions(runs: Sequence[Run]) -> str:

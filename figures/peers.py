@@ -57,7 +57,7 @@ def medians(runs: list[dict[str, Any]], problem: str) -> dict[Key, dict[str, Any
             groups.setdefault((run["peer"], run["method"]), []).append(run)
 
     def error(run: dict[str, Any]) -> float:
-        return math.inf if run["relative_l2"] is None else run["relative_l2"]
+        return run["relative_l2"]
 
     return {
         key: next(r for r in group if error(r) == statistics.median_low(map(error, group)))
