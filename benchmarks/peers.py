@@ -94,7 +94,7 @@ def write_task(name: str, seed: int, seconds: float, path: Path) -> float:
 
     from pinn_ngd import load_problem
 
-    problem = load_problem(name, **PROBLEMS.get(name, {}))
+    problem: Any = load_problem(name, **PROBLEMS.get(name, {}))
     model = problem.model(jax.random.key(seed))
     arrays: dict[str, Any] = {}
     for i, layer in enumerate(model.layers):
@@ -110,7 +110,8 @@ def write_task(name: str, seed: int, seconds: float, path: Path) -> float:
     exact = jax.vmap(problem.exact)(held_out.points).reshape(-1, outputs)
     arrays |= {"held_out": held_out.points, "held_out_weights": held_out.weights, "exact": exact}
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path.with_suffix(".npz"), **{key: np.asarray(value) for key, value in arrays.items()})
+    plain: Any = {key: np.asarray(value) for key, value in arrays.items()}
+    np.savez(path.with_suffix(".npz"), **plain)
     names = [term.name for term in problem.objective.terms]
     task = {"problem": name, "seed": seed, "seconds": seconds, "terms": names}
     path.write_text(json.dumps(task), encoding="utf-8")

@@ -137,8 +137,11 @@ def main():
         model.stop_training = False
         model.compile("NNCG", verbose=0)
         clock.seconds = task.seconds
-        model.train(iterations=MANY, callbacks=[clock], verbose=0, display_every=MANY)
         why = "time"
+        try:
+            model.train(iterations=MANY, callbacks=[clock], verbose=0, display_every=MANY)
+        except torch.linalg.LinAlgError as error:
+            why = f"NNCG raised {str(error).partition(':')[0]}: its factor of a matrix failed"
     recorder.end(layers(net), why)
 
 
