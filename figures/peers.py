@@ -29,7 +29,7 @@ COLORS = {
     "optimistix": SKY, "scipy": BLACK, "optax": GRAY, "deepxde": "#8C5A2B",
 }  # fmt: skip
 LINES = ("-", "--", ":", "-.")
-EARLIEST = 0.05  # seconds: what comes before are a few first steps
+EARLIEST = 0.02  # seconds: what comes before are a few first steps
 COLUMNS = 2
 Key = tuple[str, str]
 
@@ -68,7 +68,7 @@ def medians(runs: list[dict[str, Any]], problem: str) -> dict[Key, dict[str, Any
 def strokes(keys: list[Key]) -> dict[Key, Stroke]:
     """A color for every package, and a line for each of its optimizers."""
     found, used = {}, dict.fromkeys(COLORS, 0)
-    for peer, method in sorted(set(keys), key=lambda key: list(COLORS).index(key[0])):
+    for peer, method in sorted(dict.fromkeys(keys), key=lambda key: list(COLORS).index(key[0])):
         found[peer, method] = Stroke(COLORS[peer], LINES[used[peer]])
         used[peer] += 1
     return found
