@@ -1,0 +1,113 @@
+"""Errors over processor seconds of several packages, a panel for each of five equations."""
+
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+from figures.recipes import Job, Made, recorded
+from pinn_ngd.experiments.plotting import FULL_WIDTH, save
+from pinn_ngd.experiments.plotting.style import (
+    BLACK,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Stroke,
+    decades,
+    new_figure,
+    style,
+)
+
+NUMBERS = Path(__file__).parents[1] / "benchmarks" / "results" / "peers.json"
+COLORS = {
+    "pinn-ngd": BLUE, "scimba": VERMILION, "jinns": GREEN, "randngd": PURPLE, "nlls-gram": ORANGE,
+    "optimistix": SKY, "scipy": BLACK, "optax": GRAY, "deepxde": "#8C5A2B",
+}  # fmt: skip
+LINES = ("-", "--", ":", "-.")
+EARLIEST = 0.02  # seconds: what comes before are a few first steps
+COLUMNS = 2
+Key = tuple[str, str]
+
+
+def make(job: Job) -> Made:
+    """Runs that `benchmarks/peers.py` has made; nothing is run here."""
+    runs = json.loads(NUMBERS.read_text(encoding="utf-8"))
+    problems = dict.fromkeys(run["problem"] for run in runs)
+    shown = {problem: medians(runs, problem) for problem in problems}
+    save(picture(shown), job.folder / job.name)
+    results = [
+        {"problem": problem, "peer": peer, "method": method, "seed": run["seed"]}
+        for problem, found in shown.items()
+        for (peer, method), run in found.items()
+    ]
+    seeds = sorted({run["seed"] for run in runs})
+    return recorded(job, [job.name], seeds=seeds, results=results)
+
+
+def medians(runs: list[dict[str, Any]], problem: str) -> dict[Key, dict[str, Any]]:
+    """Of every package and optimizer the run whose final error is the (lower) median."""
+    groups: dict[Key, list[dict[str, Any]]] = {}
+    for run in runs:
+        if run["problem"] == problem and "reason" not in run:
+            groups.setdefault((run["peer"], run["method"]), []).append(run)
+
+    def error(run: dict[str, Any]) -> float:
+        return run["relative_l2"]
+
+    return {
+        key: next(r for r in group if error(r) == statistics.median_low(map(error, group)))
+        for key, group in groups.items()
+    }
+
+
+def strokes(keys: list[Key]) -> dict[Key, Stroke]:
+    """A color for every package, and a line for each of its optimizers."""
+    found, used = {}, dict.fromkeys(COLORS, 0)
+    for peer, method in sorted(dict.fromkeys(keys), key=lambda key: list(COLORS).index(key[0])):
+        found[peer, method] = Stroke(COLORS[peer], LINES[used[peer]])
+        used[peer] += 1
+    return found
+
+
+def picture(shown: dict[str, dict[Key, dict[str, Any]]]) -> Any:
+    """The panels two in a row, the legend where a sixth one would be."""
+    look = strokes([key for found in shown.values() for key in found])
+    rows = math.ceil((len(shown) + 1) / COLUMNS)
+    with style():
+        figure = new_figure(FULL_WIDTH, 2.25 * rows)
+        axes = figure.subplots(rows, COLUMNS).ravel()
+        for ax, (problem, found) in zip(axes, shown.items(), strict=False):
+            _draw(ax, problem, found, look)
+        handles = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
+        for ax in axes[len(shown) :]:
+            ax.axis("off")
+        names = [_label(key) for key in look]
+        axes[-1].legend(
+            [handles[name] for name in names], names, loc="center", ncols=2, columnspacing=1.2,
+            handlelength=2.4,
+        )  # fmt: skip
+    return figure
+
+
+def _label(key: Key) -> str:
+    return f"{key[0]}, {key[1]}"
+
+
+def _draw(ax: Any, problem: str, found: dict[Key, dict[str, Any]], look: dict[Key, Stroke]) -> None:
+    for key, run in found.items():
+        points = [point for point in run["history"] if point[0] >= EARLIEST]
+        wide = 2.0 if key[0] == "pinn-ngd" else 1.0
+        ax.plot(
+            *zip(*points, strict=True), color=look[key].color, linestyle=look[key].linestyle,
+            linewidth=wide, label=_label(key), zorder=3 if wide > 1 else 2,
+        )  # fmt: skip
+    ax.set(xscale="log", yscale="log", title=problem)
+    ax.set(xlabel="processor seconds of training", ylabel="relative L2 error")
+    ax.set_ylim(top=3.0)
+    for axis in (ax.xaxis, ax.yaxis):
+        decades(axis)
