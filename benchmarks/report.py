@@ -291,7 +291,7 @@ benchmarks/limits.py`).
 """
 PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
 settings, at their best moment, and on other hardware; some have features that are made for the
-solution.
+solution. What other packages do on this machine stands in [Beside other packages](peers.md).
 """
 CLASSICAL = """Where the domain is a box and the solution smooth, **a Chebyshev series is as
 accurate as any network, in a fraction of the time**: the same equations, with a polynomial in
