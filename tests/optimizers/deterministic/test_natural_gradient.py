@@ -139,6 +139,44 @@ def test_armijo_halves_or_doubles_to_the_scale_of_the_problem(slope, expected):
     assert not accepted
 
 
+def test_a_warm_search_starts_at_twice_the_last_length():
+    """1/2 t^2 against t from 1/8: two evaluations find 1/4; what is too long is halved."""
+
+    def searched(curvature, last, **settings):
+        norm = jnp.asarray(1.0)
+        reduction = lambda t: t - curvature * t**2 / 2  # noqa: E731
+        return Armijo(warm=True, **settings)(reduction, norm, lambda t: t, jnp.asarray(last))
+
+    found = searched(1.0, 0.125)
+    assert (float(found.step), int(found.evaluations)) == (0.25, 1)
+    found = searched(16.0, 0.125)
+    assert (float(found.step), int(found.evaluations)) == (0.0625, 3)
+    # Without a step before it the scale is found by doubling, as without `warm`.
+    assert tuple(searched(1 / 64, 0.0)) == tuple(
+        Armijo()(lambda t: t - t**2 / 128, jnp.asarray(1.0), lambda t: t)
+    )
+    assert float(searched(1.0, 0.125, norm_limit=0.2).step) == pytest.approx(0.2)
+
+
+def test_warm_descent_takes_two_losses_a_step_and_gets_further():
+    """As many losses in both; the grid's are counted too, and so are doublings in the first step.
+
+    Doublings and halvings balance, which makes two losses a step.
+    """
+    objective, start = poisson_1d(), network(4)
+
+    def losses(info):
+        return int(info.solves.forward)
+
+    warm, _, infos = run(optimizers.get("gd", search="warm"), start, objective, 40)
+    one = losses(run(optimizers.get("gd", search="fixed"), start, objective, 1)[2][0])
+    assert np.mean([losses(info) - one for info in infos[1:]]) == pytest.approx(1.0, abs=0.1)
+    grid, _, others = run(optimizers.get("gd"), start, objective, 5)
+    assert sum(map(losses, infos)) <= sum(map(losses, others))
+    batch = objective.batch()
+    assert objective.loss(warm, batch) < objective.loss(grid, batch)
+
+
 def test_bounds_cut_steps_back_into_the_box():
     objective, model = poisson_1d(), network()
     optimizer = NaturalGradient(search=FixedStep(rate=1.0), damping=1e-6, bounds=(-0.5, 0.5))
