@@ -107,6 +107,20 @@ def facts(path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def table(results: Mapping[str, Any]) -> str:
+    """The table of docs/metrics.md, of what stands beside the picture."""
+    lines = [
+        "| | steps | simulations | data misfit | error of the velocity |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for label, found in results.items():
+        numbers = f"{found['misfit']:.1e} | {found['model error']:.3f}"
+        name = label.replace("$", "").replace("L^2", "L2").replace("H^1", "H1")
+        name = name.replace("H^{-1}", "H-1")
+        lines.append(f"| {name} | {found['steps']} | {found['simulations']:,} | {numbers} |")
+    return "\n".join(lines) + "\n"
+
+
 def picture(problem: Problem, paths: Mapping[str, Path]) -> Any:
     """Two panels of curves with their legend, and below them the truth and every last velocity."""
     seconds = "processor time in s"
@@ -117,8 +131,8 @@ def picture(problem: Problem, paths: Mapping[str, Path]) -> Any:
                "error of the velocity", xscale="linear", yscale="linear"),
     ]  # fmt: skip
     with style():
-        figure = new_figure(FULL_WIDTH, 4.7)
-        above, below = figure.subfigures(2, 1, height_ratios=(2.9, 1.8))
+        figure = new_figure(FULL_WIDTH, 4.3)
+        above, below = figure.subfigures(2, 1, height_ratios=(2.9, 1.4))
         draw_curves(above, panels, FULL_WIDTH, marker="")
         velocities = {"truth": problem.exact} | {label: p.model for label, p in paths.items()}
         _images(below, velocities)

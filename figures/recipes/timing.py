@@ -10,19 +10,25 @@ import numpy as np
 
 
 def seconds_of(
-    call: Callable[[], Any], repeats: int = 3, *, at_least: float = 0.0, most: int = 50
+    call: Callable[[], Any],
+    repeats: int = 3,
+    *,
+    at_least: float = 0.0,
+    most: int = 50,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Seconds of each of several calls, after one that compiles.
+    """Seconds of each of several calls, after one that compiles, by a clock.
 
-    So many `repeats`, and more until they took `at_least` so many seconds together or there are
-    `most`. A call has ended when all its arrays are there.
+    `time.process_time` is one that other programs do not hold up. So many `repeats`, and more until
+    they took `at_least` so many seconds together or there are `most`. A call has ended when all its
+    arrays are there.
     """
     jax.block_until_ready(call())
     times: list[float] = []
     while len(times) < repeats or (sum(times) < at_least and len(times) < most):
-        begun = time.perf_counter()
+        begun = clock()
         jax.block_until_ready(call())
-        times.append(time.perf_counter() - begun)
+        times.append(clock() - begun)
     return times
 
 

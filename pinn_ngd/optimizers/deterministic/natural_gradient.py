@@ -87,8 +87,8 @@ class NaturalGradient(AbstractOptimizer):
     ) -> tuple[PyTree, NaturalGradientState, StepInfo]:
         system = system_for(self.metric, objective, model, batch, form=self.form)
         # Parameters at a bound leave the system before the solve: cutting back the whole step
-        # afterwards would be no descent method.
-        system = self._without_active(system, model)
+        # afterwards would be no descent method. What products cost is what the whole one says.
+        whole, system = system, self._without_active(system, model)
         damping = jnp.asarray(self.damping, scalar_type(model))
         if self.relative and self.damping:
             damping = damping * squared_norm(system.operator, gradient_of(system))
@@ -132,7 +132,7 @@ class NaturalGradient(AbstractOptimizer):
             actual=gain,
             accepted=accepted,
             stop=stop.astype(jnp.int32),
-            solves=self._solves(objective, model, system, solution, evaluations),
+            solves=self._solves(objective, model, whole, solution, evaluations),
             rank=counting.statistic(solution, "rank"),
             condition=counting.statistic(solution, "condition"),
         )

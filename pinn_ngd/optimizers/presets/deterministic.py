@@ -21,6 +21,7 @@ from ...metrics import AbstractMetric, EnergyMetric, Euclidean, Sketched
 from ..adapters import OptaxOptimizer
 from ..base import AbstractOptimizer
 from ..deterministic.acceleration import AbstractAcceleration, Chord, Geodesic, Plain
+from ..deterministic.candidates import Search
 from ..deterministic.line_search import AbstractLineSearch, Armijo, FixedStep, GridLineSearch
 from ..deterministic.natural_gradient import NaturalGradient
 from ..deterministic.quasi_newton import bfgs, ssbfgs, ssbroyden
@@ -54,7 +55,9 @@ class EngdTR(AbstractPreset):
     """Energy natural gradient, ratio-controlled damping, curvature-corrected candidates.
 
     The correction is the energy metric's; other metrics go without. `corrections` is the number of
-    iterations of the chord method.
+    iterations of the chord method. `search` says how the damping of a step is found among ten: by
+    "climb" or "grid" the smallest good one, by "walk" one near the last that was taken, with fewer
+    trials. "auto" climbs on CPUs.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("engd", "radius", "geodesic", "lineax")
@@ -64,6 +67,7 @@ class EngdTR(AbstractPreset):
     acceleration: str | AbstractAcceleration | None = None
     acceptance: Fraction = 0.1
     corrections: Count | None = None
+    search: Search = "auto"
 
     def build(self) -> AbstractOptimizer:
         metric = _metric_of(self.metric)
@@ -73,6 +77,7 @@ class EngdTR(AbstractPreset):
             form=self.form,
             acceleration=self._acceleration_for(metric),
             acceptance=self.acceptance,
+            search=self.search,
         )
 
     def _acceleration_for(self, metric: AbstractMetric) -> AbstractAcceleration:

@@ -168,7 +168,7 @@ def test_warm_descent_takes_two_losses_a_step_and_gets_further():
     def losses(info):
         return int(info.solves.forward)
 
-    warm, _, infos = run(optimizers.get("gd", search="warm"), start, objective, 40)
+    warm, _, infos = run(optimizers.get("gd", search="warm"), start, objective, 38)
     one = losses(run(optimizers.get("gd", search="fixed"), start, objective, 1)[2][0])
     assert np.mean([losses(info) - one for info in infos[1:]]) == pytest.approx(1.0, abs=0.1)
     grid, _, others = run(optimizers.get("gd"), start, objective, 5)
