@@ -6,10 +6,12 @@
 The networks and points of Mueller and Zeinhofer (ICML 2023), at the first step. Milliseconds are
 processor time, medians, of one compiled program of `STRIDE` steps (or as many calls of a part), so
 that the call itself does not count; its operations are XLA's own count, which leaves LAPACK's out.
+Points stay in one piece, since in chunks of 512 a gradient takes more than twice as long.
 Steps over whole trainings are in `benchmarks/icml23.py`.
 """
 
 import argparse
+import dataclasses
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -37,16 +39,18 @@ OPTIMIZERS = {
     "`adam`": ("adam", {}),
     "`engd`": ("engd", {}),
     "`engd-tr`": ("engd-tr", {}),
-    "`engd-tr`, search walk": ("engd-tr", {"search": "walk"}),
+    "`engd-tr`, search `walk`": ("engd-tr", {"search": "walk"}),
+    "the same without corrections": ("engd-tr", {"search": "walk", "acceleration": "none"}),
 }
 STRIDE = 10
 Program = tuple[Callable[..., Any], tuple]
 
 
-def programs(name: str) -> dict[str, Program]:
+def programs(name: str, chunk_size: int | None) -> dict[str, Program]:
     """The programs that are compared, and what they are called with."""
     problem, key = load_problem(name), jax.random.key(0)
-    objective, model = problem.objective, problem.model(key)
+    objective = dataclasses.replace(problem.objective, chunk_size=chunk_size)
+    model = problem.model(key)
     batch = objective.batch(key)
     found: dict[str, Program] = {}
     for label, (optimizer, settings) in OPTIMIZERS.items():
@@ -88,6 +92,7 @@ def parts(objective: Any, model: Any, batch: Any) -> dict[str, Program]:
         return objective.system(at(t), batch).operator.as_matrix()
 
     rows = matrix(jnp.asarray(0.0))
+    gram = rows.T @ rows
 
     def factored(solver: Any, t: Any) -> Any:
         system = eqx.tree_at(lambda s: s.damping, objective.system(at(t), batch), 1e-20)
@@ -96,12 +101,12 @@ def parts(objective: Any, model: Any, batch: Any) -> dict[str, Program]:
     functions: dict[str, Callable[[Any], Any]] = {
         "one value of the loss": lambda t: objective.loss(at(t), batch),
         "31 values of the loss": lambda t: losses(31, t),
-        "gradient of the loss": lambda t: jax.grad(lambda s: objective.loss(at(s), batch))(t),
+        "gradient of the loss": lambda t: jax.grad(lambda m: objective.loss(m, batch))(at(t)),
         "rows of the Jacobian A": matrix,
         "A^T A": lambda t: (rows + t).T @ (rows + t),
-        "eigenvalues and -vectors of A^T A": lambda t: jnp.linalg.eigh(rows.T @ rows + t),
+        "eigenvalues and -vectors of A^T A": lambda t: jnp.linalg.eigh(gram + t),
         "Cholesky factor of A^T A": lambda t: jnp.linalg.cholesky(
-            rows.T @ rows + (1 + t) * jnp.eye(rows.shape[1])
+            gram + (1 + t) * jnp.eye(rows.shape[1])
         ),
         "rows and two QR factorizations": lambda t: factored(QLP(), t),
         "rows, A^T A and eigenvalues": lambda t: factored(Spectral(method="gram"), t),
@@ -130,11 +135,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("problems", nargs="*", default=PROBLEMS)
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--chunk-size", type=int, help="points in one piece; by default all")
     options = parser.parse_args()
     for name in options.problems:
         print(f"\n| {name} | ms | of a step of Adam | million operations |\n|---|---:|---:|---:|")
         adam = None
-        for label, (program, arguments) in programs(name).items():
+        for label, (program, arguments) in programs(name, options.chunk_size).items():
             compiled = eqx.filter_jit(program).lower(*arguments).compile()
             count = compiled.compiled.cost_analysis().get("flops", float("nan")) / 1e6
             taken = median_ms(

@@ -48,11 +48,12 @@ class GridLineSearch(AbstractLineSearch):
     """The best of `largest` * 2^-k, k = 0 ... `halvings` (Mueller and Zeinhofer, ICML 2023).
 
     The 31 points of that paper are the default. Unlike there, the step is refused where no point
-    lowers the loss.
+    lowers the loss; with `always` the best one is taken all the same, as long as it is finite.
     """
 
     largest: Positive = 1.0
     halvings: Whole = eqx.field(static=True, default=30)
+    always: bool = eqx.field(static=True, default=False)
 
     def __call__(
         self,
@@ -66,7 +67,8 @@ class GridLineSearch(AbstractLineSearch):
         gains = jax.lax.map(reduction, steps, batch_size=8)
         gains = jnp.where(jnp.isfinite(gains), gains, -jnp.inf)
         best = jnp.argmax(gains)
-        return Found(steps[best], gains[best], gains[best] > 0, _count(len(steps)))
+        accepted = gains[best] > (-jnp.inf if self.always else 0)
+        return Found(steps[best], gains[best], accepted, _count(len(steps)))
 
 
 class FixedStep(AbstractLineSearch):

@@ -94,7 +94,9 @@ class Engd(AbstractPreset):
 
     `rcond` cuts singular values of J; its default is sqrt(eps p) for a few hundred parameters, the
     cut-off of their `lstsq` on J^T J. `largest_step` is 2 in their scaling (a loss without 1/2
-    against a Gram matrix without 2) and 1 in that of their 5-d script.
+    against a Gram matrix without 2) and 1 in that of their 5-d script. Their search takes the best
+    of its steps even where it raises the loss; here that is `always`, and by default such a step is
+    refused.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("engd", "lineax")
@@ -102,12 +104,13 @@ class Engd(AbstractPreset):
     form: Form = "auto"
     rcond: NonNegative = 2e-7
     largest_step: Positive = 2.0
+    always: bool = False
 
     def build(self) -> AbstractOptimizer:
         published = Spectral(method="gram", rcond=self.rcond)
         return NaturalGradient(
             solver=published if self.solver is None else solver_of(self.solver),
-            search=GridLineSearch(largest=self.largest_step),
+            search=GridLineSearch(largest=self.largest_step, always=self.always),
             form=self.form,
         )
 

@@ -126,6 +126,16 @@ def test_step_that_does_not_help_is_refused_and_reported():
     assert "line search" in optimizers.STOP_REASONS[NO_STEP_HELPS]
 
 
+def test_the_search_of_the_paper_takes_a_step_that_does_not_help():
+    norm = jnp.asarray(1.0)
+    for always in (False, True):
+        search = GridLineSearch(halvings=3, always=always)
+        found = search(lambda t: -t, norm, lambda t: t)
+        assert bool(found.accepted) == always
+        assert (float(found.step), float(found.gain)) == (0.125, -0.125)
+        assert not search(lambda t: jnp.nan * t, norm, lambda t: t).accepted
+
+
 @pytest.mark.parametrize(("slope", "expected"), [(0.25, 0.125), (16.0, 8.0), (1.5, 1.0)])
 def test_armijo_halves_or_doubles_to_the_scale_of_the_problem(slope, expected):
     slope, norm = jnp.asarray(slope), jnp.asarray(2.0)
