@@ -1,6 +1,6 @@
 """What a step of the energy natural gradient costs in steps of Adam, and where it goes.
 
-    python benchmarks/cost_ratio.py
+    python benchmarks/cost_ratio.py poisson-2d-icml23 --write     # the table of the docs
     python benchmarks/cost_ratio.py poisson-5d-icml23 --repeats 20
 
 The networks and points of Mueller and Zeinhofer (ICML 2023), at the first step. Milliseconds are
@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,17 @@ import equinox as eqx
 import jax.numpy as jnp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
+from report import table, with_table
+
 from figures.recipes.timing import median_ms
 from pinn_ngd import load_problem, optimizers
 from pinn_ngd.linalg import QLP, Spectral, prepare
+from pinn_ngd.storage.files import to_json
 
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "cost_ratio.json"
+PAGE = HERE.parent / "docs" / "natural-gradient.md"
+MARK = "cost-ratio"
 PROBLEMS = ("poisson-2d-icml23", "heat-1d-icml23", "poisson-5d-icml23")
 OPTIMIZERS = {
     "`adam`": ("adam", {}),
@@ -130,25 +137,55 @@ def _repeated(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return calls
 
 
+def measured(name: str, chunk_size: int | None, repeats: int) -> list[dict[str, Any]]:
+    """Milliseconds and million operations of every program, in the order of the table."""
+    rows = []
+    for label, (program, arguments) in programs(name, chunk_size).items():
+        compiled = eqx.filter_jit(program).lower(*arguments).compile()
+        count = compiled.compiled.cost_analysis().get("flops", float("nan")) / 1e6
+        taken = median_ms(lambda c=compiled, a=arguments: c(*a), repeats, clock=time.process_time)
+        rows.append({"program": label, "ms": taken / STRIDE, "million operations": count})
+    return rows
+
+
+def tables(found: Mapping[str, Sequence[dict[str, Any]]]) -> str:
+    """A table for each problem."""
+    return "\n".join(_table(name, rows) for name, rows in found.items())
+
+
+def _table(name: str, rows: Sequence[dict[str, Any]]) -> str:
+    heads = (f"`{name}`", "ms", "of a step of Adam", "million operations")
+    adam = rows[0]["ms"]
+    cells = (
+        (
+            row["program"], f"{row['ms']:.2f}", f"{row['ms'] / adam:.1f}",
+            f"{row['million operations']:,.1f}",
+        )
+        for row in rows
+    )  # fmt: skip
+    return table(heads, cells)
+
+
+def page(text: str, found: Mapping[str, Sequence[dict[str, Any]]]) -> str:
+    """The page with these tables between its marks."""
+    return with_table(text, tables(found), MARK)
+
+
 def main() -> None:
-    """Print a table for each problem."""
+    """Measure, print, and with --write renew the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("problems", nargs="*", default=PROBLEMS)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--chunk-size", type=int, help="points in one piece; by default all")
+    parser.add_argument("--write", action="store_true", help="keep the numbers and write the page")
     options = parser.parse_args()
+    found = {}
     for name in options.problems:
-        print(f"\n| {name} | ms | of a step of Adam | million operations |\n|---|---:|---:|---:|")
-        adam = None
-        for label, (program, arguments) in programs(name, options.chunk_size).items():
-            compiled = eqx.filter_jit(program).lower(*arguments).compile()
-            count = compiled.compiled.cost_analysis().get("flops", float("nan")) / 1e6
-            taken = median_ms(
-                lambda c=compiled, a=arguments: c(*a), options.repeats, clock=time.process_time
-            )
-            taken /= STRIDE
-            adam = adam or taken
-            print(f"| {label} | {taken:.2f} | {taken / adam:.1f} | {count:,.1f} |", flush=True)
+        found[name] = measured(name, options.chunk_size, options.repeats)
+        print(_table(name, found[name]), flush=True)
+    if options.write:
+        RESULTS.write_text(to_json(found, indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def problem_of(case: Case) -> Problem:
     if not case.resampled:
         return problem
     rules = [
-        MonteCarlo(rule.domain, len(rule.quadrature(None).points), seed=place)
+        MonteCarlo(rule.region, len(rule.quadrature(None).points), seed=place)
         for place, rule in enumerate(problem.objective.rules)
     ]
     return dataclasses.replace(problem, objective=problem.objective.with_rules(rules))

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # scripts import those beside them
-icml23 = importlib.import_module("icml23")
+icml23, cost_ratio = (importlib.import_module(name) for name in ("icml23", "cost_ratio"))
 
 
 def shipped():
@@ -22,6 +22,13 @@ def test_the_page_is_that_of_the_numbers():
     text = icml23.PAGE.read_text(encoding="utf-8")
     assert icml23.page(text, shipped()) == text
     assert icml23.tables(shipped()) in text
+
+
+def test_the_page_has_the_costs_that_were_measured():
+    text = icml23.PAGE.read_text(encoding="utf-8")
+    found = json.loads(cost_ratio.RESULTS.read_text(encoding="utf-8"))
+    assert cost_ratio.page(text, found) == text
+    assert cost_ratio.tables(found) in text
 
 
 def test_every_run_belongs_to_a_case_and_has_its_steps():
