@@ -49,7 +49,7 @@ OPTIMIZERS = {
     "`engd-tr`, search `walk`": ("engd-tr", {"search": "walk"}),
     "the same without corrections": ("engd-tr", {"search": "walk", "acceleration": "none"}),
 }
-STRIDE = 10
+STRIDE = 50
 Program = tuple[Callable[..., Any], tuple]
 
 
@@ -175,7 +175,7 @@ def main() -> None:
     """Measure, print, and with --write renew the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("problems", nargs="*", default=PROBLEMS)
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--chunk-size", type=int, help="points in one piece; by default all")
     parser.add_argument("--write", action="store_true", help="keep the numbers and write the page")
     options = parser.parse_args()
