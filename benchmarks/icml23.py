@@ -104,9 +104,10 @@ def problem_of(case: Case) -> Problem:
     problem = dataclasses.replace(problem, objective=whole)
     if not case.resampled:
         return problem
+    fixed: Any = problem.objective.rules
     rules = [
         MonteCarlo(rule.region, len(rule.quadrature(None).points), seed=place)
-        for place, rule in enumerate(problem.objective.rules)
+        for place, rule in enumerate(fixed)
     ]
     return dataclasses.replace(problem, objective=problem.objective.with_rules(rules))
 

@@ -58,7 +58,8 @@ def make(job: Job) -> Made:
 
 def methods(problem: Problem) -> dict[str, Any]:
     """The optimizers by label."""
-    waves = problem.objective.state(problem.exact)
+    objective: Any = problem.objective
+    waves = objective.state(problem.exact)
     lifted = Wasserstein(floor=float(jnp.max(jnp.abs(waves))), mass="project")
     own = {"form": "matrix-free", "damping": 0.0, "bounds": (2.0, 3.5)}
     solver = LSMR(rtol=1e-6, atol=1e-6, max_steps=ITERATIONS)
@@ -75,13 +76,14 @@ def methods(problem: Problem) -> dict[str, Any]:
 def path_of(problem: Problem, optimizer: Any, seconds: float) -> Path:
     """Steps from the problem's start until so many processor seconds are spent."""
     objective, key = problem.objective, jax.random.key(0)
+    truth: Any = problem.exact
     start = problem.model(key)
     misfit = jax.jit(lambda values: objective.loss(type(start)(values, start.spacing), ()))
-    contrast = jnp.linalg.norm(problem.exact.values - start.values)
+    contrast = jnp.linalg.norm(truth.values - start.values)
 
     def error(model: Any) -> float:
         """The error of the velocity, in parts of the contrast of the disk: one at the start."""
-        return float(jnp.linalg.norm(problem.exact.values - model.values) / contrast)
+        return float(jnp.linalg.norm(truth.values - model.values) / contrast)
 
     path = Path([0.0], [0], [float(misfit(start.values))], [1.0], start)
     for now in iterates(objective, optimizer, start, lambda _: (), key):
@@ -131,7 +133,7 @@ def picture(problem: Problem, paths: Mapping[str, Path]) -> Any:
                "error of the velocity", xscale="linear", yscale="linear"),
     ]  # fmt: skip
     with style():
-        figure = new_figure(FULL_WIDTH, 4.3)
+        figure: Any = new_figure(FULL_WIDTH, 4.3)
         above, below = figure.subfigures(2, 1, height_ratios=(2.9, 1.4))
         draw_curves(above, panels, FULL_WIDTH, marker="")
         velocities = {"truth": problem.exact} | {label: p.model for label, p in paths.items()}
