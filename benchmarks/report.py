@@ -20,7 +20,6 @@ RESULTS = HERE / "results" / "suite.json"
 LIMITS = HERE / "results" / "limits.json"
 PAGE = HERE.parent / "docs" / "results.md"
 README = HERE.parent / "README.md"
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 SHORT = (
     "poisson-2d", "heat-1d", "helmholtz", "wave-1d", "burgers-1d", "kovasznay",
     "disk-poisson-nonlinear", "poisson-5d", "poisson-10d", "poisson-2d-icml23",
@@ -38,6 +37,14 @@ equations with other coefficients. Every number is the *final* error of a run at
 not train on; medians, with the worst in brackets, over the seeds of the last column.
 
 """
+
+
+def marks(name: str) -> tuple[str, str]:
+    """What stands before and after a table that a script writes."""
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+
+
+BEGIN, END = marks("results")
 
 
 def entries() -> dict[str, dict[str, Any]]:
@@ -250,10 +257,11 @@ def short(groups: dict[str, list[dict[str, Any]]]) -> str:
     return table(heads, (cells(label, groups[label]) for label in SHORT if label in groups))
 
 
-def with_table(text: str, new: str) -> str:
+def with_table(text: str, new: str, name: str = "results") -> str:
     """A text with what stands between its two marks replaced; unchanged where they are not."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = marks(name)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     return f"{before}{begin}\n{new}{end}{after}" if begin and end else text
 
 

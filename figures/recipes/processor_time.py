@@ -13,11 +13,16 @@ from pinn_ngd.training.advance import as_arrays
 
 
 class Iterate(NamedTuple):
-    """Processor seconds of all steps so far, their number, and what the optimizer answers."""
+    """Processor seconds of all steps so far, their number, and what the optimizer answers.
+
+    `solves` is the number of solves of the state equation and its derivatives, zero where the
+    optimizer does not count them.
+    """
 
     seconds: float
     steps: int
     model: PyTree
+    solves: int
 
 
 class Reading(NamedTuple):
@@ -46,18 +51,20 @@ def iterates(
 
     @eqx.filter_jit
     def step(model, state, batch, key):
-        return optimizer.step(model, state, objective, batch, key=key)[:2]
+        model, state, info = optimizer.step(model, state, objective, batch, key=key)
+        return model, state, info.solves
 
     _wait(step(model, state, batch, key))  # compile
-    used, steps = 0.0, 0
+    used, steps, solved = 0.0, 0, 0
     while True:
         batch, own = draw(steps), jax.random.fold_in(key, steps)
         _wait((batch, own))
         begun = time.process_time()
-        model, state = step(model, state, batch, own)
+        model, state, solves = step(model, state, batch, own)
         _wait((model, state))
         used, steps = used + time.process_time() - begun, steps + 1
-        yield Iterate(used, steps, optimizer.answer(model, state))
+        solved += sum(int(count) for count in jax.tree.leaves(solves))
+        yield Iterate(used, steps, optimizer.answer(model, state), solved)
 
 
 def errors_by_time(

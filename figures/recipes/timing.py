@@ -17,7 +17,7 @@ def seconds_of(
     most: int = 50,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Seconds of each of several calls, after one that compiles.
+    """Seconds of each of several calls, after one that compiles, by a clock.
 
     So many `repeats`, and more until they took `at_least` so many seconds together or there are
     `most`. A call has ended when all its arrays are there. With `time.process_time` as the clock

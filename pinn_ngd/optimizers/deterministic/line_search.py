@@ -33,11 +33,14 @@ class AbstractLineSearch(eqx.Module):
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
+        last: Float[Array, ""] | None = None,
     ) -> Found:
         """The step length t along a direction d.
 
         `reduction(t)` is loss(theta) - loss(theta - t d), `norm` is |d|, and `predicted(t)` is the
-        reduction t g.d that the gradient g predicts (less where bounds cut the step back).
+        reduction t g.d that the gradient g predicts (less where bounds cut the step back). `last`
+        is the length of the step before, zero where there was none; optimizers that do not keep it
+        pass nothing.
         """
 
 
@@ -45,24 +48,27 @@ class GridLineSearch(AbstractLineSearch):
     """The best of `largest` * 2^-k, k = 0 ... `halvings` (Mueller and Zeinhofer, ICML 2023).
 
     The 31 points of that paper are the default. Unlike there, the step is refused where no point
-    lowers the loss.
+    lowers the loss; with `always` the best one is taken all the same, as long as it is finite.
     """
 
     largest: Positive = 1.0
     halvings: Whole = eqx.field(static=True, default=30)
+    always: bool = eqx.field(static=True, default=False)
 
     def __call__(
         self,
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
+        last: Float[Array, ""] | None = None,
     ) -> Found:
-        del predicted
+        del predicted, last
         steps = self.largest * 0.5 ** jnp.arange(self.halvings + 1, dtype=norm.dtype)
         gains = jax.lax.map(reduction, steps, batch_size=8)
         gains = jnp.where(jnp.isfinite(gains), gains, -jnp.inf)
         best = jnp.argmax(gains)
-        return Found(steps[best], gains[best], gains[best] > 0, _count(len(steps)))
+        accepted = gains[best] > (-jnp.inf if self.always else 0)
+        return Found(steps[best], gains[best], accepted, _count(len(steps)))
 
 
 class FixedStep(AbstractLineSearch):
@@ -79,8 +85,9 @@ class FixedStep(AbstractLineSearch):
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
+        last: Float[Array, ""] | None = None,
     ) -> Found:
-        del predicted
+        del predicted, last
         rate = jnp.asarray(self.rate, norm.dtype)
         limit = jnp.asarray(self.norm_limit, norm.dtype)
         step = jnp.minimum(rate, limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
@@ -96,6 +103,10 @@ class Armijo(AbstractLineSearch):
     further and stays within `norm_limit`. Doubling is needed because every metric has units of its
     own, so that t = 1 is a natural first step in few of them. The step is refused after `tries`
     halvings.
+
+    With `warm` the search starts at twice the length of the step before, where an optimizer keeps
+    it, and doubles no further: one or two evaluations a step, whatever the scale of the direction
+    is. That is fair to methods whose directions have no scale, such as gradient descent.
     """
 
     initial: Positive = 1.0
@@ -103,15 +114,19 @@ class Armijo(AbstractLineSearch):
     fraction: Fraction = 1e-4
     tries: Whole = eqx.field(static=True, default=40)
     expand: bool = eqx.field(static=True, default=True)
+    warm: bool = eqx.field(static=True, default=False)
 
     def __call__(
         self,
         reduction: Callable[[Array], Array],
         norm: Float[Array, ""],
         predicted: Callable[[Array], Array],
+        last: Float[Array, ""] | None = None,
     ) -> Found:
         limit = self.norm_limit / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
-        start = jnp.minimum(jnp.asarray(self.initial, norm.dtype), limit)
+        known = last if self.warm and last is not None else jnp.zeros_like(norm)
+        first = jnp.where(known > 0, 2 * known, jnp.asarray(self.initial, norm.dtype))
+        start = jnp.minimum(first, limit)
 
         def enough(t: Array, gain: Array) -> Array:
             return jnp.isfinite(gain) & (gain > 0) & (gain >= self.fraction * predicted(t))
@@ -128,7 +143,8 @@ class Armijo(AbstractLineSearch):
         evaluations = tries + 1
         if self.expand:
             found = (t, gain, evaluations)
-            t, gain, evaluations = self._expanded(reduction, enough, limit, found, tries == 0)
+            wanted = (tries == 0) & (known == 0)
+            t, gain, evaluations = self._expanded(reduction, enough, limit, found, wanted)
         return Found(t, gain, enough(t, gain), evaluations)
 
     def _expanded(

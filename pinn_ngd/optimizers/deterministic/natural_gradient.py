@@ -29,10 +29,15 @@ from .line_search import AbstractLineSearch, GridLineSearch
 
 
 class NaturalGradientState(eqx.Module):
-    """The previous direction phi (for momentum) and the number of steps that built it."""
+    """What the next step starts from.
+
+    The previous direction phi (for momentum), the number of steps that built it, and the length of
+    the last step that was taken, zero where there was none.
+    """
 
     direction: PyTree
     count: Int[Array, ""]
+    length: Float[Array, ""]
 
 
 class NaturalGradient(AbstractOptimizer):
@@ -68,7 +73,8 @@ class NaturalGradient(AbstractOptimizer):
         del batch
         self.check(model, objective)
         params, _ = _tree.trainable(model)
-        return NaturalGradientState(_tree.zeros_like(params), jnp.asarray(0, jnp.int32))
+        none = jnp.asarray(0, jnp.int32), jnp.asarray(0, scalar_type(model))
+        return NaturalGradientState(_tree.zeros_like(params), *none)
 
     def step(
         self,
@@ -81,8 +87,8 @@ class NaturalGradient(AbstractOptimizer):
     ) -> tuple[PyTree, NaturalGradientState, StepInfo]:
         system = system_for(self.metric, objective, model, batch, form=self.form)
         # Parameters at a bound leave the system before the solve: cutting back the whole step
-        # afterwards would be no descent method.
-        system = self._without_active(system, model)
+        # afterwards would be no descent method. What products cost is what the whole one says.
+        whole, system = system, self._without_active(system, model)
         damping = jnp.asarray(self.damping, scalar_type(model))
         if self.relative and self.damping:
             damping = damping * squared_norm(system.operator, gradient_of(system))
@@ -106,7 +112,9 @@ class NaturalGradient(AbstractOptimizer):
         def predicted(t):
             return _tree.dot(gradient, step_of(t))
 
-        t, gain, accepted, evaluations = self.search(reduction, _tree.norm(direction), predicted)
+        t, gain, accepted, evaluations = self.search(
+            reduction, _tree.norm(direction), predicted, state.length
+        )
         step = _tree.where(accepted, step_of(t), _tree.zeros_like(direction))
         gain = jnp.where(accepted, gain, jnp.zeros_like(gain))  # it may be NaN for a refused step
         # After a refusal the momentum is cleared (count 0), which may help once. A second refusal
@@ -124,11 +132,11 @@ class NaturalGradient(AbstractOptimizer):
             actual=gain,
             accepted=accepted,
             stop=stop.astype(jnp.int32),
-            solves=self._solves(objective, model, system, solution, evaluations),
+            solves=self._solves(objective, model, whole, solution, evaluations),
             rank=counting.statistic(solution, "rank"),
             condition=counting.statistic(solution, "condition"),
         )
-        return _tree.move(model, step), self._remember(phi, count, accepted), info
+        return _tree.move(model, step), self._remember(phi, count, t, accepted), info
 
     def _direction(self, objective, prepared, system: LeastSquaresSystem, state, damping, key):
         """The solution of the damped system, shifted by the momentum, and the gradient."""
@@ -207,8 +215,11 @@ class NaturalGradient(AbstractOptimizer):
         decay = jnp.asarray(self.momentum, dtype) ** (2 * count.astype(dtype))
         return 1 / jnp.sqrt(1 - decay)
 
-    def _remember(self, phi: PyTree, count: Array, accepted: Array) -> NaturalGradientState:
+    def _remember(
+        self, phi: PyTree, count: Array, length: Array, accepted: Array
+    ) -> NaturalGradientState:
         if not self.momentum:
             phi, count = _tree.zeros_like(phi), jnp.zeros_like(count)
         kept = _tree.where(accepted, phi, _tree.zeros_like(phi))
-        return NaturalGradientState(kept, jnp.where(accepted, count, 0).astype(jnp.int32))
+        count = jnp.where(accepted, count, 0).astype(jnp.int32)
+        return NaturalGradientState(kept, count, jnp.where(accepted, length, 0))

@@ -11,8 +11,8 @@ import pytest
 from pinn_ngd import optimizers
 from pinn_ngd.geometry.domains import Interval
 from pinn_ngd.geometry.grids import Grid
-from pinn_ngd.linalg import LSMR
-from pinn_ngd.metrics import Sketched, Sobolev, Wasserstein
+from pinn_ngd.linalg import LSMR, get_solver
+from pinn_ngd.metrics import Euclidean, Sketched, Sobolev, Wasserstein
 from pinn_ngd.optimizers import Armijo, NaturalGradient
 from pinn_ngd.spu import SPU
 from pinn_ngd.states import ImplicitState, Smoothness, StateMisfit
@@ -51,8 +51,11 @@ def counted_misfit(penalty=None):
 
 
 LSMR_FREE = {"solver": LSMR(rtol=1e-3, atol=1e-3), "form": "matrix-free"}
+CG = {"solver": get_solver("cg", dtype=jnp.float64)}
 CASES = {
     "stored": (Sobolev(1.0), {}, None),
+    "descent": (Euclidean(), CG, None),
+    "descent in bounds": (Euclidean(), CG | {"bounds": (-9.0, 9.0)}, None),
     "products": (Sobolev(1.0), LSMR_FREE, None),
     "sketched": (Sketched(Sobolev(1.0), 3), {}, None),
     "mass is checked": (Wasserstein(shift=9.0), LSMR_FREE, None),

@@ -126,6 +126,16 @@ def test_step_that_does_not_help_is_refused_and_reported():
     assert "line search" in optimizers.STOP_REASONS[NO_STEP_HELPS]
 
 
+def test_the_search_of_the_paper_takes_a_step_that_does_not_help():
+    norm = jnp.asarray(1.0)
+    for always in (False, True):
+        search = GridLineSearch(halvings=3, always=always)
+        found = search(lambda t: -t, norm, lambda t: t)
+        assert bool(found.accepted) == always
+        assert (float(found.step), float(found.gain)) == (0.125, -0.125)
+        assert not search(lambda t: jnp.nan * t, norm, lambda t: t).accepted
+
+
 @pytest.mark.parametrize(("slope", "expected"), [(0.25, 0.125), (16.0, 8.0), (1.5, 1.0)])
 def test_armijo_halves_or_doubles_to_the_scale_of_the_problem(slope, expected):
     slope, norm = jnp.asarray(slope), jnp.asarray(2.0)
@@ -137,6 +147,44 @@ def test_armijo_halves_or_doubles_to_the_scale_of_the_problem(slope, expected):
     assert float(t) <= 0.05
     _, _, accepted, _ = Armijo()(lambda t: -t, norm, lambda t: slope * t)
     assert not accepted
+
+
+def test_a_warm_search_starts_at_twice_the_last_length():
+    """1/2 t^2 against t from 1/8: two evaluations find 1/4; what is too long is halved."""
+
+    def searched(curvature, last, **settings):
+        norm = jnp.asarray(1.0)
+        reduction = lambda t: t - curvature * t**2 / 2  # noqa: E731
+        return Armijo(warm=True, **settings)(reduction, norm, lambda t: t, jnp.asarray(last))
+
+    found = searched(1.0, 0.125)
+    assert (float(found.step), int(found.evaluations)) == (0.25, 1)
+    found = searched(16.0, 0.125)
+    assert (float(found.step), int(found.evaluations)) == (0.0625, 3)
+    # Without a step before it the scale is found by doubling, as without `warm`.
+    assert tuple(searched(1 / 64, 0.0)) == tuple(
+        Armijo()(lambda t: t - t**2 / 128, jnp.asarray(1.0), lambda t: t)
+    )
+    assert float(searched(1.0, 0.125, norm_limit=0.2).step) == pytest.approx(0.2)
+
+
+def test_warm_descent_takes_two_losses_a_step_and_gets_further():
+    """As many losses in both; the grid's are counted too, and so are doublings in the first step.
+
+    Doublings and halvings balance, which makes two losses a step.
+    """
+    objective, start = poisson_1d(), network(4)
+
+    def losses(info):
+        return int(info.solves.forward)
+
+    warm, _, infos = run(optimizers.get("gd", search="warm"), start, objective, 38)
+    one = losses(run(optimizers.get("gd", search="fixed"), start, objective, 1)[2][0])
+    assert np.mean([losses(info) - one for info in infos[1:]]) == pytest.approx(1.0, abs=0.1)
+    grid, _, others = run(optimizers.get("gd"), start, objective, 5)
+    assert sum(map(losses, infos)) <= sum(map(losses, others))
+    batch = objective.batch()
+    assert objective.loss(warm, batch) < objective.loss(grid, batch)
 
 
 def test_bounds_cut_steps_back_into_the_box():

@@ -34,7 +34,7 @@ WRONG = [
     ("wngd", {"metric.floor": -1}, "`floor` is -1; it must be a number not below 0"),
     ("wngd", {"metric.mass": "chek"}, "`mass` is 'chek'.*Did you mean 'check'"),
     ("wngd", {"metric": metrics.get("l2"), "metric.order": 1}, "goes with the name of a metric"),
-    ("gd", {"metric.floor": 1}, r"optimizer 'gd' has no setting metric\.floor; it has none"),
+    ("bfgs", {"metric.floor": 1}, r"optimizer 'bfgs' has no setting metric\.floor; it has none"),
     ("wngd", {"search": "armjo"}, "`search` is 'armjo'.*Did you mean 'armijo'"),
     ("wngd", {"sketch": 0}, "`sketch` is 0"),
     ("wngd", {"norm_limit": 0.0}, r"`norm_limit` is 0\.0; it must be a number above 0"),
