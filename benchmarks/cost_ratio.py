@@ -6,7 +6,7 @@
 The networks and points of Mueller and Zeinhofer (ICML 2023), at the first step. Milliseconds are
 processor time, medians, of one compiled program of `STRIDE` steps (or as many calls of a part), so
 that the call itself does not count; its operations are XLA's own count, which leaves LAPACK's out.
-Points stay in one piece, since in chunks of 512 a gradient takes more than twice as long.
+Points stay in one piece.
 Steps over whole trainings are in `benchmarks/icml23.py`.
 """
 

@@ -97,7 +97,7 @@ CASES = (
 def problem_of(case: Case) -> Problem:
     """The problem; with as many points, drawn anew in every step, where they are resampled.
 
-    Points stay in one piece: in chunks a gradient of so few of them takes more than twice as long.
+    Points stay in one piece, which is fastest for so few of them.
     """
     problem = load_problem(case.problem)
     whole = dataclasses.replace(problem.objective, chunk_size=None)

@@ -38,8 +38,8 @@ def point_row(
 def map_points(fn: Callable, xs: PyTree, chunk_size: int | None) -> Any:
     """vmap over the leading axis, in chunks where a chunk size bounds the memory.
 
-    The chunks are of one size, the last one filled up with its last point: a remainder of its own
-    would be compiled a second time.
+    Gradients through it need the memory of one chunk too. The chunks are of one size, the last one
+    filled up with its last point: a remainder of its own would be compiled a second time.
     """
     rows = jax.tree.leaves(xs)[0].shape[0]
     if chunk_size is None or rows <= chunk_size:
@@ -47,7 +47,10 @@ def map_points(fn: Callable, xs: PyTree, chunk_size: int | None) -> Any:
     count = -(-rows // chunk_size)
     size = -(-rows // count)
     parts = jax.tree.map(lambda x: _in_parts(x, count, size), xs)
-    values = jax.lax.map(jax.vmap(fn), parts)
+    # A gradient evaluates a chunk anew when it comes to it: without that the loop would keep what
+    # every chunk needs, which takes more time and more memory than all points at once.
+    chunk = jax.checkpoint(jax.vmap(fn), prevent_cse=False)  # a loop needs no such barrier
+    values = jax.lax.map(chunk, parts)
     return jax.tree.map(lambda y: y.reshape(count * size, *y.shape[2:])[:rows], values)
 
 
