@@ -116,7 +116,9 @@ def table(found: dict[str, dict[str, list[dict[str, float]]]]) -> str:
         for axis, lines in axes.items():
             largest = max(line[axis] for line in lines)
             powers = (exponent(lines, axis, of) for of in ("seconds", "mebibytes"))
-            cells.append(", ".join(f"{power:.1f}" for power in powers) + f" (to {largest:,})")
+            cells.append(
+                ", ".join(f"{round(power, 1) + 0.0:.1f}" for power in powers) + f" (to {largest:,})"
+            )
         rows.append(f"| `{route}` | " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
 
