@@ -76,8 +76,8 @@ class Watch:
         if self.held is None:
             return
         self._choose_points(model)
-        if math.isnan(self.start_loss) and self.seen is not None:
-            self.look = self.seen(model)
+        if math.isnan(self.start_loss):
+            self.look = self._looked_at(self.held)(model)
             self.start_loss = self.before = self.look.loss
 
     def look_at(self, model: PyTree, batch: Any) -> Numbers:
@@ -174,11 +174,14 @@ class Watch:
         """Which points a look takes: that depends on what the objective is for this model."""
         assert self.held is not None
         self.of_energy = is_energy(self.original, model, self.held.batch)
-        self.seen = self.held if self.of_energy else self.held.thinned(LARGEST_LOOK, FEWEST)
+        self.seen = self._looked_at(self.held)
+
+    def _looked_at(self, held: HeldOut) -> HeldOut:
+        return held if self.of_energy else held.thinned(LARGEST_LOOK, FEWEST)
 
     def _place(self, mesh: Mesh) -> None:
         self.mesh = mesh
         self.objective = self.original.with_rules(rules_of(self.original, mesh))
         self.held = HeldOut(self.objective, template=self.original)
-        self.seen = self.held if self.of_energy else self.held.thinned(LARGEST_LOOK, FEWEST)
+        self.seen = self._looked_at(self.held)
         self.estimator = None
