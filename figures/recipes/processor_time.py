@@ -33,6 +33,10 @@ class Reading(NamedTuple):
     error: float
     model: PyTree
 
+    def facts(self) -> dict[str, float]:
+        """The three numbers, as a record of a figure keeps them."""
+        return {"seconds": self.seconds, "steps": self.steps, "error": self.error}
+
 
 def iterates(
     objective: Any,
