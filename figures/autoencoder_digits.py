@@ -10,5 +10,5 @@ OPTIMIZERS = (
     *(f"adam:rate={r}" for r in (0.001, 0.003, 0.01)),
 )
 make = comparison(
-    "autoencode-digits", OPTIMIZERS, seeds=1, steps=400, settings={"schedule": "constant"}
+    "autoencode-digits", OPTIMIZERS, seeds=5, steps=400, settings={"schedule": "constant"}
 )
