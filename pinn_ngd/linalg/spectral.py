@@ -87,7 +87,7 @@ class SpectralFactor(eqx.Module):
             return self._from_right(inverse * (stiff - damping * matvec(_adjoint(self.vectors), x)))
 
         x = self._from_right(inverse * s * self._to_left(target))
-        return _corrected(x, correction, refine)
+        return corrected(x, correction) if refine else x
 
     def solve_gradient(
         self,
@@ -126,7 +126,8 @@ class SpectralFactor(eqx.Module):
         def correction(x: Array) -> Array:
             return apply(gradient - matvec(_adjoint(matrix), matvec(matrix, x)) - damping * x)
 
-        return _corrected(apply(gradient), correction, refine)
+        x = apply(gradient)
+        return corrected(x, correction) if refine else x
 
     @property
     def condition(self) -> Float[Array, ""]:
@@ -185,9 +186,8 @@ class SpectralFactor(eqx.Module):
         return s > jnp.where(self.from_gram, cut**0.5, cut).astype(s.dtype) * largest
 
 
-def _corrected(x: Array, correction: Callable[[Array], Array], refine: bool) -> Array:
-    if not refine:
-        return x
+def corrected(x: Array, correction: Callable[[Array], Array]) -> Array:
+    """A solution after one step of iterative refinement."""
     step = correction(x)
     # Where the correction is as large as the solution, refinement diverges and is left out.
     sound = jnp.linalg.norm(step) <= 0.5 * jnp.linalg.norm(x)
