@@ -11,6 +11,7 @@ from report import spread, table, with_table
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "peers.json"
 PAGE = HERE.parent / "docs" / "peers.md"
+SECONDS = 20.0  # of the runs in the tables
 LEVELS = (1e-3, 1e-6, 1e-9)
 Run = dict[str, Any]
 
@@ -37,8 +38,9 @@ def time_cell(runs: Sequence[Run], level: float) -> str:
     if number == 0:
         return "never"
     middle = statistics.median(times)
-    text = f"{middle:.2g}" if math.isfinite(middle) else f"{min(times):.2g}"
-    return text if number == len(times) else f"{text} ({number} of {len(times)})"
+    if not math.isfinite(middle):
+        return f"never ({number} of {len(times)}: {min(times):.2g})"
+    return f"{middle:.2g}" if number == len(times) else f"{middle:.2g} ({number} of {len(times)})"
 
 
 def line(name: tuple[str, str], runs: Sequence[Run]) -> Sequence[str]:
@@ -100,5 +102,6 @@ def versions(runs: Sequence[Run]) -> str:
 
 
 def write_page(runs: Sequence[Run]) -> None:
-    """The tables between the marks of the page."""
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), tables(runs)), encoding="utf-8")
+    """The tables between the marks of the page, of the runs with its budget."""
+    shown = [run for run in runs if run["budget"] == SECONDS]
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), tables(shown)), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Shipped equations with the default optimizer, five fresh seeds each, in one file of numbers.
 
-    python benchmarks/suite.py                        # three hours on two cores
+    python benchmarks/suite.py                        # four hours on two cores
     python benchmarks/suite.py --quick                # one seed, 8 s each: a quarter of an hour
     python benchmarks/suite.py kdv beam --seconds 120 --first 100 --seeds 1 --workers 1
 

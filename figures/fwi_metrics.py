@@ -24,7 +24,7 @@ from pinn_ngd.linalg import LSMR
 from pinn_ngd.metrics import Wasserstein
 
 SMALL = {"cells": 31, "shots": 7, "duration": 0.8, "absorbing": 15, "frequency": 7.0}
-TINY = {"cells": 21, "shots": 2, "duration": 0.3, "absorbing": 8, "frequency": 4.0}
+TINY = {"cells": 21, "shots": 2, "duration": 0.7, "absorbing": 8, "frequency": 4.0}
 ITERATIONS, SECONDS = 12, 8.0
 DESCENT, LBFGS = "gradient descent", "L-BFGS"
 METRICS = {"$L^2$": "l2", "$H^1$": "h1", "$H^{-1}$": "h-1", "Wasserstein": "wasserstein"}

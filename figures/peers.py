@@ -29,6 +29,7 @@ COLORS = {
     "optimistix": SKY, "scipy": BLACK, "optax": GRAY, "deepxde": "#8C5A2B",
 }  # fmt: skip
 LINES = ("-", "--", ":", "-.")
+SECONDS = 20.0  # the budget of the runs that are shown
 EARLIEST = 0.02  # seconds: what comes before are a few first steps
 COLUMNS = 2
 Key = tuple[str, str]
@@ -37,6 +38,7 @@ Key = tuple[str, str]
 def make(job: Job) -> Made:
     """Runs that `benchmarks/peers.py` has made; nothing is run here."""
     runs = json.loads(NUMBERS.read_text(encoding="utf-8"))
+    runs = [run for run in runs if run["budget"] == SECONDS]
     problems = dict.fromkeys(run["problem"] for run in runs)
     shown = {problem: medians(runs, problem) for problem in problems}
     save(picture(shown), job.folder / job.name)

@@ -8,7 +8,7 @@ the coordinates in the unit box, on scrambled Sobol points. The solution is quad
 a softplus network are nearly quadratic where they bend; those of a tanh network are nearly odd: on
 one core of a busy two-core machine, `pinn-ngd solve fokker-planck-9d --seed 100 --seconds 90 --set
 width=64` ends with a relative L2 error of 2.2e-4, and with `--set activation=tanh` of 1.7e-2. With
-64 units some seeds end in a poor minimum (1.6e-2 after 300 s from seed 201).
+64 units one seed of three ended in a poor minimum (1.6e-2 after 300 s from seed 201).
 
 Without boundary values the equation does not determine the solution, and a run says that its error
 is not known.

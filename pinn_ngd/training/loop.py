@@ -75,11 +75,11 @@ def train(
     every `evaluate_every` steps; always at the end.
 
     **Held-out points.** An objective with points is evaluated at other, finer ones after every
-    call. With `grow` points are added as soon as the loss there no longer follows the training
-    loss: those of the objective are a start. The error is estimated in a tenth of the time and at
-    the end; a reliable estimate below `tolerance` (1e-13 by default) ends the run. With `corrected`
-    the tolerance is asked of the corrected solution, `TrainResult.solution`, which reaches it
-    sooner; by default of the model itself.
+    call, at a part of them where they are many. With `grow` points are added as soon as the loss
+    there no longer follows the training loss: those of the objective are a start. The error is
+    estimated in a tenth of the time and at the end; a reliable estimate below `tolerance` (1e-13 by
+    default) ends the run. With `corrected` the tolerance is asked of the corrected solution,
+    `TrainResult.solution`, which reaches it sooner; by default of the model itself.
 
     **Devices.** Those of `mesh`, a `jax.sharding.Mesh` or their number, share the points; the run
     is the same to rounding. Of several processes (`jax.distributed.initialize`) all call `train`

@@ -24,7 +24,7 @@ from ..geometry.region import AbstractRegion
 from ..linalg import LeastSquaresSystem, Spectral, prepare
 from ..objectives import AbstractObjective
 from .energies import energy_error, relatives_needed
-from .held_out import FACTOR, HeldOut
+from .held_out import FACTOR, FEWEST, HeldOut
 from .remainder import PointsOfTest
 from .rounding import is_energy
 from .rows import held_out_system, row_count
@@ -172,7 +172,8 @@ class Estimator:
     ):
         self.objectives = objective, objective if template is None else template
         self.made = HeldOut(objective, template=template)
-        self.tested = HeldOut(objective, TEST_FACTOR, template=template).thinned(LARGEST_TEST)
+        tested = HeldOut(objective, TEST_FACTOR, template=template)
+        self.tested = tested.thinned(LARGEST_TEST, FEWEST)
         self.points = domain_points(objective) if norm_points is None else norm_points
         self._rows: int | None = None
 

@@ -14,6 +14,7 @@ from ..objectives import AbstractObjective, distinct_names
 from .chunks import chunks
 
 FACTOR = 1.6  # held-out points a training point, along every axis
+FEWEST = 512  # points of a term, where only a part of all points is evaluated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +66,13 @@ class HeldOut:
         """How many points there are."""
         return sum(len(weights) for weights in self.weights)
 
-    def thinned(self, count: int) -> "HeldOut":
+    def thinned(self, count: int, fewest: int = 1) -> "HeldOut":
         """About `count` of the points, as `part_of` draws them, for all of them."""
-        if count >= self.size:
+        part = part_of(self.batch, count, fewest)
+        if part is self.batch:
             return self
         fewer = copy.copy(self)
-        fewer.batch = part_of(self.batch, count)
+        fewer.batch = part
         fewer.weights = [np.asarray(rule.weights) for rule in fewer.batch]
         return fewer
 
@@ -92,14 +94,20 @@ class HeldOut:
         return term, tuple(float(x) for x in point)
 
 
-def part_of(batch: tuple[Quadrature, ...], count: int) -> tuple[Quadrature, ...]:
+def part_of(batch: tuple[Quadrature, ...], count: int, fewest: int = 1) -> tuple[Quadrature, ...]:
     """About `count` of the points of a batch, drawn at random in every term, always the same.
 
-    Their weights grow as the number of points falls, so that sums keep their expectation.
+    Of a term no fewer than `fewest`, where it has as many. Weights grow as the number of points
+    falls, so that sums keep their expectation. Points with test functions stay whole and do not
+    count.
     """
-    share = min(1.0, count / sum(rule.weights.size for rule in batch))
+    sizes = [0 if rule.tests is not None else rule.weights.size for rule in batch]
+    if count >= sum(sizes):
+        return batch
+    share = count / sum(sizes)
+    shares = [max(share, min(1.0, fewest / max(1, size))) for size in sizes]
     keys = jax.random.split(jax.random.key(0), len(batch))
-    return tuple(drawn(rule, key, share) for rule, key in zip(batch, keys, strict=True))
+    return tuple(drawn(*parts) for parts in zip(batch, keys, shares, strict=True))
 
 
 class AsGiven:

@@ -7,7 +7,7 @@ from jaxtyping import PyTree
 
 from ..objectives import AbstractObjective
 from .estimate import ErrorEstimate, Estimator, domain_points, is_pointwise
-from .held_out import HeldOut, Look, can_hold_out, losses_of, part_of
+from .held_out import FEWEST, HeldOut, Look, can_hold_out, losses_of, part_of
 from .mesh import Mesh, as_mesh, enriched, refined, rules_of, starting_mesh
 from .rounding import is_energy
 
@@ -17,7 +17,7 @@ SMOOTH = 0.1  # of the held-out loss at the last growth: below, higher order pay
 ENERGY_GAP = 1e-8  # of the energy: quadrature errors below are left alone
 NEGLIGIBLE = 1e-20  # of the held-out loss at the start: residuals smaller by 1e10 are left alone
 LARGEST_GROWTH = 64  # times the rows of the start
-LARGEST_LOOK = 16384  # points after a call; of more a part, drawn once, shows the same losses
+LARGEST_LOOK = 16384  # points after a call; of more a part, always the same, shows the losses
 
 Numbers = dict[str, float]
 
@@ -75,9 +75,9 @@ class Watch:
         """Remember the held-out loss of the model that the run starts from."""
         if self.held is None:
             return
-        self.of_energy = is_energy(self.original, model, self.held.batch)
-        if math.isnan(self.start_loss) and self.seen is not None:
-            self.look = self.seen(model)
+        self._choose_points(model)
+        if math.isnan(self.start_loss):
+            self.look = self._looked_at(self.held)(model)
             self.start_loss = self.before = self.look.loss
 
     def look_at(self, model: PyTree, batch: Any) -> Numbers:
@@ -85,13 +85,14 @@ class Watch:
         on, term by term; returns numbers for the history.
 
         Of both at most `LARGEST_LOOK` points, so that a look costs little beside a step that
-        takes a part of the points itself.
+        takes a part of the points itself; of energies all, since quadrature errors count.
         """
         if self.seen is None:
             return {}
         self.before = self.look.loss if self.look is not None else self.before
         self.look, self.estimate = self.seen(model), None
-        trained, equations = losses_of(self.original, model, part_of(batch, LARGEST_LOOK))
+        part = batch if self.of_energy else part_of(batch, LARGEST_LOOK, FEWEST)
+        trained, equations = losses_of(self.original, model, part)
         losses = {"held_out_loss": self.look.loss}
         for (name, held_out), mass in zip(self.look.terms.items(), trained, strict=True):
             losses |= {f"loss_{name}": float(mass.sum()), f"held_out_{name}": held_out}
@@ -149,6 +150,8 @@ class Watch:
     def refine_at(self, model: PyTree) -> bool:
         """Make up for a refinement that was due when an earlier run ended."""
         self.pending = False
+        if self.held is not None:
+            self._choose_points(model)
         self.look = None if self.seen is None else self.seen(model)
         return self.refine(model)
 
@@ -167,9 +170,18 @@ class Watch:
             numbers["estimated_corrected_l2"] = found.corrected_l2
         return numbers
 
+    def _choose_points(self, model: PyTree) -> None:
+        """Which points a look takes: that depends on what the objective is for this model."""
+        assert self.held is not None
+        self.of_energy = is_energy(self.original, model, self.held.batch)
+        self.seen = self._looked_at(self.held)
+
+    def _looked_at(self, held: HeldOut) -> HeldOut:
+        return held if self.of_energy else held.thinned(LARGEST_LOOK, FEWEST)
+
     def _place(self, mesh: Mesh) -> None:
         self.mesh = mesh
         self.objective = self.original.with_rules(rules_of(self.original, mesh))
         self.held = HeldOut(self.objective, template=self.original)
-        self.seen = self.held.thinned(LARGEST_LOOK)
+        self.seen = self._looked_at(self.held)
         self.estimator = None

@@ -34,3 +34,4 @@ def test_the_page_is_that_of_the_numbers():
     text = growth.PAGE.read_text(encoding="utf-8")
     found = json.loads(growth.RESULTS.read_text(encoding="utf-8"))
     assert growth.with_table(text, growth.table(found)) == text
+    assert growth.table(found) in text

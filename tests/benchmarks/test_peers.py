@@ -115,7 +115,7 @@ def test_a_level_is_reached_at_the_first_error_below_it():
     worse = dict(RUN, history=[[0.0, 1.0]])
     assert peers_report.time_cell([RUN], 1e-3) == "1"
     assert peers_report.time_cell([RUN, slow, worse], 1e-3) == "4 (2 of 3)"
-    assert peers_report.time_cell([RUN, worse, worse], 1e-3) == "1 (1 of 3)"
+    assert peers_report.time_cell([RUN, worse, worse], 1e-3) == "never (1 of 3: 1)"
     assert peers_report.time_cell([RUN], 1e-9) == "never"
 
 

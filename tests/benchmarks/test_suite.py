@@ -58,6 +58,13 @@ def test_median_and_worst_of_runs():
     assert "| 0, 1, 2 |" in line
 
 
+def test_a_corrected_solution_that_not_all_runs_claim():
+    other = {key: value for key, value in RUN.items() if key != "corrected_relative_l2"}
+    assert report.corrected([RUN, other]) == "1.0e-15, 1 of 2"
+    assert report.corrected([RUN, RUN]) == "1.0e-15 (1.0e-15)"
+    assert report.corrected([other]) == ""
+
+
 def test_a_target_is_judged_by_what_was_reached_by_its_time():
     """A run of 20 s says nothing better about 15 s than the last error measured before."""
     assert report.error_by([RUN], 20.0) == 1e-13

@@ -24,7 +24,7 @@ from pinn_ngd import (
 )
 from pinn_ngd.validation import Estimator, HeldOut, Watch
 from pinn_ngd.validation.chunks import chunks
-from pinn_ngd.validation.held_out import can_hold_out, distinct_names, masses_of
+from pinn_ngd.validation.held_out import can_hold_out, distinct_names, masses_of, part_of
 from tests.validation.conftest import LINE, Sines, poisson
 
 SOLUTION = (1.0, 0.3, -0.2)
@@ -222,6 +222,16 @@ def test_a_term_of_few_points_has_chunks_of_an_eighth(few, size):
     weights = np.concatenate([np.asarray(part[0].weights) for part in parts])
     np.testing.assert_array_equal(weights[:few], batch[0].weights)
     assert not weights[few:].any()
+
+
+def test_a_part_leaves_small_terms_whole():
+    large, small = GaussLegendre(LINE, 1000).quadrature(), GaussLegendre(LINE, 30).quadrature()
+    part = part_of((large, small), 100, 30)
+    assert [rule.weights.size for rule in part] == [97, 30]
+    for rule, whole in zip(part, (large, small), strict=True):
+        assert float(rule.weights.sum()) == pytest.approx(float(whole.weights.sum()), rel=0.2)
+    assert [rule.weights.size for rule in part_of((large, small), 100)] == [97, 3]
+    assert part_of((large, small), 1030) == (large, small)
 
 
 @pytest.mark.parametrize("size", [5, 7, 12, 40])

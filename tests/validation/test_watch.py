@@ -10,7 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinn_ngd import GaussLegendre, MonteCarlo, Residual, ResidualObjective, optimizers, train
+from pinn_ngd import (
+    Energy,
+    EnergyObjective,
+    GaussLegendre,
+    MonteCarlo,
+    Residual,
+    ResidualObjective,
+    optimizers,
+    train,
+)
 from pinn_ngd.models import MLP
 from pinn_ngd.storage import Checkpoint
 from pinn_ngd.validation import Look, Watch
@@ -106,6 +115,7 @@ def test_a_look_at_a_part_of_the_points_tells_nearly_the_same(monkeypatch):
     """And cells are cut by the residuals of all of them."""
     fine = poisson(SOLUTION, points=400)
     batch, found = fine.batch(), []
+    monkeypatch.setattr(watch_module, "FEWEST", 1)
     for largest in (1000, 200):
         monkeypatch.setattr(watch_module, "LARGEST_LOOK", largest)
         watch = Watch(fine, grow=True)
@@ -121,6 +131,21 @@ def test_a_look_at_a_part_of_the_points_tells_nearly_the_same(monkeypatch):
     assert part != whole
     np.testing.assert_allclose(part, whole, rtol=0.3)
     assert mesh == same
+
+
+def test_an_energy_is_looked_at_everywhere(monkeypatch):
+    """Its quadrature error counts, beside which that of a sample of the points would be large."""
+    monkeypatch.setattr(watch_module, "LARGEST_LOOK", 20)
+    objective = EnergyObjective(
+        [Energy(lambda _, features: features[0] ** 2, GaussLegendre(LINE, 100))]
+    )
+    watch = Watch(objective, grow=True)
+    watch.start(WRONG)
+    numbers = watch.look_at(WRONG, objective.batch())
+    assert watch.look is not None
+    assert watch.held is not None
+    assert watch.look.masses[0].size == watch.held.size > 20
+    assert numbers["loss_energy"] == pytest.approx(numbers["held_out_energy"], rel=1e-9)
 
 
 def test_before_any_growth_nothing_speaks_for_cuts():

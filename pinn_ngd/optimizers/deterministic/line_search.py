@@ -105,8 +105,8 @@ class Armijo(AbstractLineSearch):
     halvings.
 
     With `warm` the search starts at twice the length of the step before, where an optimizer keeps
-    it, and doubles no further: one or two evaluations a step, whatever the scale of the direction
-    is. That is fair to methods whose directions have no scale, such as gradient descent.
+    it, and doubles no further: two evaluations a step on average, whatever the scale of the
+    direction is. That is fair to methods whose directions have no scale, such as gradient descent.
     """
 
     initial: Positive = 1.0

@@ -41,10 +41,11 @@ ACCELERATIONS: dict[str, AbstractAcceleration] = {
 }
 SEARCHES: dict[str, Callable[[float | None, float], AbstractLineSearch]] = {
     "armijo": lambda rate, limit: Armijo(initial=1.0 if rate is None else rate, norm_limit=limit),
-    "warm": lambda rate, limit: Armijo(1.0 if rate is None else rate, limit, warm=True),
     "grid": lambda rate, limit: GridLineSearch(largest=1.0 if rate is None else rate),  # noqa: ARG005
     "fixed": lambda rate, limit: FixedStep(0.1 if rate is None else rate, limit),
 }
+# Of optimizers that keep the length of their last step.
+KEEPING = SEARCHES | {"warm": lambda rate, limit: Armijo(rate or 1.0, limit, warm=True)}
 
 
 def _metric_of(metric: str | AbstractMetric) -> AbstractMetric:
@@ -137,7 +138,7 @@ class Wngd(AbstractPreset):
     bounds: Any = None
 
     def build(self) -> AbstractOptimizer:
-        search = choose(self.search, SEARCHES, "`search`")
+        search = choose(self.search, KEEPING, "`search`")
         metric = _metric_of(self.metric)
         return NaturalGradient(
             metric=metric if self.sketch is None else Sketched(metric, self.sketch),
@@ -270,7 +271,7 @@ class GradientDescent(AbstractPreset):
     rate: Positive | None = None
 
     def build(self) -> AbstractOptimizer:
-        search = choose(self.search, SEARCHES, "`search`")(self.rate, float("inf"))
+        search = choose(self.search, KEEPING, "`search`")(self.rate, float("inf"))
         cg: lx.AbstractLinearSolver = get_solver("cg")
         return NaturalGradient(metric=Euclidean(), solver=cg, search=search)
 
