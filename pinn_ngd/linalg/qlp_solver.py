@@ -18,7 +18,7 @@ class QLP(AbstractFactorSolver):
     factorizations and a Cholesky factor for each damping (see `QLPFactor`), with the accuracy of
     `Spectral(method="qr")` to a few digits. `options["smallest_damping"]` tells `init` what the
     least damping will be: where that is large enough only the Gram matrix is formed, and solutions
-    get one step of refinement. QLP pays where few dampings are asked of one matrix; `Spectral`
+    are refined. QLP pays where few dampings are asked of one matrix; `Spectral`
     answers any number of them at once.
 
     `stats`: "rank" and "condition" as `QLPFactor` knows them, and "from_gram". The solution may be

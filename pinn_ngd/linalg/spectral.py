@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Inexact, Int, Real
 
 from .._names import choose
 from .operators import matvec
-from .tall import spread, thin_qr, triangle
+from .tall import gram_matrix, spread, thin_qr, triangle
 
 Method = Literal["auto", "gram", "qr"]
 
@@ -256,8 +256,7 @@ def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
 
 def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     tall = spread(_tall(matrix))
-    product = jnp.matmul(_adjoint(tall), tall, precision=jax.lax.Precision.HIGHEST)
-    values, vectors = jnp.linalg.eigh(product)
+    values, vectors = jnp.linalg.eigh(gram_matrix(tall))
     # Rounding makes the smallest eigenvalues negative. A floor far below the noise, not zero, keeps
     # their directions, of which s * inner is the exact vector.
     floor = jnp.finfo(values.dtype).eps ** 2 * values[-1]

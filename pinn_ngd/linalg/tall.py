@@ -1,4 +1,4 @@
-"""QR of tall matrices whose rows lie on several devices.
+"""QR and A^H A of tall matrices whose rows lie on several devices.
 
 The devices are those of the mesh that `jax.set_mesh` has set, along its axis "rows". Where no such
 mesh is set there is one device, and everything here is plain linear algebra.
@@ -12,6 +12,7 @@ from jaxtyping import Array, Inexact
 
 ROWS = "rows"  # the axis of a mesh over whose devices the rows of a matrix lie
 LYING, WHOLE = PartitionSpec(ROWS), PartitionSpec()
+LEAF = 512  # columns; products of fewer gain less by symmetry than they lose by being small
 
 
 def triangle(matrix: Inexact[Array, "n p"]) -> Inexact[Array, "m p"]:
@@ -56,6 +57,26 @@ def thin_qr(
     mapped = jax.shard_map(local, in_specs=LYING, out_specs=(LYING, WHOLE), check_vma=False)
     basis, upper = mapped(_filled(matrix))
     return spread(basis[: matrix.shape[0]]), upper
+
+
+def gram_matrix(matrix: Inexact[Array, "n p"]) -> Inexact[Array, "p p"]:
+    """A^H A.
+
+    On one device only the blocks on and above the diagonal are multiplied, halves of halves of the
+    columns: of many columns that is a little more than half of the operations of a product.
+    """
+    if devices() > 1:
+        return _product(spread(matrix), spread(matrix))
+    columns = matrix.shape[1]
+    if columns <= LEAF:
+        return _product(matrix, matrix)
+    left, right = matrix[:, : columns // 2], matrix[:, columns // 2 :]
+    corner = _product(left, right)
+    return jnp.block([[gram_matrix(left), corner], [corner.conj().T, gram_matrix(right)]])
+
+
+def _product(left: Array, right: Array) -> Array:
+    return jnp.matmul(left.conj().T, right, precision=jax.lax.Precision.HIGHEST)
 
 
 def spread(matrix: Inexact[Array, "n p"]) -> Inexact[Array, "n p"]:
