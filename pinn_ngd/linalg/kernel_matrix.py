@@ -25,7 +25,7 @@ def kernel_matrix(operator: lx.AbstractLinearOperator) -> Inexact[Array, "m m"]:
     if own is not None:
         return own()
     if isinstance(operator, JacobianRows | lx.MatrixLinearOperator):
-        return gram_matrix(operator.as_matrix().conj().T)
+        return gram_matrix(operator.as_matrix(), of_rows=True)
     return _by_products(operator)
 
 

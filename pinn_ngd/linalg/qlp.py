@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Inexact, Int, Real
 
 from .operators import matvec
 from .spectral import corrected
-from .tall import gram_matrix, thin_qr, triangle
+from .tall import gram_matrix, thin_qr, triangle, triangle_by_blocks
 
 # Only the Gram matrix is formed where the smallest damping is at least this multiple of
 # eps |A|_F^2. A Cholesky factor of it perturbs A A^H by some eps |A|^2, a relative error of some
@@ -74,7 +74,8 @@ class QLPFactor(eqx.Module):
     ) -> Inexact[Array, " p"]:
         """argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2, with the `lower` of the damping.
 
-        By the Gram matrix with refinement, for the residual b - A x of A itself.
+        Where only the Gram matrix was formed the solution is refined: its errors are corrected by
+        the residual b - A x, which A itself gives.
         """
         matrix, scalar = self.matrix, damping.astype(self.dtype)
         if self.is_wide:
@@ -182,7 +183,8 @@ def _graded_route(matrix: Array) -> tuple[Array, Array, Array, Array, Array]:
         lambda: _by_singular_values(_adjoint(first)),
     )
     inner = _adjoint(upper) if _is_wide(matrix) else none
-    return rotation, gram_matrix(_adjoint(upper)), inner, basis, values
+    product = triangle_by_blocks(upper, 0)  # every device has all of the triangle
+    return rotation, product, inner, basis, values
 
 
 def is_graded(upper: Inexact[Array, "m m"]) -> Bool[Array, ""]:
@@ -208,7 +210,7 @@ def _by_singular_values(matrix: Array) -> tuple[Array, Array, Array]:
 
 def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array, Array]:
     none = jnp.zeros((0, 0), matrix.dtype)
-    product = gram_matrix(_adjoint(matrix) if _is_wide(matrix) else matrix)
+    product = gram_matrix(matrix, of_rows=_is_wide(matrix))
     identity = jnp.eye(len(product), dtype=matrix.dtype)
     largest = jnp.max(jnp.abs(jnp.diagonal(product)))
     least = (jnp.finfo(matrix.dtype).eps * max(matrix.shape) * largest).astype(matrix.dtype)
@@ -220,17 +222,15 @@ def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array, Array]:
 def _refined(x: Array, correction: Callable[[Array], Array]) -> Array:
     """After steps of iterative refinement, three at most, until one hardly changes anything."""
     enough = float(jnp.finfo(x.dtype).eps) ** 0.375  # 1e-6 in double precision
+    rough = jnp.asarray(True)
 
-    def again(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        x, _, steps = state
+    def refined(x: Array) -> tuple[Array, Array]:
         better = corrected(x, correction)
-        large = jnp.linalg.norm(better - x) > enough * jnp.linalg.norm(x)
-        return better, large, steps + 1
+        return better, jnp.linalg.norm(better - x) > enough * jnp.linalg.norm(x)
 
-    def goes_on(state: tuple[Array, Array, Array]) -> Array:
-        return state[1] & (state[2] < REFINEMENTS)
-
-    return jax.lax.while_loop(goes_on, again, (x, jnp.asarray(True), jnp.asarray(0)))[0]
+    for _ in range(REFINEMENTS):
+        x, rough = jax.lax.cond(rough, refined, lambda x: (x, jnp.asarray(False)), x)
+    return x
 
 
 def _cholesky(product: Array) -> Array:

@@ -17,9 +17,9 @@ class QLP(AbstractFactorSolver):
     Solves argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2 with `damping = options["damping"]`, by two QR
     factorizations and a Cholesky factor for each damping (see `QLPFactor`), with the accuracy of
     `Spectral(method="qr")` to a few digits. `options["smallest_damping"]` tells `init` what the
-    least damping will be: where that is large enough only the Gram matrix is formed, and solutions
-    are refined. QLP pays where few dampings are asked of one matrix; `Spectral`
-    answers any number of them at once.
+    least damping will be: where that is at least 45 eps |A|_F^2 only the Gram matrix is formed, and
+    solutions are refined to the same accuracy. QLP pays where few dampings are asked of one matrix;
+    `Spectral` answers any number of them at once.
 
     `stats`: "rank" and "condition" as `QLPFactor` knows them, and "from_gram". The solution may be
     differentiated in the target (backward at the price of another factor), and not in the operator.

@@ -256,7 +256,7 @@ def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
 
 def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     tall = spread(_tall(matrix))
-    values, vectors = jnp.linalg.eigh(gram_matrix(tall))
+    values, vectors = jnp.linalg.eigh(gram_matrix(matrix, of_rows=_is_wide(matrix)))
     # Rounding makes the smallest eigenvalues negative. A floor far below the noise, not zero, keeps
     # their directions, of which s * inner is the exact vector.
     floor = jnp.finfo(values.dtype).eps ** 2 * values[-1]
