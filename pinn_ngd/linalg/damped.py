@@ -9,14 +9,13 @@ from jaxtyping import Array, ArrayLike, Inexact, PyTree, Real
 
 from ._ravel import real_dtype_of
 from .operators import (
-    HIGHEST,
     AbstractTransposable,
     Transposed,
     adjoint,
     conjugate,
     register_operator,
 )
-from .tall import spread
+from .tall import gram_matrix
 
 _PSD = frozenset({lx.positive_semidefinite_tag})
 
@@ -78,8 +77,7 @@ class Gram(lx.AbstractLinearOperator):
 
     def as_matrix(self) -> Inexact[Array, "p p"]:
         own = getattr(adjoint(self.operator), "kernel_matrix", None)
-        matrix: Any = spread(self.operator.as_matrix()) if own is None else None
-        product = own() if own else jnp.matmul(matrix.conj().T, matrix, precision=HIGHEST)
+        product = own() if own else gram_matrix(self.operator.as_matrix())
         shift = self.damping.astype(product.dtype)
         return product + shift * jnp.eye(len(product), dtype=product.dtype)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Inexact
 
 from ._ravel import dtype_of, ravel, size, unravel
 from .operators import JacobianRows, adjoint
-from .tall import spread
+from .tall import gram_matrix
 
 CHUNK = 64  # unit vectors at once: the largest array is CHUNK x parameters
 
@@ -25,8 +25,7 @@ def kernel_matrix(operator: lx.AbstractLinearOperator) -> Inexact[Array, "m m"]:
     if own is not None:
         return own()
     if isinstance(operator, JacobianRows | lx.MatrixLinearOperator):
-        tall = spread(operator.as_matrix().conj().T)
-        return jnp.matmul(tall.conj().T, tall, precision=jax.lax.Precision.HIGHEST)
+        return gram_matrix(operator.as_matrix(), of_rows=True)
     return _by_products(operator)
 
 

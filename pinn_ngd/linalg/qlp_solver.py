@@ -17,10 +17,9 @@ class QLP(AbstractFactorSolver):
     Solves argmin_x 1/2 |A x - b|^2 + damping/2 |x|^2 with `damping = options["damping"]`, by two QR
     factorizations and a Cholesky factor for each damping (see `QLPFactor`), with the accuracy of
     `Spectral(method="qr")` to a few digits. `options["smallest_damping"]` tells `init` what the
-    least damping will be: where that is large enough only the Gram matrix is formed, with a
-    relative error of some eps |A|^2 / damping, below 3e-4, since it is not refined as that of
-    `Spectral` is. QLP pays where few dampings are asked of one matrix; `Spectral` answers any
-    number of them at once.
+    least damping will be: where that is at least 45 eps |A|_F^2 only the Gram matrix is formed, and
+    solutions are refined to the same accuracy. QLP pays where few dampings are asked of one matrix;
+    `Spectral` answers any number of them at once.
 
     `stats`: "rank" and "condition" as `QLPFactor` knows them, and "from_gram". The solution may be
     differentiated in the target (backward at the price of another factor), and not in the operator.
@@ -33,7 +32,7 @@ class QLP(AbstractFactorSolver):
         return qlp_factor(matrix, jnp.asarray(smallest_damping) if known else None)
 
     def for_target(self, state: FactorState, target: Array, damping: Any) -> Array:
-        return state.factor.solve(_lower(state, damping), target)
+        return state.factor.solve(_lower(state, damping), target, jnp.asarray(damping))
 
     def for_gradient(self, state: FactorState, gradient: Array, damping: Any) -> Array:
         return state.factor.solve_gradient(_lower(state, damping), gradient, jnp.asarray(damping))

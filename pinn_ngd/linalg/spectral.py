@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Inexact, Int, Real
 
 from .._names import choose
 from .operators import matvec
-from .tall import spread, thin_qr, triangle
+from .tall import gram_matrix, spread, thin_qr, triangle
 
 Method = Literal["auto", "gram", "qr"]
 
@@ -87,7 +87,7 @@ class SpectralFactor(eqx.Module):
             return self._from_right(inverse * (stiff - damping * matvec(_adjoint(self.vectors), x)))
 
         x = self._from_right(inverse * s * self._to_left(target))
-        return _corrected(x, correction, refine)
+        return corrected(x, correction) if refine else x
 
     def solve_gradient(
         self,
@@ -126,7 +126,8 @@ class SpectralFactor(eqx.Module):
         def correction(x: Array) -> Array:
             return apply(gradient - matvec(_adjoint(matrix), matvec(matrix, x)) - damping * x)
 
-        return _corrected(apply(gradient), correction, refine)
+        x = apply(gradient)
+        return corrected(x, correction) if refine else x
 
     @property
     def condition(self) -> Float[Array, ""]:
@@ -185,9 +186,8 @@ class SpectralFactor(eqx.Module):
         return s > jnp.where(self.from_gram, cut**0.5, cut).astype(s.dtype) * largest
 
 
-def _corrected(x: Array, correction: Callable[[Array], Array], refine: bool) -> Array:
-    if not refine:
-        return x
+def corrected(x: Array, correction: Callable[[Array], Array]) -> Array:
+    """A solution after one step of iterative refinement."""
     step = correction(x)
     # Where the correction is as large as the solution, refinement diverges and is left out.
     sound = jnp.linalg.norm(step) <= 0.5 * jnp.linalg.norm(x)
@@ -256,8 +256,7 @@ def _qr_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
 
 def _gram_route(matrix: Array) -> tuple[Array, Array, Array, Array]:
     tall = spread(_tall(matrix))
-    product = jnp.matmul(_adjoint(tall), tall, precision=jax.lax.Precision.HIGHEST)
-    values, vectors = jnp.linalg.eigh(product)
+    values, vectors = jnp.linalg.eigh(gram_matrix(matrix, of_rows=_is_wide(matrix)))
     # Rounding makes the smallest eigenvalues negative. A floor far below the noise, not zero, keeps
     # their directions, of which s * inner is the exact vector.
     floor = jnp.finfo(values.dtype).eps ** 2 * values[-1]

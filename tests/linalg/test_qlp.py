@@ -16,7 +16,7 @@ factorize = eqx.filter_jit(qlp_factor)
 
 @eqx.filter_jit
 def solved(factor, target, dampings):
-    return jax.vmap(lambda damping: factor.solve(factor.lower(damping), target))(dampings)
+    return jax.vmap(lambda damping: factor.solve(factor.lower(damping), target, damping))(dampings)
 
 
 @eqx.filter_jit
@@ -29,7 +29,7 @@ def by_svd(matrix, target, dampings, method):
 @pytest.mark.parametrize("smallest", [-3.0, -12.0], ids=["random", "ill-conditioned"])
 def test_all_routes_agree_and_are_right(shape, smallest, conditioned, exact_solution):
     """To the accuracy that each promises: eps s_max / sqrt(damping) of QR and SVD and of the graded
-    factor, eps s_max^2 / damping of the Gram matrix."""
+    factor, and the square of eps s_max^2 / damping beside that of the refined Gram matrix."""
     matrix = conditioned(*shape, np.logspace(0, smallest, 8), 0)
     target = np.random.default_rng(1).normal(size=shape[0])
     dampings = jnp.asarray([1e-20, 1e-14, 1e-9, 1e-4, 1.0])
@@ -45,8 +45,8 @@ def test_all_routes_agree_and_are_right(shape, smallest, conditioned, exact_solu
 
         bound = 1e-14 * min(damping**-0.5, 10**-smallest)
         assert error(graded[i]) < max(10 * error(reference[i]), 10 * bound)
-        if damping >= 1e-9:
-            assert error(gram[i]) < 1e-14 / damping
+        if damping >= 1e-14:
+            assert error(gram[i]) < 100 * bound + (1e-15 / damping) ** 2
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["tall", "wide"])
@@ -77,21 +77,53 @@ def test_how_far_a_triangle_is_graded():
     assert not bool(is_graded(graded.at[0, 0].set(jnp.nan)))
 
 
+@pytest.mark.parametrize("from_gram", [True, False], ids=["gram", "graded"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradient_solves_the_normal_equations(shape, conditioned):
+def test_gradient_solves_the_normal_equations(shape, from_gram, conditioned):
     matrix = conditioned(*shape, np.logspace(0, -3, 8), 0)
     gradient, damping = np.cos(np.arange(shape[1])), jnp.asarray(1e-3)
-    factor = factorize(jnp.asarray(matrix))
+    factor = factorize(jnp.asarray(matrix), damping if from_gram else None)
+    assert bool(factor.from_gram) == from_gram
     found = factor.solve_gradient(factor.lower(damping), jnp.asarray(gradient), damping)
     expected = np.linalg.solve(matrix.T @ matrix + 1e-3 * np.eye(shape[1]), gradient)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64, np.complex128])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gram_route_refined_is_as_accurate_as_the_graded_one(shape, dtype, conditioned):
+    """At the smallest damping for which it is taken, with singular values down to eps."""
+    eps, rng = float(np.finfo(dtype).eps), np.random.default_rng(3)
+    phases = np.exp(1j * rng.normal(size=(2, max(shape))))
+    matrix = conditioned(*shape, np.geomspace(1, eps, 8), 0)
+    if np.issubdtype(dtype, np.complexfloating):  # unitary factors keep the singular values
+        matrix = phases[0][: shape[0], None] * matrix * phases[1][: shape[1]]
+    matrix, target = matrix.astype(dtype), rng.normal(size=shape[0]).astype(dtype)
+    damping = jnp.asarray(50 * eps * float(np.sum(np.abs(matrix) ** 2)), np.finfo(dtype).dtype)
+    gram, graded = factorize(jnp.asarray(matrix), damping), factorize(jnp.asarray(matrix))
+    assert bool(gram.from_gram)
+    found, expected = (
+        f.solve(f.lower(damping), jnp.asarray(target), damping) for f in (gram, graded)
+    )
+    difference = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    assert found.dtype == dtype
+    assert difference < 20 * (eps / 50) ** 0.5  # eps s_max / sqrt(damping), of QR
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_factor_no_solution(shape, conditioned):
+    matrix = jnp.asarray(conditioned(*shape, np.logspace(0, -12, 8), 0))
+    factor = factorize(matrix, jnp.asarray(1.0))
+    lower = jnp.full((8, 8), jnp.nan)  # what Cholesky gives where the damping is too small
+    target = jnp.ones(shape[0])
+    assert np.all(np.isnan(factor.solve(lower, target, jnp.asarray(1e-30))))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_route_is_chosen_by_the_damping_and_values_bound_the_condition(shape, conditioned):
     matrix = jnp.asarray(conditioned(*shape, np.logspace(0, -3, 8), 0))
     scale = float(jnp.sum(matrix**2))
-    for damping, from_gram in ((1.01e-12 * scale, True), (0.99e-12 * scale, False)):
+    for damping, from_gram in ((1.01e-14 * scale, True), (0.99e-14 * scale, False)):
         factor = factorize(matrix, jnp.asarray(damping))
         assert factor.from_gram == from_gram
         assert 10 < float(factor.condition) < 1001
@@ -123,6 +155,21 @@ def test_a_factor_kept_for_one_damping_answers_as_the_system_does(gradient):
     np.testing.assert_allclose(again, kept.solve().value, rtol=1e-14)
     with pytest.raises(ValueError, match="`damping` is that of `at` here"):
         kept.solve(damping=jnp.asarray(1.0))
+
+
+@pytest.mark.parametrize("smallest", [1e-3, None], ids=["gram", "graded"])
+@pytest.mark.parametrize("shape", [(16, 8), (8, 16)], ids=["tall", "wide"])
+def test_solution_has_a_reverse_derivative_in_the_gradient(shape, smallest):
+    system = _system(shape, gradient=True, damping=1e-3)
+
+    def first(gradient):
+        own = LeastSquaresSystem(system.operator, gradient=gradient, damping=system.damping)
+        known = None if smallest is None else jnp.asarray(smallest)
+        return prepare(own, QLP(), smallest_damping=known).solve().value[0]
+
+    matrix = np.asarray(system.operator.as_matrix())
+    inverse = np.linalg.inv(matrix.T @ matrix + 1e-3 * np.eye(shape[1]))
+    np.testing.assert_allclose(jax.grad(first)(system.gradient), inverse[0], rtol=1e-8, atol=1e-8)
 
 
 def test_solution_has_a_forward_derivative_in_the_target():

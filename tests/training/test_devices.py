@@ -21,6 +21,7 @@ from pinn_ngd import (
     optimizers,
 )
 from pinn_ngd.experiments import run_problem
+from pinn_ngd.linalg.qlp import REFINEMENTS
 from pinn_ngd.storage.checkpoint import load_model
 from pinn_ngd.training.devices import check_shared, mesh_of
 from pinn_ngd.training.processes import check_processes
@@ -76,7 +77,8 @@ def test_four_devices_move_what_the_formulas_say(tmp_path):
     sums = sorted(moved["step all-reduce"], reverse=True)
     assert sums[0] == p**2  # the Gram matrix of the other branch
     assert sums[1] <= candidates * p  # A^T times the remainders of all candidates
-    assert sum(sums[2:]) <= p + 10 * candidates  # the gradient, losses and reductions
+    # The gradient, refinement of the step and of its corrections, losses and reductions.
+    assert sum(sums[2:]) <= (1 + 2 * REFINEMENTS) * p + 10 * candidates
     assert {name.split()[1] for name in moved if "step" in name} == {"all-gather", "all-reduce"}
 
 

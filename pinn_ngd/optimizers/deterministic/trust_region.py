@@ -120,7 +120,8 @@ class TrustRegion(AbstractOptimizer):
         damping = jnp.where(state.damping > 0, state.damping, INITIAL_DAMPING * size)
         dampings = damping * self._factors(damping.dtype)
         # Whether the cheaper Gram route is accurate enough is decided for the center of the grid.
-        # For smaller dampings it may be inaccurate, but the loss decides about each candidate.
+        # For far smaller dampings it is not, or there is no Cholesky factor and the step is not a
+        # number, but the loss decides about each candidate.
         prepared = prepare(system, self.solver, form=self.form, smallest_damping=damping)
 
         # All candidates share the noise of a device, so that they differ by their dampings alone.

@@ -78,7 +78,8 @@ def test_network_loss_falls_monotonically(acceleration):
     optimizer = TrustRegion(acceleration=acceleration)
     _, _, infos = run(optimizer, network(), poisson_1d(), 25)
     losses = np.array([i.loss for i in infos])
-    assert np.all(np.diff(losses) <= 0)
+    # After a refused step the loss of the same parameters is computed anew, equal to rounding.
+    assert np.all(np.diff(losses) <= 1e-15 * losses[:-1])
     assert losses[-1] < 1e-3 * losses[0]
 
 
