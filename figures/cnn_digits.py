@@ -25,7 +25,7 @@ SWEPT = {
 }
 NAMES = {"sgd:nesterov=True": "Nesterov"}
 SMALL = {"channels": 4, "width": 32}  # 18,898 parameters
-BATCH, EPOCHS, LOOKS, SEEDS = 200, 10, 10, 5
+BATCH, EPOCHS, LOOKS, SEEDS = 200, 10, 10, 1
 
 Runs = list[dict[str, Any]]  # of one optimizer and rate, one for each seed
 
