@@ -29,7 +29,7 @@ def by_svd(matrix, target, dampings, method):
 @pytest.mark.parametrize("smallest", [-3.0, -12.0], ids=["random", "ill-conditioned"])
 def test_all_routes_agree_and_are_right(shape, smallest, conditioned, exact_solution):
     """To the accuracy that each promises: eps s_max / sqrt(damping) of QR and SVD and of the graded
-    factor, and the square of eps s_max^2 / damping beside that of the refined Gram matrix."""
+    factor, and of the refined Gram matrix as long as eps s_max^2 / damping is below 1/45."""
     matrix = conditioned(*shape, np.logspace(0, smallest, 8), 0)
     target = np.random.default_rng(1).normal(size=shape[0])
     dampings = jnp.asarray([1e-20, 1e-14, 1e-9, 1e-4, 1.0])
@@ -46,7 +46,7 @@ def test_all_routes_agree_and_are_right(shape, smallest, conditioned, exact_solu
         bound = 1e-14 * min(damping**-0.5, 10**-smallest)
         assert error(graded[i]) < max(10 * error(reference[i]), 10 * bound)
         if damping >= 1e-14:
-            assert error(gram[i]) < 100 * bound + (1e-15 / damping) ** 2
+            assert error(gram[i]) < 100 * bound
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["tall", "wide"])
