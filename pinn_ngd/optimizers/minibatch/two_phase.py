@@ -37,7 +37,9 @@ class TwoPhase(AbstractOptimizer):
     """
 
     part: SubsampledTrustRegion = SubsampledTrustRegion()
-    whole: TrustRegion = TrustRegion()
+    # Every damping that is tried costs a Cholesky factor of as many rows as there are parameters,
+    # and late in a run the good one is a little below the last: two trials in place of six.
+    whole: TrustRegion = TrustRegion(search="walk")
     first: Count = 100
     stride: ClassVar[int] = 1  # a step of all rows may take half a minute
 
