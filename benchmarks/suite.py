@@ -14,6 +14,7 @@ was asked for are printed in any case.
 """
 
 import argparse
+import functools
 import json
 import os
 import resource
@@ -95,7 +96,16 @@ def recorded(folder: Path, times: Iterable[float]) -> dict[str, Any]:
     )
     kept = {key: result[key] for key in KEPT if result.get(key) is not None}
     versions = config["environment"]["packages"]
-    return {**kept, **memory, "errors_at": errors_at(folder, times), "versions": versions}
+    found = {**kept, **memory, "errors_at": errors_at(folder, times), "versions": versions}
+    return found | {"commit": commit()}
+
+
+@functools.cache
+def commit() -> str:
+    """The commit of this repository, or nothing outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    return said.stdout.strip()
 
 
 Job = tuple[str, int, float, Path]

@@ -61,8 +61,9 @@ class TrustRegion(AbstractOptimizer):
     `grid` is (smallest factor, largest factor, number of candidates). With `search` "grid" all
     candidates are tried; with "climb" those from the smallest up until one qualifies, which is the
     same one; with "walk" those from the middle of the grid down, as long as they qualify, or up,
-    until one does, which may miss longer steps. "auto" climbs on CPUs. The selection rule is that
-    of a trust region with the largest acceptable radius (Webb, Jerad and Cartis, arXiv:2607.02194).
+    until one does, which may miss longer steps. "auto" walks on CPUs and is the grid elsewhere. The
+    selection rule is that of a trust region with the largest acceptable radius (Webb, Jerad and
+    Cartis, arXiv:2607.02194).
     """
 
     metric: AbstractMetric = EnergyMetric()

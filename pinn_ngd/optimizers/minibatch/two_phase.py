@@ -37,9 +37,7 @@ class TwoPhase(AbstractOptimizer):
     """
 
     part: SubsampledTrustRegion = SubsampledTrustRegion()
-    # Every damping that is tried costs a Cholesky factor of as many rows as there are parameters,
-    # and late in a run the good one is a little below the last: two trials in place of six.
-    whole: TrustRegion = TrustRegion(search="walk")
+    whole: TrustRegion = TrustRegion()
     first: Count = 100
     stride: ClassVar[int] = 1  # a step of all rows may take half a minute
 

@@ -57,8 +57,8 @@ class EngdTR(AbstractPreset):
 
     The correction is the energy metric's; other metrics go without. `corrections` is the number of
     iterations of the chord method. `search` says how the damping of a step is found among ten: by
-    "climb" or "grid" the smallest good one, by "walk" one near the last that was taken, with fewer
-    trials. "auto" climbs on CPUs.
+    "climb" or "grid" the smallest good one, by "walk" mostly that one too, in fewer trials from
+    the last one that was taken. "auto" walks on CPUs and is the grid elsewhere.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("engd", "radius", "geodesic", "lineax")
