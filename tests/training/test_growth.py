@@ -24,11 +24,11 @@ OPTIMIZER = optimizers.get("engd-tr")
 
 
 def exact(x):
-    return jnp.sin(3 * jnp.pi * x[0])
+    return jnp.sin(2 * jnp.pi * x[0])
 
 
 def equation(u, x):
-    return laplacian(u)(x) + 9 * jnp.pi**2 * exact(x)
+    return laplacian(u)(x) + 4 * jnp.pi**2 * exact(x)
 
 
 ENDS = Residual(lambda u, x: u(x), GaussLegendre(LINE.boundary(), 1), 100.0, "ends")
@@ -58,7 +58,7 @@ def test_points_that_grow_let_the_held_out_loss_follow(grown):
     assert points[0] == 7
     assert points[-1] > 14
     assert grown.status in ("budget", "converged")
-    assert grown.held_out.loss < 1e-6
+    assert grown.held_out.loss < 1e-9
     assert grown.estimate.reliable
     assert grown.measures["estimated_relative_l2"] == grown.estimate.relative_l2
 
