@@ -1,80 +1,73 @@
-"""Trying all dampings of a step at once against walking along them, in processor time.
+"""How the damping of a step is found: a walk, a climb or the whole grid, in runs of the same time.
 
-    python benchmarks/candidates.py                                    # ten seeds: four minutes
-    python benchmarks/candidates.py heat-1d-icml23 --seeds 3 --seconds 8
+    python benchmarks/candidates.py                                    # three seeds: four minutes
+    python benchmarks/candidates.py wave-1d "burgers-1d" --seeds 2 --seconds 60
 
-For the searches of `TrustRegion`: milliseconds a step, the seconds until the relative L2 error is
-below 1e-6 and 1e-8, and the error at the end, medians over the seeds, and the worst error. Only
-steps count, in processor time of one thread, so that other work on the machine matters little.
+For the searches of `engd-tr`: milliseconds a step, the seconds of training until the relative L2
+error is below 1e-3, 1e-5 and 1e-7, and the error at the end, medians over the seeds, and the worst
+error. Points grow as in every run, so that an error does not end where the first points are fitted.
 """
 
 import argparse
-import time
+import json
+import statistics
+import tempfile
+from pathlib import Path
 
 import jax
 
 jax.config.update("jax_enable_x64", True)
 
-import equinox as eqx
-import numpy as np
 import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
 from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem
-from pinn_ngd.linalg import QLP, Spectral
-from pinn_ngd.optimizers import TrustRegion
+from pinn_ngd.cli.compiled import keep_compiled
+from pinn_ngd.experiments import run_problem
 
-LEVELS = (1e-6, 1e-8)
-LOOKS = 200  # evaluations of the error in a run
-VARIANTS = {
-    "grid, SVD": TrustRegion(search="grid", solver=Spectral(refine=False)),
-    "walk, SVD": TrustRegion(search="walk", solver=Spectral(refine=False)),
-    "walk, QLP": TrustRegion(search="walk", solver=QLP()),
-    "climb, QLP": TrustRegion(search="climb", solver=QLP()),
-}
+LEVELS = (1e-3, 1e-5, 1e-7)
+SEARCHES = ("climb", "walk")
+FIRST = 100
 
 
-def run(problem, evaluate, step, optimizer, seed: int, budget: float) -> list[float]:
+def run(problem, search: str, seed: int, seconds: float, folder: Path) -> list[float]:
     """Milliseconds a step, the times of the levels, and the error at the end."""
-    model, batch = problem.model(jax.random.key(seed)), problem.objective.batch(jax.random.key(0))
-    state = optimizer.init(model, problem.objective, batch)
-    jax.block_until_ready(step(model, state, batch, jax.random.key(0)))
-    used, looked, steps, stop, error = 0.0, 0.0, 0, 0, np.inf
-    reached = dict.fromkeys(LEVELS, np.inf)
-    while used < budget and not stop:
-        begun = time.process_time()
-        model, state, info = step(model, state, batch, jax.random.key(steps))
-        stop = int(info.stop)
-        used, steps = used + time.process_time() - begun, steps + 1
-        if used - looked > budget / LOOKS or used >= budget or stop:
-            looked, error = used, float(evaluate(model)["relative_l2"])
-            for level in LEVELS:
-                if error < level:
-                    reached[level] = min(reached[level], used)
-    return [1e3 * used / steps, *reached.values(), error]
+    chosen = {"optimizer": "engd-tr", "settings": {"search": search}}
+    result = run_problem(
+        problem, seed=seed, seconds=seconds, out=folder, pictures=False, **chosen
+    )  # fmt: skip
+    lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    looks = [look for look in map(json.loads, lines) if look.get("relative_l2") is not None]
+    reached = (
+        next((look["seconds"] for look in looks if look["relative_l2"] < level), float("inf"))
+        for level in LEVELS
+    )
+    return [1e3 * result["seconds"] / result["steps"], *reached, result["relative_l2"]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("problem", nargs="?", default="poisson-2d-icml23")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=12.0, help="processor time of a run")
+    parser.add_argument("problems", nargs="*", default=["poisson-2d-icml23"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=12.0, help="training time of a run")
+    parser.add_argument("--searches", nargs="+", default=SEARCHES)
     options = parser.parse_args()
-    problem = load_problem(options.problem)
-    evaluate = problem.evaluator()
-    print("| search | ms a step | time to 1e-6 | time to 1e-8 | error: median | worst |")
-    print("|---|---|---|---|---|---|")
-    for name, optimizer in VARIANTS.items():
-        step = eqx.filter_jit(
-            lambda m, s, b, k, o=optimizer: o.step(m, s, problem.objective, b, key=k)
-        )
-        seeds = range(100, 100 + options.seeds)
-        common = problem, evaluate, step, optimizer
-        found = np.array([run(*common, seed, options.seconds) for seed in seeds])
-        cells = [f"{x:.2f}" for x in np.median(found[:, :3], axis=0)]
-        errors = found[:, 3]
-        cells += [f"{np.median(errors):.1e}", f"{errors.max():.1e}"]
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    heads = [f"to {level:g}" for level in LEVELS]
+    print("| problem | search | ms a step |", " | ".join(heads), "| error: median | worst |")
+    print("|---|---|" + "---:|" * 6)
+    keep_compiled()
+    for name in options.problems:
+        problem = load_problem(name)
+        for search in options.searches:
+            with tempfile.TemporaryDirectory() as folder:
+                found = [
+                    run(problem, search, seed, options.seconds, Path(folder) / f"{seed}")
+                    for seed in range(FIRST, FIRST + options.seeds)
+                ]
+            pace, *times, error = map(statistics.median, zip(*found, strict=True))
+            cells = [f"{pace:.0f}", *(f"{time:.1f} s" for time in times), f"{error:.1e}"]
+            worst = max(row[-1] for row in found)
+            print(f"| `{name}` | {search} |", " | ".join(cells), f"| {worst:.1e} |", flush=True)
 
 
 if __name__ == "__main__":

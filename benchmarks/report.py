@@ -25,6 +25,7 @@ SHORT = (
     "disk-poisson-nonlinear", "poisson-5d", "poisson-10d", "poisson-2d-icml23",
 )  # fmt: skip
 SECONDS = 60.0  # of a run, where the list says nothing
+EIGENVALUES = ("eigenvalue_error", "first_error")  # of problems whose solution has no formula
 FEW_POINTS = 4.0  # held-out over training loss
 TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
 SPECTRAL = HERE / "results" / "spectral.json"
@@ -87,6 +88,13 @@ def known(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
     return [row[key] for row in rows if row.get(key) is not None]
 
 
+def network(rows: Sequence[dict[str, Any]]) -> str:
+    """Errors of the networks, or of eigenvalues where no other error is known."""
+    found = spread(known(rows, "relative_l2"))
+    others = (spread(known(rows, key)) for key in EIGENVALUES)
+    return found or next((f"{other}, eigenvalue" for other in others if other), "")
+
+
 def corrected(rows: Sequence[dict[str, Any]]) -> str:
     """Errors of the corrected solutions, and of how many runs, where not all claim one."""
     found = known(rows, "corrected_relative_l2")
@@ -120,6 +128,15 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join([body[0], rule, *body[1:]]) + "\n"
 
 
+def earlier(groups: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Problems with runs that do not name the commit of their code, and the seeds of those."""
+    found = []
+    for label, rows in groups.items():
+        if old := [str(row["seed"]) for row in rows if not row.get("commit")]:
+            found.append(f"`{label}` ({'all' if len(old) == len(rows) else ', '.join(old)})")
+    return found
+
+
 def errors(groups: dict[str, list[dict[str, Any]]]) -> str:
     """The main table."""
     heads = (
@@ -129,7 +146,7 @@ def errors(groups: dict[str, list[dict[str, Any]]]) -> str:
 
     def cells(label: str, rows: list[dict[str, Any]]) -> Sequence[str]:
         return (
-            f"`{label}`", f"{median(rows, 'parameters'):,.0f}", spread(known(rows, "relative_l2")),
+            f"`{label}`", f"{median(rows, 'parameters'):,.0f}", network(rows),
             corrected(rows), claims(rows),
             f"{median(rows, 'seconds'):.0f}", f"{median(rows, 'steps'):.0f}",
             f"{median(rows, 'gibibytes'):.1f}", seeds(rows),
@@ -290,11 +307,15 @@ def page(runs: list[dict[str, Any]]) -> str:
     text = HEAD + MACHINE.read_text(encoding="utf-8") + f"Packages: {packages}.\n"
     if waiting := [f"`{label}`" for label in entries() if label not in groups]:
         text += f"\nListed, and not run yet: {', '.join(waiting)}.\n"
+    if old := earlier(groups):
+        text += f"\n{EARLIER}: {', '.join(old)}.\n"
     for title, before, make in sections:
         text += f"\n## {title}\n\n{before}\n{make()}"
     return text + SOURCES
 
 
+EARLIER = """Runs from before a step walked to its damping, when it tried six of them in the
+place of two or three and took up to twice the time, by their seeds"""
 ERRORS = """`corrected` is the solution u - e that a run returns beside its network, where the run
 claims an error for it. `estimate / error` is the least and the largest ratio of the error that the
 run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.
@@ -320,9 +341,9 @@ cannot do: many dimensions, curved domains, layers at unknown places, coefficien
 SOURCES = """
 ## Where the numbers come from
 
-Each run is a line of `benchmarks/results/suite.json`, with its seed, budget and versions; `python
-benchmarks/suite.py` makes the runs and `python benchmarks/report.py` this page. One run again:
-`pinn-ngd solve poisson-2d --seed 200 --seconds 20`.
+Each run is a line of `benchmarks/results/suite.json`, with its seed, budget, versions and
+commit; `python benchmarks/suite.py` makes the runs and `python benchmarks/report.py` this page.
+One run again: `pinn-ngd solve poisson-2d --seed 200 --seconds 20`.
 """
 
 

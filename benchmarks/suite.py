@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from report import RESULTS, SECONDS, TIMES, entries, errors, goals, grouped, over_time
+from report import EIGENVALUES, RESULTS, SECONDS, TIMES, entries, errors, goals, grouped, over_time
 
 RUNS = Path("runs/suite")
 FIRST, SEEDS = 200, 5  # no setting was chosen on these seeds
@@ -34,7 +34,7 @@ QUICK = 8.0
 KEPT = (
     "relative_l2", "relative_h1", "corrected_relative_l2", "estimated_relative_l2",
     "estimated_corrected_l2", "estimate_reliable", "held_out_loss", "loss", "steps", "seconds",
-    "compile_seconds", "parameters", "points", "optimizer", "solver", "status",
+    "compile_seconds", "parameters", "points", "optimizer", "solver", "status", *EIGENVALUES,
 )  # fmt: skip
 
 

@@ -65,6 +65,18 @@ def test_a_corrected_solution_that_not_all_runs_claim():
     assert report.corrected([other]) == ""
 
 
+def test_an_eigenvalue_stands_for_the_error_where_no_other_is_known():
+    other = {key: value for key, value in RUN.items() if key != "relative_l2"}
+    assert report.network([other | {"first_error": 3e-9}]) == "3.0e-09, eigenvalue"
+    assert report.network([RUN | {"first_error": 3e-9}]) == "1.0e-13"
+    assert report.network([other]) == ""
+
+
+def test_runs_that_name_no_commit_are_told():
+    new = RUN | {"seed": 201, "commit": suite.commit()}
+    assert report.earlier({"a": [RUN, new], "b": [RUN], "c": [new]}) == ["`a` (200)", "`b` (all)"]
+
+
 def test_a_target_is_judged_by_what_was_reached_by_its_time():
     """A run of 20 s says nothing better about 15 s than the last error measured before."""
     assert report.error_by([RUN], 20.0) == 1e-13
