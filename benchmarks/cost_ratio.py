@@ -46,8 +46,8 @@ OPTIMIZERS = {
     "`adam`": ("adam", {}),
     "`engd`": ("engd", {}),
     "`engd-tr`": ("engd-tr", {}),
-    "`engd-tr`, search `walk`": ("engd-tr", {"search": "walk"}),
-    "the same without corrections": ("engd-tr", {"search": "walk", "acceleration": "none"}),
+    "`engd-tr` without corrections": ("engd-tr", {"acceleration": "none"}),
+    "`engd-tr`, search `climb`": ("engd-tr", {"search": "climb"}),
 }
 STRIDE = 50
 Program = tuple[Callable[..., Any], tuple]
