@@ -1,0 +1,80 @@
+"""A second network for what the first one leaves, beside one network for the same time.
+
+    python benchmarks/stages.py                             # wave-1d and helmholtz: ten minutes
+    python benchmarks/stages.py burgers-1d --seconds 120 --seeds 2
+
+One network is trained for `--seconds`. In the other run it is frozen after half of them, and a
+second one of the same kind, from another start, is trained on the same equation for the rest, times
+the size of the error that the first run claims (`models.Stages`; Wang and Lai, J. Comput. Phys.
+2024). Relative L2 errors at held-out points, medians over the seeds, of the networks and of the
+corrected solutions that runs return beside them, where all of the runs claim an error.
+"""
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
+from threadpoolctl import threadpool_limits
+
+from pinn_ngd import load_problem, load_run, models
+from pinn_ngd.cli.compiled import keep_compiled
+from pinn_ngd.experiments import run_problem
+
+FIRST = 100
+RUNS = ("one network, half of the time", "one network", "two networks")
+
+
+def run(problem, seed: int, seconds: float, folder: Path) -> list[dict[str, Any]]:
+    """What the three runs end with."""
+    common = {"seed": seed, "pictures": False}
+    half = run_problem(problem, seconds=seconds / 2, out=folder / "half", **common)
+    whole = run_problem(problem, seconds=seconds, out=folder / "whole", **common)
+    first = models.Frozen(load_run(folder / "half").model)
+    # Of a run that claims no error its residual tells no scale, and a thousandth is as good.
+    scale = half.get("estimated_relative_l2") or 1e-3
+
+    def both(key):
+        return models.Stages(first, [(scale, problem.model(jax.random.fold_in(key, 1)))])
+
+    staged = dataclasses.replace(problem, model=both)
+    two = run_problem(staged, seconds=seconds / 2, out=folder / "two", **common)
+    return [half, whole, two]
+
+
+def cells(results: list[dict[str, Any]]) -> str:
+    """Medians of the errors of the networks, of the corrected solutions, and of the steps."""
+    error = statistics.median(result["relative_l2"] for result in results)
+    better = [result.get("corrected_relative_l2") for result in results]
+    corrected = f"{statistics.median(better):.1e}" if None not in better else "not claimed"
+    steps = statistics.median(result["steps"] for result in results)
+    return f"{error:.1e} | {corrected} | {steps:.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("problems", nargs="*", default=["wave-1d", "helmholtz"])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=120.0, help="training time of a run")
+    options = parser.parse_args()
+    print("| problem | | network | corrected | steps |\n|---|---|---:|---:|---:|")
+    keep_compiled()
+    for name in options.problems:
+        problem, found = load_problem(name), []
+        for seed in range(FIRST, FIRST + options.seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(run(problem, seed, options.seconds, Path(folder)))
+        for called, results in zip(RUNS, zip(*found, strict=True), strict=True):
+            print(f"| `{name}` | {called} | {cells(list(results))}", flush=True)
+
+
+if __name__ == "__main__":
+    with threadpool_limits(limits=1, user_api="blas"):
+        main()
