@@ -129,10 +129,11 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def earlier(groups: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Problems with runs that do not name the commit of their code, and the seeds of those."""
+    """Problems with runs of `engd-tr` that do not name their commit, and the seeds of those."""
     found = []
     for label, rows in groups.items():
-        if old := [str(row["seed"]) for row in rows if not row.get("commit")]:
+        asked = (row for row in rows if row.get("optimizer") == "engd-tr")
+        if old := [str(row["seed"]) for row in asked if not row.get("commit")]:
             found.append(f"`{label}` ({'all' if len(old) == len(rows) else ', '.join(old)})")
     return found
 
@@ -314,8 +315,8 @@ def page(runs: list[dict[str, Any]]) -> str:
     return text + SOURCES
 
 
-EARLIER = """Runs from before a step walked to its damping, when it tried six of them in the
-place of two or three and took up to twice the time, by their seeds"""
+EARLIER = """Runs from before a step walked to its damping ([design](design.md)), whose steps took
+up to twice the time, by their seeds"""
 ERRORS = """`corrected` is the solution u - e that a run returns beside its network, where the run
 claims an error for it. `estimate / error` is the least and the largest ratio of the error that the
 run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.
@@ -330,8 +331,8 @@ benchmarks/limits.py`); where that has not been done yet it says no more than "m
 """
 PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
 settings, at their best moment, and on other hardware; some have features that are made for the
-solution, as our softplus networks for quadratic solutions are. What other packages do on this
-machine stands in [Beside other packages](peers.md).
+solution, as our softplus networks are for quadratic solutions and our sine waves for a sum of
+sines. What other packages do on this machine stands in [Beside other packages](peers.md).
 """
 CLASSICAL = """Where the domain is a box and the solution smooth, **a Chebyshev series is as
 accurate as any network, in a fraction of the time**: the same equations, with a polynomial in

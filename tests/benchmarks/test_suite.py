@@ -20,7 +20,7 @@ RUN = {
     "problem": "poisson-2d", "seed": 200, "budget": 20, "parameters": 1737, "relative_l2": 1e-13,
     "corrected_relative_l2": 1e-15, "estimated_relative_l2": 9e-14, "estimate_reliable": True,
     "seconds": 20.0, "steps": 80, "gibibytes": 0.9, "errors_at": {"5": 1e-3, "15": 1e-6},
-    "versions": {"jax": "0"},
+    "versions": {"jax": "0"}, "optimizer": "engd-tr",
 }  # fmt: skip
 
 
@@ -74,6 +74,8 @@ def test_an_eigenvalue_stands_for_the_error_where_no_other_is_known():
 
 def test_runs_that_name_no_commit_are_told():
     new = RUN | {"seed": 201, "commit": suite.commit()}
+    sampled = {"optimizer": "engd-sub"}
+    assert report.earlier({"a": [RUN | sampled]}) == []
     assert report.earlier({"a": [RUN, new], "b": [RUN], "c": [new]}) == ["`a` (200)", "`b` (all)"]
 
 
