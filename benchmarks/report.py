@@ -21,8 +21,8 @@ LIMITS = HERE / "results" / "limits.json"
 PAGE = HERE.parent / "docs" / "results.md"
 README = HERE.parent / "README.md"
 SHORT = (
-    "poisson-2d", "heat-1d", "helmholtz", "wave-1d", "burgers-1d", "kovasznay",
-    "disk-poisson-nonlinear", "poisson-5d", "poisson-10d", "poisson-2d-icml23",
+    "poisson-2d", "heat-1d", "helmholtz", "wave-1d", "burgers-1d", "kovasznay", "cavity",
+    "heat-4d", "poisson-5d-deep", "poisson-10d",
 )  # fmt: skip
 SECONDS = 60.0  # of a run, where the list says nothing
 EIGENVALUES = ("eigenvalue_error", "first_error")  # of problems whose solution has no formula

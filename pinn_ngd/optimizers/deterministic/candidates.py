@@ -41,9 +41,9 @@ def longest_good(attempt: Try, dampings: Float[Array, " k"], search: Search) -> 
     The dampings increase. "grid" tries all of them at once. "climb" tries one after the other from
     the smallest up and ends at the first that is good, which is the same one. "walk" starts in the
     middle and goes down as long as candidates are good, or up until one is: two or three trials,
-    which miss a good one below one that is not. That costs nothing that can be measured, and saves
-    four trials (docs/design.md). "auto" walks on CPUs; elsewhere many small trials at once take no
-    longer than one, and it is the grid. The `solves` are those of all trials.
+    which miss a good one below one that is not. That costs less than it saves (docs/design.md).
+    "auto" walks on CPUs; elsewhere many small trials at once take no longer than one, and it is the
+    grid. The `solves` are those of all trials.
     """
     if search == "auto":
         search = "walk" if jax.default_backend() == "cpu" else "grid"
