@@ -1,7 +1,8 @@
-"""How the damping of a step is found: a walk, a climb or the whole grid, in runs of the same time.
+"""How the damping of a step is found: by a walk or by a climb, in runs of the same time.
 
-    python benchmarks/candidates.py                                    # three seeds: four minutes
-    python benchmarks/candidates.py wave-1d "burgers-1d" --seeds 2 --seconds 60
+    python benchmarks/candidates.py                                    # three seeds: two minutes
+    python benchmarks/candidates.py wave-1d burgers-1d --seeds 2 --seconds 60
+    python benchmarks/candidates.py --searches climb walk grid
 
 For the searches of `engd-tr`: milliseconds a step, the seconds of training until the relative L2
 error is below 1e-3, 1e-5 and 1e-7, and the error at the end, medians over the seeds, and the worst
@@ -32,10 +33,16 @@ FIRST = 100
 
 def run(problem, search: str, seed: int, seconds: float, folder: Path) -> list[float]:
     """Milliseconds a step, the times of the levels, and the error at the end."""
-    chosen = {"optimizer": "engd-tr", "settings": {"search": search}}
+    settings = {"search": search}
     result = run_problem(
-        problem, seed=seed, seconds=seconds, out=folder, pictures=False, **chosen
-    )  # fmt: skip
+        problem,
+        "engd-tr",
+        settings=settings,
+        seed=seed,
+        seconds=seconds,
+        out=folder,
+        pictures=False,
+    )
     lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
     looks = [look for look in map(json.loads, lines) if look.get("relative_l2") is not None]
     reached = (
@@ -43,6 +50,10 @@ def run(problem, search: str, seed: int, seconds: float, folder: Path) -> list[f
         for level in LEVELS
     )
     return [1e3 * result["seconds"] / result["steps"], *reached, result["relative_l2"]]
+
+
+def told(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < float("inf") else "not reached"
 
 
 def main() -> None:
@@ -65,9 +76,15 @@ def main() -> None:
                     for seed in range(FIRST, FIRST + options.seeds)
                 ]
             pace, *times, error = map(statistics.median, zip(*found, strict=True))
-            cells = [f"{pace:.0f}", *(f"{time:.1f} s" for time in times), f"{error:.1e}"]
+            cells = [f"{pace:.0f}", *map(told, times), f"{error:.1e}"]
             worst = max(row[-1] for row in found)
-            print(f"| `{name}` | {search} |", " | ".join(cells), f"| {worst:.1e} |", flush=True)
+            budget = f"{options.seconds:g} s, {options.seeds} seeds"
+            print(
+                f"| `{name}`, {budget} | {search} |",
+                " | ".join(cells),
+                f"| {worst:.1e} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

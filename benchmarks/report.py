@@ -14,6 +14,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from report_texts import (
+    CLASSICAL,
+    EARLIER,
+    ERRORS,
+    HEAD,
+    PUBLISHED,
+    SOURCES,
+    TARGETS,
+    WAY,
+)
+
 HERE = Path(__file__).parent
 LIST = HERE / "suite.toml"
 RESULTS = HERE / "results" / "suite.json"
@@ -26,21 +37,11 @@ SHORT = (
 )  # fmt: skip
 SECONDS = 60.0  # of a run, where the list says nothing
 EIGENVALUES = ("eigenvalue_error", "first_error")  # of problems whose solution has no formula
+DEEP = "poisson-5d-deep"  # which ends with steps of all rows, although it begins with others
 FEW_POINTS = 4.0  # held-out over training loss
 TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
 SPECTRAL = HERE / "results" / "spectral.json"
 MACHINE = HERE / "results" / "machine.md"
-HEAD = """# Results
-
-**Shipped equations with the optimizer and the settings that a user gets who names none, from seeds
-that no setting was chosen on**, for the seconds of `benchmarks/suite.toml`, which also lists two
-equations with other coefficients. Every number is the *final* error of a run at points that it did
-not train on; medians, with the worst in brackets, over the seeds of the last column. There are two
-exceptions: the networks of `poisson-100d` and `fokker-planck-9d` were changed after runs from seeds
-200 and 201. A step that is under way when the time is over is finished, which takes up to a fifth
-more.
-
-"""
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -129,11 +130,11 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def earlier(groups: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Problems with runs of `engd-tr` that do not name their commit, and the seeds of those."""
+    """Problems with steps of all rows in runs that say no commit, and the seeds of those."""
     found = []
     for label, rows in groups.items():
-        asked = (row for row in rows if row.get("optimizer") == "engd-tr")
-        if old := [str(row["seed"]) for row in asked if not row.get("commit")]:
+        asked = (row for row in rows if row.get("optimizer") == "engd-tr" or label == DEEP)
+        if old := [str(row["seed"]) for row in asked if "commit" not in row]:
             found.append(f"`{label}` ({'all' if len(old) == len(rows) else ', '.join(old)})")
     return found
 
@@ -313,39 +314,6 @@ def page(runs: list[dict[str, Any]]) -> str:
     for title, before, make in sections:
         text += f"\n## {title}\n\n{before}\n{make()}"
     return text + SOURCES
-
-
-EARLIER = """Runs from before a step walked to its damping ([design](design.md)), whose steps took
-up to twice the time, by their seeds"""
-ERRORS = """`corrected` is the solution u - e that a run returns beside its network, where the run
-claims an error for it. `estimate / error` is the least and the largest ratio of the error that the
-run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.
-"""
-WAY = "The last error measured before these seconds of training, of runs that went on longer.\n"
-TARGETS = """Set before the runs. The error of the network is the one last measured before the time
-of the target, or that of the end of a run that was shorter. The corrected solution, which a run
-returns beside its network, is known at the end only, and its estimate takes a few seconds more.
-What a miss is due to is found by one run of three times the time, and by fitting the same network
-to the solution itself, from where that run ended and in the time of the target (`python
-benchmarks/limits.py`); where that has not been done yet it says no more than "missed".
-"""
-PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
-settings, at their best moment, and on other hardware; some have features that are made for the
-solution, as our softplus networks are for quadratic solutions and our sine waves for a sum of
-sines. What other packages do on this machine stands in [Beside other packages](peers.md).
-"""
-CLASSICAL = """Where the domain is a box and the solution smooth, **a Chebyshev series is as
-accurate as any network, in a fraction of the time**: the same equations, with a polynomial in
-place of the network (`python benchmarks/spectral.py`, one core). A network is for what series
-cannot do: many dimensions, curved domains, layers at unknown places, coefficients that are unknown.
-"""
-SOURCES = """
-## Where the numbers come from
-
-Each run is a line of `benchmarks/results/suite.json`, with its seed, budget, versions and
-commit; `python benchmarks/suite.py` makes the runs and `python benchmarks/report.py` this page.
-One run again: `pinn-ngd solve poisson-2d --seed 200 --seconds 20`.
-"""
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
 
 Prints for several numbers of parameters (at 1,000 rows) and of rows (at 513 parameters) the median
 milliseconds of the rows of J, of both factorizations, of evaluating ten candidates, and of a whole
-step with ten candidates: with geodesic acceleration and with the default predictor-corrector.
+step, which walks to one of them, with geodesic acceleration and with the predictor-corrector.
 `memory` is what XLA reserves for the whole compiled step. The last line of each table holds the
 exponents of a fit time ~ size^exponent.
 """

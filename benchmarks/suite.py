@@ -102,8 +102,8 @@ def recorded(folder: Path, times: Iterable[float]) -> dict[str, Any]:
 
 @functools.cache
 def commit() -> str:
-    """The commit of this repository, or nothing outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    """The commit of this repository, "-dirty" with other changes, or nothing outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     return said.stdout.strip()
 
@@ -163,6 +163,7 @@ def main() -> None:
     numbers = Numbers(options.out or (RUNS / "asked.json" if other else RESULTS))
     asked = list(jobs(options))
     wanted = [job for job in asked if not numbers.has(job)]
+    commit()  # of the first job, whatever happens to the repository meanwhile
 
     def work(job: Job) -> None:
         numbers.add(launch(*job))

@@ -8,7 +8,8 @@ import jax
 from ..linalg import memory_estimate
 
 # Operations of a step with n rows and p parameters, m and M the smaller and the larger of both,
-# fitted to steps of 0.2 to 30 s on one core (docs/scale.md): within a factor of two.
+# fitted to steps of 0.2 to 30 s on one core (docs/scale.md), with six trials of dampings: within a
+# factor of two. A step that walks to its damping makes two or three.
 ORTHOGONAL = 4  # of M m^2: QR of the rows, with Q where they are wide
 TRIANGLES = 11  # of m^3: the second QR of QLP, its check, and two Cholesky factors for six dampings
 GRAM = 2  # of M m^2: products of rows with one another

@@ -73,9 +73,10 @@ def test_an_eigenvalue_stands_for_the_error_where_no_other_is_known():
 
 
 def test_runs_that_name_no_commit_are_told():
-    new = RUN | {"seed": 201, "commit": suite.commit()}
+    new = RUN | {"seed": 201, "commit": "74201be"}
     sampled = {"optimizer": "engd-sub"}
     assert report.earlier({"a": [RUN | sampled]}) == []
+    assert report.earlier({report.DEEP: [RUN | sampled]}) == [f"`{report.DEEP}` (all)"]
     assert report.earlier({"a": [RUN, new], "b": [RUN], "c": [new]}) == ["`a` (200)", "`b` (all)"]
 
 

@@ -58,7 +58,7 @@ class EngdTR(AbstractPreset):
     The correction is the energy metric's; other metrics go without. `corrections` is the number of
     iterations of the chord method. `search` says how the damping of a step is found among ten: by
     "climb" or "grid" the smallest good one, by "walk" mostly that one too, in fewer trials from
-    the last one that was taken. "auto" walks on CPUs and is the grid elsewhere.
+    a little below the last one. "auto" walks on CPUs and is the grid elsewhere.
     """
 
     bibtex: ClassVar[tuple[str, ...]] = cited("engd", "radius", "geodesic", "lineax")

@@ -1,0 +1,44 @@
+"""What docs/results.md says before and after its tables."""
+
+HEAD = """# Results
+
+**Shipped equations with the optimizer and the settings that a user gets who names none, from seeds
+that no setting was chosen on**, for the seconds of `benchmarks/suite.toml`, which also lists two
+equations with other coefficients. Every number is the *final* error of a run at points that it did
+not train on; medians, with the worst in brackets, over the seeds of the last column. There are
+three exceptions: the networks of `poisson-100d` and `fokker-planck-9d` were changed after runs from
+seeds 200 and 201, and that of `multiscale-poisson` after one from seed 200. A step that is under
+way when the time is over is finished, which takes up to a fifth more.
+
+"""
+EARLIER = """Runs that name no commit, from before a step walked to its damping
+([design](design.md)), with fewer steps in the same time, by their seeds"""
+ERRORS = """`corrected` is the solution u - e that a run returns beside its network, where the run
+claims an error for it. `estimate / error` is the least and the largest ratio of the error that the
+run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.
+"""
+WAY = "The last error measured before these seconds of training, of runs that went on longer.\n"
+TARGETS = """Set before the runs. The error of the network is the one last measured before the time
+of the target, or that of the end of a run that was shorter. The corrected solution, which a run
+returns beside its network, is known at the end only, and its estimate takes a few seconds more.
+What a miss is due to is found by one run of three times the time, and by fitting the same network
+to the solution itself, from where that run ended and in the time of the target (`python
+benchmarks/limits.py`); where that has not been done yet it says no more than "missed".
+"""
+PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
+settings, at their best moment, and on other hardware; some have features that are made for the
+solution, as our softplus networks are for quadratic solutions and our sine waves for a sum of
+sines. What other packages do on this machine stands in [Beside other packages](peers.md).
+"""
+CLASSICAL = """Where the domain is a box and the solution smooth, **a Chebyshev series is as
+accurate as any network, in a fraction of the time**: the same equations, with a polynomial in
+place of the network (`python benchmarks/spectral.py`, one core). A network is for what series
+cannot do: many dimensions, curved domains, layers at unknown places, coefficients that are unknown.
+"""
+SOURCES = """
+## Where the numbers come from
+
+Each run is a line of `benchmarks/results/suite.json`, with its seed, budget, versions and
+commit; `python benchmarks/suite.py` makes the runs and `python benchmarks/report.py` this page.
+One run again: `pinn-ngd solve poisson-2d --seed 200 --seconds 20`.
+"""
