@@ -37,7 +37,6 @@ SHORT = (
 )  # fmt: skip
 SECONDS = 60.0  # of a run, where the list says nothing
 EIGENVALUES = ("eigenvalue_error", "first_error")  # of problems whose solution has no formula
-DEEP = "poisson-5d-deep"  # which ends with steps of all rows, although it begins with others
 FEW_POINTS = 4.0  # held-out over training loss
 TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
 SPECTRAL = HERE / "results" / "spectral.json"
@@ -130,11 +129,10 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def earlier(groups: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Problems with steps of all rows in runs that say no commit, and the seeds of those."""
+    """Problems with runs that say no commit, and the seeds of those."""
     found = []
     for label, rows in groups.items():
-        asked = (row for row in rows if row.get("optimizer") == "engd-tr" or label == DEEP)
-        if old := [str(row["seed"]) for row in asked if "commit" not in row]:
+        if old := [str(row["seed"]) for row in rows if "commit" not in row]:
             found.append(f"`{label}` ({'all' if len(old) == len(rows) else ', '.join(old)})")
     return found
 

@@ -11,8 +11,8 @@ seeds 200 and 201, and that of `multiscale-poisson` after one from seed 200. A s
 way when the time is over is finished, which takes up to a fifth more.
 
 """
-EARLIER = """Runs that name no commit, from before a step walked to its damping
-([design](design.md)), with fewer steps in the same time, by their seeds"""
+EARLIER = """Runs that name no commit, from before a step of `engd-tr` walked to its damping
+([design](design.md)), by their seeds"""
 ERRORS = """`corrected` is the solution u - e that a run returns beside its network, where the run
 claims an error for it. `estimate / error` is the least and the largest ratio of the error that the
 run claims and the true one, and how many of the runs claim one. Memory is the peak of the process.

@@ -20,7 +20,7 @@ RUN = {
     "problem": "poisson-2d", "seed": 200, "budget": 20, "parameters": 1737, "relative_l2": 1e-13,
     "corrected_relative_l2": 1e-15, "estimated_relative_l2": 9e-14, "estimate_reliable": True,
     "seconds": 20.0, "steps": 80, "gibibytes": 0.9, "errors_at": {"5": 1e-3, "15": 1e-6},
-    "versions": {"jax": "0"}, "optimizer": "engd-tr",
+    "versions": {"jax": "0"},
 }  # fmt: skip
 
 
@@ -74,10 +74,20 @@ def test_an_eigenvalue_stands_for_the_error_where_no_other_is_known():
 
 def test_runs_that_name_no_commit_are_told():
     new = RUN | {"seed": 201, "commit": "74201be"}
-    sampled = {"optimizer": "engd-sub"}
-    assert report.earlier({"a": [RUN | sampled]}) == []
-    assert report.earlier({report.DEEP: [RUN | sampled]}) == [f"`{report.DEEP}` (all)"]
     assert report.earlier({"a": [RUN, new], "b": [RUN], "c": [new]}) == ["`a` (200)", "`b` (all)"]
+
+
+def test_a_commit_needs_neither_git_nor_a_repository(monkeypatch):
+    monkeypatch.setattr(suite.shutil, "which", lambda _: None)
+    assert suite.commit.__wrapped__() == ""
+    said = {"rev-parse": "74201be\n", "status": " M pinn_ngd/a.py\n"}
+    monkeypatch.setattr(suite.shutil, "which", lambda _: "git")
+    monkeypatch.setattr(suite, "from_git", lambda command, *_: said[command].strip())
+    assert suite.commit.__wrapped__() == "74201be-dirty"
+    said["status"] = ""
+    assert suite.commit.__wrapped__() == "74201be"
+    said["rev-parse"] = ""
+    assert suite.commit.__wrapped__() == ""
 
 
 def test_a_target_is_judged_by_what_was_reached_by_its_time():

@@ -69,7 +69,11 @@ def test_the_corner_of_allen_cahn_starts_as_a_kink():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "steps", "network", "solution"),
-    [("advection-diffusion", 100, 1e-5, 1e-9), ("beam", 60, 1e-5, 1e-8)],
+    [
+        ("advection-diffusion", 100, 1e-5, 1e-9),
+        ("beam", 60, 1e-5, 1e-8),
+        ("multiscale-poisson", 50, 1e-12, 1e-12),
+    ],
 )
 def test_a_run_reaches_its_accuracy(name, steps, network, solution):
     problem, key = load_problem(name), jax.random.key(0)
