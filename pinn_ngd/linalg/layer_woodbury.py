@@ -19,7 +19,7 @@ from .column_sketch import SKETCHES, AbstractColumnSketch, AbstractSampled, Grid
 from .kept import AbstractKeptSolver, Answer
 from .kronecker_factors import layerwise_of, with_ones
 from .layerwise import AbstractLayerRows, LayerRows, LayerwiseJacobian
-from .operators import HIGHEST
+from .operators import HIGHEST, adjoint_matvec
 
 Scaling = Literal["unbiased", "authors"]
 Products = Literal["exact", "means"]
@@ -76,7 +76,7 @@ class PrimalBlock(eqx.Module):
 
     def solve(self, gradient: Float[Array, "o i"], damping: Array) -> Float[Array, "o i"]:
         """(U^T U + damping)^-1 g."""
-        turned = jnp.matmul(self.vectors.T, gradient.reshape(-1), precision=HIGHEST)
+        turned = adjoint_matvec(self.vectors, gradient.reshape(-1))
         solved = jnp.matmul(self.vectors, turned / (self.values + damping), precision=HIGHEST)
         return solved.reshape(gradient.shape)
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ._ravel import all_finite, hashable, ravel, size, unravel
 from .guards import check_damping
-from .operators import HIGHEST, matvec, register_operator
+from .operators import HIGHEST, adjoint_matvec, matvec, register_operator
 from .symmetric import AbstractSymmetric
 
 
@@ -45,7 +45,7 @@ class LowRankPlusDiagonal(AbstractSymmetric):
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
         flat = ravel(vector, self.factor.dtype)
-        product = matvec(self.factor, matvec(self.factor.T, flat))
+        product = matvec(self.factor, adjoint_matvec(self.factor, flat))
         return unravel(self.diagonal * flat + product, self.in_structure())
 
     def as_matrix(self) -> Float[Array, "n n"]:
@@ -94,7 +94,7 @@ class Woodbury(lx.AbstractLinearSolver[WoodburyState]):
         del options
         factor, structure = state.operator.factor, state.operator.in_structure()
         scaled = state.reciprocals * ravel(vector, factor.dtype)
-        inside = jax.scipy.linalg.cho_solve((state.lower, True), matvec(factor.T, scaled))
+        inside = jax.scipy.linalg.cho_solve((state.lower, True), adjoint_matvec(factor, scaled))
         value = unravel(scaled - state.reciprocals * matvec(factor, inside), structure)
         good = all_finite(value) & jnp.all(state.reciprocals > 0)
         return value, lx.RESULTS.where(good, lx.RESULTS.successful, lx.RESULTS.singular), {}

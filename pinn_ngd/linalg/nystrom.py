@@ -6,7 +6,7 @@ import lineax as lx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Real
 
 from ._ravel import dtype_of, hashable, ravel, size, unravel
-from .operators import HIGHEST, matvec, register_operator
+from .operators import HIGHEST, adjoint_matvec, matvec, register_operator
 from .symmetric import AbstractSymmetric
 
 BATCH = 16  # products that are computed at the same time
@@ -25,7 +25,7 @@ class Nystrom(AbstractSymmetric):
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
         flat = ravel(vector, self.factor.dtype)
-        product = matvec(self.factor, matvec(self.factor.T, flat))
+        product = matvec(self.factor, adjoint_matvec(self.factor, flat))
         return unravel(product, self.in_structure())
 
     def inverse(self, damping: Real[Array, ""]) -> "NystromInverse":
@@ -54,7 +54,7 @@ class NystromInverse(AbstractSymmetric):
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
         flat = ravel(vector, self.factor.dtype)
-        inside = jax.scipy.linalg.cho_solve((self.lower, True), matvec(self.factor.T, flat))
+        inside = jax.scipy.linalg.cho_solve((self.lower, True), adjoint_matvec(self.factor, flat))
         return unravel((flat - matvec(self.factor, inside)) / self.damping, self.in_structure())
 
 
@@ -73,7 +73,7 @@ class NystromPreconditioner(AbstractSymmetric):
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
         flat = ravel(vector, self.vectors.dtype)
-        inside = matvec(self.vectors.T, flat)
+        inside = adjoint_matvec(self.vectors, flat)
         gains = (self.values[-1] + self.damping) / (self.values + self.damping) - 1
         return unravel(flat + matvec(self.vectors, gains * inside), self.in_structure())
 

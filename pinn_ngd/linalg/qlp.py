@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Int, Real
 
-from .operators import matvec
+from .operators import adjoint_matvec, matvec
 from .spectral import corrected
 from .tall import gram_matrix, thin_qr, triangle, triangle_by_blocks
 
@@ -82,8 +82,8 @@ class QLPFactor(eqx.Module):
             return self._wide(lower, target, scalar)
         return self._tall(
             lower,
-            matvec(_adjoint(matrix), target),
-            lambda x: matvec(_adjoint(matrix), target - matvec(matrix, x)) - scalar * x,
+            adjoint_matvec(matrix, target),
+            lambda x: adjoint_matvec(matrix, target - matvec(matrix, x)) - scalar * x,
         )
 
     def solve_gradient(
@@ -103,7 +103,7 @@ class QLPFactor(eqx.Module):
         return self._tall(
             lower,
             gradient,
-            lambda x: gradient - matvec(_adjoint(matrix), matvec(matrix, x)) - scalar * x,
+            lambda x: gradient - adjoint_matvec(matrix, matvec(matrix, x)) - scalar * x,
         )
 
     def rank(self) -> Int[Array, ""]:
@@ -130,7 +130,7 @@ class QLPFactor(eqx.Module):
             return matvec(self.basis, inside)
 
         def graded() -> Array:
-            inside = _solve(lower, matvec(_adjoint(self.rotation), target))
+            inside = _solve(lower, adjoint_matvec(self.rotation, target))
             return matvec(self.basis, matvec(self.inner, inside))
 
         return jax.lax.cond(self.from_gram, by_gram, graded)
@@ -142,7 +142,7 @@ class QLPFactor(eqx.Module):
             return _refined(_solve(lower, gradient), lambda x: _solve(lower, left(x)))
 
         def graded() -> Array:
-            turned = matvec(_adjoint(self.rotation), gradient)
+            turned = adjoint_matvec(self.rotation, gradient)
             return matvec(self.rotation, _solve(lower, turned))
 
         return jax.lax.cond(self.from_gram, by_gram, graded)

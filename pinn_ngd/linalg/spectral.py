@@ -14,7 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Inexact, Int, Real
 
 from .._names import choose
-from .operators import matvec
+from .operators import adjoint_matvec, matvec
 from .tall import gram_matrix, spread, thin_qr, triangle
 
 Method = Literal["auto", "gram", "qr"]
@@ -84,7 +84,7 @@ class SpectralFactor(eqx.Module):
                 residual = residual - damping * self._filtered(target, damping, rcond)
                 return self._from_right(inverse * s * self._to_left(residual))
             stiff = s * self._to_left(residual)
-            return self._from_right(inverse * (stiff - damping * matvec(_adjoint(self.vectors), x)))
+            return self._from_right(inverse * (stiff - damping * adjoint_matvec(self.vectors, x)))
 
         x = self._from_right(inverse * s * self._to_left(target))
         return corrected(x, correction) if refine else x
@@ -121,10 +121,10 @@ class SpectralFactor(eqx.Module):
                 return self._filtered(vector, damping, rcond)
             inside = self._filtered(matvec(matrix, vector), damping, rcond)
             safe = jnp.where(damping.real > 0, damping, jnp.nan)
-            return (vector - matvec(_adjoint(matrix), inside)) / safe
+            return (vector - adjoint_matvec(matrix, inside)) / safe
 
         def correction(x: Array) -> Array:
-            return apply(gradient - matvec(_adjoint(matrix), matvec(matrix, x)) - damping * x)
+            return apply(gradient - adjoint_matvec(matrix, matvec(matrix, x)) - damping * x)
 
         x = apply(gradient)
         return corrected(x, correction) if refine else x
@@ -160,8 +160,8 @@ class SpectralFactor(eqx.Module):
 
     def _to_left(self, y: Array) -> Array:
         if self.left:
-            return matvec(_adjoint(self.vectors), y)
-        return matvec(_adjoint(self.inner), matvec(_adjoint(self.basis), y))
+            return adjoint_matvec(self.vectors, y)
+        return adjoint_matvec(self.inner, adjoint_matvec(self.basis, y))
 
     def _scalar(self, damping: Any) -> Array:
         return jnp.asarray(damping, dtype=self.matrix.dtype)
@@ -175,7 +175,7 @@ class SpectralFactor(eqx.Module):
     def _filtered(self, vector: Array, damping: Array, rcond: float | None) -> Array:
         """vectors (s^2 + damping)^-1 vectors^T vector."""
         inverse = self._inverse(damping, rcond)
-        return matvec(self.vectors, inverse * matvec(_adjoint(self.vectors), vector))
+        return matvec(self.vectors, inverse * adjoint_matvec(self.vectors, vector))
 
     def _kept(self, rcond: float | None) -> Bool[Array, " m"]:
         s = self.singular_values

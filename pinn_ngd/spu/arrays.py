@@ -6,7 +6,7 @@ import lineax as lx
 from jaxtyping import Array, Inexact, PyTree
 
 from ..linalg._ravel import HashableStructure, hashable, ravel, structure_of, unravel
-from ..linalg.operators import HIGHEST, matvec, register_operator
+from ..linalg.operators import HIGHEST, adjoint_matvec, matvec, register_operator
 from ..linalg.weighted import WeightedJacobian
 from .factors import factors_of
 
@@ -34,7 +34,7 @@ class ResistorArrays(lx.AbstractLinearOperator):
         flat = ravel(vector, self.forth.dtype)
         through = self.weigh(matvec(self.forth, flat)[:, None])[:, 0]
         damped = self.damping.astype(flat.dtype) * flat
-        return unravel(matvec(self.back.T, through) + damped, self.in_structure())
+        return unravel(adjoint_matvec(self.back, through) + damped, self.in_structure())
 
     def weigh(self, columns: Inexact[Array, "m c"]) -> Inexact[Array, "m c"]:
         """H applied to columns."""

@@ -16,7 +16,7 @@ from jaxtyping import Array, ArrayLike, Inexact, Real
 from ..linalg._ravel import dtype_of, ravel, unravel
 from ..linalg.damped import gram
 from ..linalg.kernel_matrix import kernel_matrix
-from ..linalg.operators import HIGHEST, JacobianRows, matvec
+from ..linalg.operators import HIGHEST, JacobianRows, adjoint_matvec, matvec
 from .arrays import ResistorArrays
 from .factors import as_gram
 from .failures import is_indefinite
@@ -36,7 +36,7 @@ class DenseSpectrum(eqx.Module):
     damping: Real[ArrayLike, ""] = 0.0
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
-        coefficients = matvec(self.vectors.T, v)
+        coefficients = adjoint_matvec(self.vectors, v)
         values = jnp.maximum(self._shifted(self.values), 0)
         return [matvec(self.vectors, f(values) * coefficients) for f in functions]
 
@@ -69,7 +69,7 @@ class LowRankSpectrum(eqx.Module):
     damping: Inexact[Array, ""]
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
-        inner = matvec(self.vectors.T, flat_product(self.operator)(v))
+        inner = adjoint_matvec(self.vectors, flat_product(self.operator)(v))
         back = flat_product(self.operator.transpose())
         level = self.damping[None].astype(v.dtype)
 
@@ -80,7 +80,7 @@ class LowRankSpectrum(eqx.Module):
 
     def apply_rows(self, functions: Sequence[Scalar], y: Inexact[Array, " m"]) -> list[Array]:
         """f(A^T A + damping I) A^T y = A^T W f(s + damping) W^T y, in the row space throughout."""
-        inner = matvec(self.vectors.T, y)
+        inner = adjoint_matvec(self.vectors, y)
         back = flat_product(self.operator.transpose())
         values = self.values + self.damping.astype(self.values.dtype)
         return [back(matvec(self.vectors, f(values) * inner)) for f in functions]
@@ -116,7 +116,7 @@ class ThinSpectrum(eqx.Module):
 
     def apply(self, functions: Sequence[Scalar], v: Inexact[Array, " n"]) -> list[Array]:
         level = self.damping[None].astype(v.dtype)
-        inner = matvec(self.vectors.T, v)
+        inner = adjoint_matvec(self.vectors, v)
         values = jnp.maximum(self.values + level, -self.slack)
         found = [matvec(self.vectors, f(values) * inner) for f in functions]
         if self._complete:  # what is left of v is rounding, and f(damping) may be large
@@ -168,7 +168,7 @@ class KrylovSpectrum(eqx.Module):
         unsound = is_indefinite(values, jnp.maximum(_rounding(values), slack))
         scale = jnp.where(unsound, jnp.nan, 1) * jnp.linalg.norm(v) * vectors[0]
         values = jnp.maximum(values, -slack)
-        return [matvec(basis.T, matvec(vectors, f(values) * scale)) for f in functions]
+        return [adjoint_matvec(basis, matvec(vectors, f(values) * scale)) for f in functions]
 
 
 WholeSpectrum = DenseSpectrum | LowRankSpectrum | ThinSpectrum
@@ -186,7 +186,7 @@ def lanczos(product: Scalar, v: Inexact[Array, " n"], steps: int) -> tuple[Array
         w = product(q)
         alpha = q @ w
         for _ in range(2):  # once leaves the digits that cancelled; twice is enough
-            w = w - matvec(basis.T, matvec(basis, w))
+            w = w - adjoint_matvec(basis, matvec(basis, w))
         beta = jnp.linalg.norm(w)
         scale = jnp.maximum(scale, jnp.abs(alpha) + beta)
         # An invariant space is exhausted: zero vectors follow, with weight zero in the result.

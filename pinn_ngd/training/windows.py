@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
+from .. import _tree
 from ..models import WithUnknowns
 from ..objectives.windows import (
     ByWindow,
@@ -21,7 +22,7 @@ from ..objectives.windows import (
     time_of,
 )
 from ..storage.checkpoint import Checkpoint
-from ..validation import ErrorEstimate, Look
+from ..validation import Corrected, ErrorEstimate, Look, Tangent
 from .accepted import (
     budget_of,
     callbacks_of,
@@ -84,11 +85,11 @@ def train_windows(
     """Minimize an objective in space-time window by window, each starting where the last one ended.
 
     `windows` is a number of equal windows, or the times at which they begin and end. In every
-    window the problem is the one of `objective` under a change of time, with the same points and
-    the same network; windows from the third on compile nothing where their points stay as many.
-    The network of a window starts from the parameters of the one before. Terms on
-    `domain.initial()` compare with the solution of the window before, the corrected one where that
-    is estimated to be better (`TrainResult.solution`), whether they prescribe values or
+    window the problem is the one of `objective` under a change of time, with the same network. A
+    window starts from the parameters and the points that the one before ended with: points that
+    grew stay as many, so that windows from the third on compile nothing unless they grow on. Terms
+    on `domain.initial()` compare with the solution of the window before, the corrected one where
+    that is estimated to be better (`TrainResult.solution`), whether they prescribe values or
     derivatives in time.
 
     **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
@@ -125,12 +126,12 @@ def train_windows(
         share = _share(budget, relay, len(edges) - 1 - number)
         arguments = {"key": jax.random.fold_in(key, number), "tolerance": least, **options}
         with relay.showing(number + 1, window):
-            run = posed[-1], model, optimizer, number + 1
+            run = _on_its_points(posed[-1], results), model, optimizer, number + 1
             result = _one(*run, share=share, relay=relay, arguments=arguments)
         results.append(result)
         if result.status in ENDED:
             break
-        model, before = result.model, InWindow(result.solution, window)
+        model, before = result.model, InWindow(_handed_on(result), window)
     whole = _whole(edges, posed, results, relay.history, evaluate)
     relay.closes(whole)
     return whole
@@ -165,6 +166,21 @@ def _one(
     if result.status not in ENDED:
         files.close(number, result)
     return result
+
+
+def _on_its_points(objective: Any, results: list[TrainResult]) -> Any:
+    """The objective on the points that the last window ended with."""
+    return objective.with_rules(results[-1].objective.rules) if results else objective
+
+
+def _handed_on(result: TrainResult) -> Corrected:
+    """The solution of a window, of one structure whether it is corrected or not, so that the
+    windows after it share their compiled code."""
+    solution = result.solution
+    if isinstance(solution, Corrected):
+        return solution
+    nothing = _tree.zeros_like(_tree.trainable(solution)[0])
+    return Corrected(solution, Tangent(solution, nothing))
 
 
 def _check(evaluate: Any, model: PyTree, callbacks: Iterable[Any]) -> None:

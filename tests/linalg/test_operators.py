@@ -23,6 +23,7 @@ from pinn_ngd.linalg import (
     gram,
     register_operator,
 )
+from pinn_ngd.linalg.operators import adjoint_matvec
 
 PREDICATES = [
     lx.is_symmetric,
@@ -267,3 +268,13 @@ def test_operators_pass_through_jit_and_derivatives(rows):
         return jnp.sum(ravel_pytree(damped_primal(rows, damping).mv(vector))[0] ** 2)
 
     np.testing.assert_allclose(jax.jit(jax.grad(norm))(0.5), np.sum(_flat(vector) ** 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("imaginary", [0.0, 1.0])
+def test_adjoint_products_are_those_of_the_adjoint_matrix(imaginary):
+    rng = np.random.default_rng(5)
+    matrix, vector = rng.normal(size=(5, 3)), rng.normal(size=5)
+    if imaginary:
+        matrix, vector = matrix + 1j * rng.normal(size=(5, 3)), vector + 1j * rng.normal(size=5)
+    found = adjoint_matvec(jnp.asarray(matrix), jnp.asarray(vector))
+    np.testing.assert_allclose(found, matrix.conj().T @ vector, rtol=1e-14)

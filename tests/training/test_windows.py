@@ -1,5 +1,7 @@
 """Windows of time, on u_t = u with u = exp(t) sin(pi x) and polynomials in time as a model."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ from pinn_ngd.models import WithUnknowns
 from pinn_ngd.objectives.windows import InWindow, Window, in_window
 from pinn_ngd.storage import Checkpoint
 from pinn_ngd.training import RAD, AbstractCallback
+from pinn_ngd.training.windows import _handed_on
 from pinn_ngd.validation.propagation import propagated
 
 LENGTH = 2.0
@@ -148,6 +151,28 @@ def test_budgets_are_shared_and_savings_passed_on():
     result = solved([0.0, 0.5, 2.0], steps=7)
     assert result.steps <= 7
     assert result.windows[0].steps <= 4
+
+
+def test_a_window_starts_with_the_points_that_the_one_before_ended_with():
+    few = [Residual(equation, GaussLegendre(DOMAIN, (3, 2)), name="growth"), TERMS[1]]
+    result = solved(3, ResidualObjective(few), steps=24, stride=1, grow=True)
+    first, second, third = (
+        [line["points"] for line in result.history if line["window"] == k] for k in (1, 2, 3)
+    )
+    assert first[0] < first[-1]
+    assert (second[0], third[0]) == (first[-1], second[-1])
+
+
+def test_later_windows_have_one_structure_whether_they_are_corrected_or_not(three):
+    """So that a window uses the compiled code of the one before."""
+    estimate = dataclasses.replace(three.windows[1].estimate, unexplained=1.0)
+    plain = dataclasses.replace(three.windows[1], estimate=estimate)
+    assert plain.solution is plain.model
+    handed_on = [_handed_on(result) for result in (three.windows[0], plain)]
+    structures = [jax.tree.structure(one) for one in handed_on]
+    assert structures[0] == structures[1]
+    x = jnp.asarray([1.9, 0.4])
+    np.testing.assert_array_equal(handed_on[1](x), plain.model(x))
 
 
 class Seen(AbstractCallback):
