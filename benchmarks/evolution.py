@@ -1,7 +1,7 @@
 """Evolutions all at once, in windows of time, and with causal weights, in the same time.
 
     python benchmarks/evolution.py --seconds 60
-    python benchmarks/evolution.py kdv --seeds 2
+    python benchmarks/evolution.py kdv --seeds 2 --windows 4
 
 Prints the relative L2 error at points of their own at the end of each run. Causal weights are made
 anew every `--every` steps until all are near one, at most for half of the time; the rest of it
@@ -9,7 +9,9 @@ is without them, on points that grow, as in the other runs.
 """
 
 import argparse
+import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -24,7 +26,8 @@ import pinn_ngd
 from pinn_ngd import Problem
 from pinn_ngd.objectives import causal, causal_factors
 
-PROBLEMS = ("convection", "allen-cahn", "kdv")
+PROBLEMS = ("convection", "allen-cahn", "kdv", "kuramoto-sivashinsky")
+Way = Callable[[Problem, PyTree, argparse.Namespace], tuple[Any, int]]
 SOLVED = 0.99  # smallest factor from which on causal weights change nothing
 
 
@@ -34,10 +37,12 @@ def at_once(problem: Problem, model: PyTree, options: argparse.Namespace) -> tup
     return result.model, result.steps
 
 
-def in_windows(problem: Problem, model: PyTree, options: argparse.Namespace) -> tuple[Any, int]:
+def in_windows(
+    problem: Problem, model: PyTree, options: argparse.Namespace, *, windows: int
+) -> tuple[Any, int]:
     objective = problem.objective_at(model)
     result = pinn_ngd.train_windows(
-        objective, model, "engd-tr", windows=options.windows, seconds=options.seconds, key=0
+        objective, model, "engd-tr", windows=windows, seconds=options.seconds, key=0
     )
     return result.model, result.steps
 
@@ -58,7 +63,10 @@ def causally(problem: Problem, model: PyTree, options: argparse.Namespace) -> tu
     return result.model, steps + result.steps
 
 
-WAYS = {"at once": at_once, "windows": in_windows, "causal weights": causally}
+def ways(counts: list[int]) -> dict[str, Way]:
+    """What is compared, by name; the windows of every count."""
+    in_each = {f"{n} windows": functools.partial(in_windows, windows=n) for n in counts}
+    return {"at once": at_once, **in_each, "causal weights": causally}
 
 
 def main() -> None:
@@ -66,7 +74,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--windows", type=int, default=4)
+    parser.add_argument("--windows", type=int, nargs="+", default=[4, 12])
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--strictness", type=float, default=1.0)
     options = parser.parse_args()
@@ -74,7 +82,7 @@ def main() -> None:
     for name in options.names:
         problem = pinn_ngd.load_problem(name)
         for seed in range(options.seeds):
-            for way, train in WAYS.items():
+            for way, train in ways(options.windows).items():
                 start = problem.model(jax.random.key(seed))
                 model, steps = train(problem, start, options)
                 error = problem.evaluator()(model)["relative_l2"]

@@ -40,7 +40,8 @@ def flow(u, y):
 
 def problem(
     *, width: int = 24, depth: int = 3, interior: int = 800, boundary: int = 600,
-    initial: int = 200, boundary_weight: float = 100.0, seconds: float = 120.0,
+    initial: int = 200, boundary_weight: float = 100.0, windows: int | None = None,
+    seconds: float = 120.0,
 ) -> Problem:  # fmt: skip
     domain = SpaceTime(Interval(0.0, 1.0), Box((-1.0,) * 3, (1.0,) * 3))
 
@@ -61,6 +62,7 @@ def problem(
         domain=domain,
         evaluation=Sobol(domain, 8192, seed=3).quadrature(),
         exact=exact,
+        windows=windows,
         seconds=seconds,
         components=("u", "v", "w", "p"),
     )  # fmt: skip

@@ -37,7 +37,8 @@ def cole_hopf(x, viscosity):
 
 def problem(
     *, viscosity: float = 0.01 / np.pi, width: int = 20, depth: int = 3, interior: int = 1024,
-    boundary: int = 88, boundary_weight: float = 100.0, ridge: float = 2.0, seconds: float = 120.0,
+    boundary: int = 88, boundary_weight: float = 100.0, ridge: float = 2.0,
+    windows: int | None = None, seconds: float = 120.0,
 ) -> Problem:  # fmt: skip
     domain = SpaceTime(Interval(0.0, 1.0), Interval(-1.0, 1.0))
 
@@ -72,5 +73,6 @@ def problem(
         domain=domain,
         evaluation=GaussLegendre(domain, 151).quadrature(),
         exact=exact,
+        windows=windows,
         seconds=seconds,
-    )  # fmt: skip
+    )

@@ -3,7 +3,7 @@
 u = sin(pi x) sin(4 pi y) on (-1, 1)^2, zero on the boundary, so that f is 1 - 17 pi^2 times u.
 With `waves` = 150 the network is one layer of that many sine waves whose frequencies are trained,
 from a start with up to `frequency` / (2 pi) periods along a side. The solution is a sum of two
-such waves, so that these features are made for it.
+such waves, so that these features are made for it; `width`, `depth` and `ridge` do nothing then.
 """
 
 import jax.numpy as jnp

@@ -1,8 +1,8 @@
 """Kuramoto-Sivashinsky equation, u_t + 5 u u_x + u_xx / 2 + u_xxxx / 200 = 0: the regular regime.
 
 u = -sin(pi x) at t = 0, period 2 on (-1, 1), 0 < t < 1. Long waves grow, short ones are damped, and
-a front is born that later oscillates. The network is exactly periodic. Over all times at once a run
-stops at a false solution (`--set windows=1`), so that the evolution is solved in 20 windows. Errors
+a front is born that later oscillates. The network is exactly periodic. Over all times at once
+(`--set windows=None`) a run stops at a false solution. Therefore it is solved in 20 windows. Errors
 are measured against a spectral solution that is shipped, itself accurate to 3.9e-9
 (`benchmarks/references.py`).
 """

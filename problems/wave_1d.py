@@ -6,7 +6,7 @@ falls to 1e-16 and the error stays above one half.
 
 With `waves` = 150 the network is one layer of that many sine waves whose frequencies are trained,
 from a start with up to `frequency` / (2 pi) periods along a side. The solution is a sum of four
-such waves, so that these features are made for it.
+such waves, so that these features are made for it; `width`, `depth` and `ridge` do nothing then.
 """
 
 import jax.numpy as jnp
@@ -31,7 +31,8 @@ def exact(x):
 
 def problem(
     *, width: int = 22, depth: int = 3, points: int = 24, boundary_weight: float = 100.0,
-    ridge: float = 2.0, waves: int = 0, frequency: float = 20.0, seconds: float = 120.0,
+    ridge: float = 2.0, waves: int = 0, frequency: float = 20.0,
+    windows: int | None = None, seconds: float = 120.0,
 ) -> Problem:  # fmt: skip
     domain = SpaceTime(Interval(0.0, 1.0), Interval(0.0, 1.0))
     terms = [
@@ -65,5 +66,6 @@ def problem(
         domain=domain,
         evaluation=GaussLegendre(domain, 151).quadrature(),
         exact=exact,
+        windows=windows,
         seconds=seconds,
     )

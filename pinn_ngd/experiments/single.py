@@ -95,7 +95,10 @@ def run_problem(
         problem, optimizer, settings, solver_name, seed, steps, seconds, tolerance, corrected
     )
     if mesh is not None and problem.windows is not None:
-        raise ValueError("windows in time run on one device: leave `mesh` or `--devices` out.")
+        raise ValueError(
+            "windows in time run on one device: leave `mesh` or `--devices` out, or solve the "
+            "problem at once (`--set windows=None`)."
+        )
     processes = Processes(mesh_of(mesh))
     if plan.why is not None and processes.writes:
         tell(plan.why)

@@ -2,7 +2,7 @@
 
 A long evolution is easier in pieces. On the window a <= t <= b of the time interval t0 <= t <= T a
 network v lives on the whole interval, and u(t, x) = v(t0 + (t - a) (T - t0) / (b - a), x). So every
-window has the points, the rules and the network of the problem itself, and their compiled code.
+window has the terms, the weights and the network of the problem itself.
 """
 
 import dataclasses

@@ -51,7 +51,8 @@ def _is_watch(value: Any) -> bool:
     if value.keys() == {"windows"}:  # of time, each of which had points of its own
         return isinstance(value["windows"], int) and value["windows"] > 0
     numbers = all(_is_number(value.get(name)) for name in ("start", "before", "grown_at"))
-    return numbers and isinstance(value.get("pending"), bool) and _is_mesh(value.get("mesh"))
+    meshes = _is_mesh(value.get("mesh")) and _is_mesh(value.get("mesh_before_growth", []))
+    return numbers and isinstance(value.get("pending"), bool) and meshes
 
 
 def _is_mesh(value: Any) -> bool:

@@ -47,6 +47,7 @@ def train(
     resume: bool = False,
     stride: int | None = None,
     grow: bool = True,
+    cells: tuple = (),
     tolerance: float | None = None,
     corrected: bool = False,
     blas_threads: int | None = 1,
@@ -76,10 +77,9 @@ def train(
 
     **Held-out points.** An objective with points is evaluated at other, finer ones after every
     call, at a part of them where they are many. With `grow` points are added as soon as the loss
-    there no longer follows the training loss: those of the objective are a start. The error is
-    estimated in a tenth of the time and at the end; a reliable estimate below `tolerance` (1e-13 by
-    default) ends the run. With `corrected` the tolerance is asked of the corrected solution,
-    `TrainResult.solution`, which reaches it sooner; by default of the model itself.
+    there no longer follows the training loss; `cells` of an earlier result are more from the start.
+    The error is estimated in a tenth of the time and at the end. Where that is reliably below
+    `tolerance` (1e-13 by default), of the model or if `corrected` of the solution, the run ends.
 
     **Devices.** Those of `mesh`, a `jax.sharding.Mesh` or their number, share the points; the run
     is the same to rounding. Of several processes (`jax.distributed.initialize`) all call `train`
@@ -89,10 +89,10 @@ def train(
     the last finite model returned. Ctrl-C, SIGTERM and SIGHUP (in the main thread) end the run
     after the call in progress, a second one at once. Other exceptions are raised at the end.
 
-    Raises ValueError without a budget, for what `check_start` refuses of model, terms and data
-    (docs/problems.md), for a `stride` below 1 and for `resume` without `checkpoint`;
-    FileNotFoundError and ValueError for a checkpoint that cannot be read or is of another run;
-    TypeError where a step changes the shapes of its state."""
+    Raises ValueError without a budget, for what `check_start` refuses (docs/problems.md), `cells`
+    of other terms, a `stride` below 1 and `resume` without `checkpoint`; FileNotFoundError and
+    ValueError for a checkpoint that cannot be read or is of another run; TypeError where a step
+    changes the shapes of its state."""
     budget, key = accepted.budget_of(steps, seconds), accepted.key_of(key)
     objective, optimizer = accepted.objective_of(objective), accepted.optimizer_of(optimizer)
     checkpoint = accepted.checkpoint_of(checkpoint, resume)
@@ -108,8 +108,8 @@ def train(
         optimizer, budget, stride, told if processes.writes else moving(told),
         Saver.of(checkpoint, *parts, writes=processes.writes, grow=grow, stride=stride),
         EvaluationClock(accepted.evaluate_of(evaluate), evaluate_every),
-        Watch(objective, grow=grow), Accuracy(accepted.tolerance_of(tolerance), corrected),
-        processes,
+        Watch(objective, grow=grow, cells=cells),
+        Accuracy(accepted.tolerance_of(tolerance), corrected), processes,
     )  # fmt: skip
     with heard() as signals, limited_blas(blas_threads), all_digits(optimizer):
         return _Loop(made, signals).run(model, key, resume=resume)
@@ -182,7 +182,8 @@ class _Loop:
         self.watch.restore(dict(snapshot.watch))
         self.objective = self.watch.objective
         self.batch, self.moved = moved_again(self._draw(0), snapshot.watch)
-        if self.watch.pending and self.watch.refine_at(self.answer()):
+        due = self.watch.pending and self.budget.ending(self.step, self.seconds) is None
+        if due and self.watch.refine_at(self.answer()):
             self._take_new_points()
 
     def _tell_the_start(self, resumed: bool) -> None:

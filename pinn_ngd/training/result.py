@@ -104,8 +104,8 @@ class TrainResult:
     (`metrics` is their old name: in this package a metric is Riemannian). `solves` counts forward,
     linearized and adjoint solves of the whole run, as each history line does up to its step.
     `estimate` is the error estimate and `held_out` the losses at held-out points of the returned
-    model, None for an objective without points. `objective` is the objective on the points that the
-    run ended with, from which another run may start.
+    model, None for an objective without points. `cells` say how points were spread before they
+    grew last, or at the start: `train(cells=...)` begins a similar run with as many.
     """
 
     model: PyTree
@@ -121,7 +121,7 @@ class TrainResult:
     solves: dict[str, int] = dataclasses.field(default_factory=dict)
     estimate: ErrorEstimate | None = None
     held_out: Look | None = None
-    objective: Any = None
+    cells: tuple = ()
 
     @property
     def solution(self) -> Any:

@@ -36,5 +36,5 @@ def told_at_end(loop: Any, ending: Ending) -> TrainResult:
         compile_seconds=loop.compile_seconds, loss=loop.loss,
         measures=loop.evaluation.latest | estimated,
         solves=loop.solves, estimate=loop.watch.estimate, held_out=loop.watch.look,
-        objective=loop.objective,
+        cells=loop.watch.mesh_before_growth,
     )  # fmt: skip

@@ -86,11 +86,11 @@ def train_windows(
 
     `windows` is a number of equal windows, or the times at which they begin and end. In every
     window the problem is the one of `objective` under a change of time, with the same network. A
-    window starts from the parameters and the points that the one before ended with: points that
-    grew stay as many, so that windows from the third on compile nothing unless they grow on. Terms
-    on `domain.initial()` compare with the solution of the window before, the corrected one where
-    that is estimated to be better (`TrainResult.solution`), whether they prescribe values or
-    derivatives in time.
+    window starts from the parameters that the one before ended with, and from the points that it
+    had before they grew last. Windows from the third on compile nothing as long as their points are
+    those that an earlier one had. Terms on `domain.initial()` compare with the solution of the
+    window before, the corrected one where that is estimated to be better (`TrainResult.solution`),
+    whether they prescribe values or derivatives in time.
 
     **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
     is left, so that what an early window saves is for the later ones. A `tolerance` for the whole
@@ -124,9 +124,13 @@ def train_windows(
         window = Window(start, stop, time)
         posed.append(in_window(objective, window, before))
         share = _share(budget, relay, len(edges) - 1 - number)
-        arguments = {"key": jax.random.fold_in(key, number), "tolerance": least, **options}
+        # With the points that the last window ended with, every window would have more than the one
+        # before, whether its own solution asks for them or not.
+        cells = results[-1].cells if results else ()
+        own = {"key": jax.random.fold_in(key, number), "tolerance": least, "cells": cells}
+        arguments = {**own, **options}
         with relay.showing(number + 1, window):
-            run = _on_its_points(posed[-1], results), model, optimizer, number + 1
+            run = posed[-1], model, optimizer, number + 1
             result = _one(*run, share=share, relay=relay, arguments=arguments)
         results.append(result)
         if result.status in ENDED:
@@ -166,11 +170,6 @@ def _one(
     if result.status not in ENDED:
         files.close(number, result)
     return result
-
-
-def _on_its_points(objective: Any, results: list[TrainResult]) -> Any:
-    """The objective on the points that the last window ended with."""
-    return objective.with_rules(results[-1].objective.rules) if results else objective
 
 
 def _handed_on(result: TrainResult) -> Corrected:

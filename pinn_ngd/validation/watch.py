@@ -29,9 +29,12 @@ class Watch:
     needed. Everything that it decides follows from models and losses, never from the clock, so
     that a resumed run grows as the one that was not cut: `state` is all that a checkpoint needs.
     Without held-out points (or with rules of unknown kind) it only looks on, or does nothing.
+
+    `cells` are the `mesh_before_growth` of an earlier run of the same terms, to begin with; raises
+    ValueError for those of other terms.
     """
 
-    def __init__(self, objective: Any, *, grow: bool):
+    def __init__(self, objective: Any, *, grow: bool, cells: Mesh = ()):
         self.original, self.objective = objective, objective
         self.grow = grow and not objective.resampled
         self.held: HeldOut | None = None
@@ -40,11 +43,13 @@ class Watch:
         self.estimator: Estimator | None = None
         self.estimate: ErrorEstimate | None = None
         self.mesh: Mesh = ()
+        self.mesh_before_growth: Mesh = ()  # or that of the start
         self.pending, self.of_energy = False, False
         self.start_loss, self.before, self.grown_at = math.nan, math.inf, math.inf
         if isinstance(objective, AbstractObjective) and can_hold_out(objective):
             self.norm_points = domain_points(objective)
-            self._place(starting_mesh(objective))
+            self.mesh_before_growth = _checked(cells, objective)
+            self._place(self.mesh_before_growth)
 
     @property
     def points(self) -> int:
@@ -61,13 +66,16 @@ class Watch:
         """What decisions depend on, as plain numbers and tuples."""
         before = self.before if self.look is None else self.look.loss
         losses = {"start": self.start_loss, "before": before, "grown_at": self.grown_at}
-        return {"mesh": self.mesh, "pending": self.pending, **losses}
+        meshes = {"mesh": self.mesh, "mesh_before_growth": self.mesh_before_growth}
+        return {**meshes, "pending": self.pending, **losses}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the `state` of an earlier run."""
         if self.held is None:
             return
         self._place(as_mesh(state["mesh"]))
+        if "mesh_before_growth" in state:  # older checkpoints have none
+            self.mesh_before_growth = as_mesh(state["mesh_before_growth"])
         self.start_loss, self.before = state["start"], state["before"]
         self.grown_at, self.pending = state["grown_at"], state["pending"]
 
@@ -143,7 +151,7 @@ class Watch:
         start = sum(rule.size for rule in self.original.rules)
         if mesh == self.mesh or rows > LARGEST_GROWTH * start:
             return False
-        self.grown_at = self.look.loss
+        self.grown_at, self.mesh_before_growth = self.look.loss, self.mesh
         self._place(mesh)
         return True
 
@@ -185,3 +193,16 @@ class Watch:
         self.held = HeldOut(self.objective, template=self.original)
         self.seen = self._looked_at(self.held)
         self.estimator = None
+
+
+def _checked(cells: Mesh, objective: Any) -> Mesh:
+    """The mesh to begin with."""
+    start = starting_mesh(objective)
+    if not cells:
+        return start
+    if len(cells) != len(start):
+        raise ValueError(
+            f"`cells` are of {len(cells)} terms, and the objective has {len(start)}: give those of "
+            "a run with the same terms."
+        )
+    return as_mesh(list(cells))
