@@ -64,7 +64,7 @@ def causally(problem: Problem, model: PyTree, options: argparse.Namespace) -> tu
 
 
 def ways(counts: list[int]) -> dict[str, Way]:
-    """What is compared, by name; the windows of every count."""
+    """What is compared, by name, with windows once for each of the numbers."""
     in_each = {f"{n} windows": functools.partial(in_windows, windows=n) for n in counts}
     return {"at once": at_once, **in_each, "causal weights": causally}
 

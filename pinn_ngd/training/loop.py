@@ -67,19 +67,18 @@ def train(
     run that was never cut; it uses the key of its checkpoint.
 
     **Budgets.** `steps` and `seconds` are totals, including what happened before a resumed
-    checkpoint. `seconds` counts drawing points and stepping, neither compilation (`compile_seconds`
-    does, with the optimizer's `init`) nor evaluation, callbacks and checkpoints. It is looked at
-    between calls.
+    checkpoint, looked at between calls. `seconds` counts drawing points and stepping, neither
+    compilation (`compile_seconds` does, with the optimizer's `init`) nor all that is done beside.
 
     **Evaluation.** `evaluate(model)` returns a dict of floats that join the history. It is called
     after the first call, then so rarely that it costs about a tenth of the training time, or
     every `evaluate_every` steps; always at the end.
 
-    **Held-out points.** An objective with points is evaluated at other, finer ones after every
-    call, at a part of them where they are many. With `grow` points are added as soon as the loss
-    there no longer follows the training loss; `cells` of an earlier result are more from the start.
-    The error is estimated in a tenth of the time and at the end. Where that is reliably below
-    `tolerance` (1e-13 by default), of the model or if `corrected` of the solution, the run ends.
+    **Held-out points.** An objective with points is evaluated at other, finer ones after a call.
+    With `grow` points are added as soon as the loss there no longer follows the training loss;
+    `cells` of an earlier result are more from the start. The error is estimated in a tenth of the
+    time and at the end. Where that is reliably below `tolerance` (1e-13 by default), of the model
+    or if `corrected` of the solution, the run ends.
 
     **Devices.** Those of `mesh`, a `jax.sharding.Mesh` or their number, share the points; the run
     is the same to rounding. Of several processes (`jax.distributed.initialize`) all call `train`

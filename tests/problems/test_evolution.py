@@ -68,15 +68,17 @@ def test_the_corner_of_allen_cahn_starts_as_a_kink():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "steps", "network", "solution"),
+    ("name", "settings", "steps", "network", "solution"),
     [
-        ("advection-diffusion", 100, 1e-5, 1e-9),
-        ("beam", 60, 1e-5, 1e-8),
-        ("multiscale-poisson", 50, 1e-12, 1e-12),
+        ("advection-diffusion", {}, 100, 1e-5, 1e-9),
+        ("beam", {}, 60, 1e-5, 1e-8),
+        ("multiscale-poisson", {}, 50, 1e-12, 1e-12),
+        ("wave-1d", {"waves": 150}, 60, 1e-12, 1e-12),
+        ("helmholtz", {"waves": 150}, 60, 1e-9, 1e-11),
     ],
 )
-def test_a_run_reaches_its_accuracy(name, steps, network, solution):
-    problem, key = load_problem(name), jax.random.key(0)
+def test_a_run_reaches_its_accuracy(name, settings, steps, network, solution):
+    problem, key = load_problem(name, **settings), jax.random.key(0)
     parts = problem.objective, problem.model(key), problem.optimizer
     result = pinn_ngd.train(*parts, steps=steps, key=jax.random.fold_in(key, 1))
     error = problem.evaluator()
