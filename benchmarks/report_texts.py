@@ -35,7 +35,8 @@ benchmarks/limits.py`); where that has not been done yet it says no more than "m
 PUBLISHED = """Relative L2 errors. Most of the published ones are the best of a search over
 settings, at their best moment, and on other hardware; some have features that are made for the
 solution, as our softplus networks are for quadratic solutions and our sine waves for a sum of
-sines. What other packages do on this machine stands in [Beside other packages](peers.md).
+sines. Of an equation that is listed more than once the better entries are compared. What other
+packages do on this machine stands in [Beside other packages](peers.md).
 """
 CLASSICAL = """Where the domain is a box and the solution smooth, **a Chebyshev series is as
 accurate as any network, in a fraction of the time**: the same equations, with a polynomial in
