@@ -8,6 +8,7 @@ the published errors are in `benchmarks/suite.toml`.
 
 import json
 import math
+import re
 import statistics
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,7 @@ RESULTS = HERE / "results" / "suite.json"
 LIMITS = HERE / "results" / "limits.json"
 PAGE = HERE.parent / "docs" / "results.md"
 README = HERE.parent / "README.md"
+EVOLUTION = HERE.parent / "docs" / "evolution.md"
 SHORT = (
     "poisson-2d", "heat-1d", "helmholtz:sine waves", "wave-1d:four windows of time",
     "burgers-1d:six windows of time", "kuramoto-sivashinsky", "kovasznay", "cavity",
@@ -285,6 +287,23 @@ def short(groups: dict[str, list[dict[str, Any]]]) -> str:
     return table(heads, (cells(label, groups[label]) for label in SHORT if label in groups))
 
 
+def windowed(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """Evolutions at once and in windows of time, where the suite has run both."""
+
+    def cells(label: str, number: str, at_once: str) -> Sequence[str]:
+        pair = groups[at_once], groups[label]
+        seconds = (f"{median(rows, 'seconds'):.0f}" for rows in pair)
+        errors_of = (network(rows) for rows in pair)
+        better = (corrected(rows) for rows in pair)
+        pairs = zip(seconds, errors_of, better, strict=True)
+        return (f"`{at_once}`", number, *(cell for pair in pairs for cell in pair))
+
+    found = [(label, re.fullmatch(r"(.+)[:,] ?(\w+) windows of time", label)) for label in groups]
+    both = [(label, way[2], way[1]) for label, way in found if way and way[1] in groups]
+    ways = ("at once: s", "network", "corrected", "windows: s", "network", "corrected")
+    return table(("problem", "windows", *ways), (cells(*one) for one in both))
+
+
 def with_table(text: str, new: str, name: str = "results") -> str:
     """A text with what stands between its two marks replaced; unchanged where they are not."""
     first, last = marks(name)
@@ -316,11 +335,14 @@ def page(runs: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Write the page and the table of the README."""
+    """Write the page, the table of the README and that of windows."""
     runs = json.loads(RESULTS.read_text(encoding="utf-8"))
     PAGE.write_text(page(runs), encoding="utf-8")
-    readme = README.read_text(encoding="utf-8")
-    README.write_text(with_table(readme, short(grouped(runs))), encoding="utf-8")
+    groups = grouped(run for run in runs if in_suite(run))
+    made = (README, short(groups), "results"), (EVOLUTION, windowed(groups), "windows")
+    for path, new, name in made:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(with_table(text, new, name), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,18 @@ def test_every_entry_can_be_run():
 def test_pages_are_those_of_the_numbers():
     runs = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     assert report.PAGE.read_text(encoding="utf-8") == report.page(runs)
+    groups = report.grouped(run for run in runs if report.in_suite(run))
     readme = report.README.read_text(encoding="utf-8")
-    assert report.with_table(readme, report.short(report.grouped(runs))) == readme
+    assert report.with_table(readme, report.short(groups)) == readme
+    evolution = report.EVOLUTION.read_text(encoding="utf-8")
+    assert report.with_table(evolution, report.windowed(groups), "windows") == evolution
+
+
+def test_windows_stand_beside_the_same_equation_at_once():
+    labels = {"kdv": 1e-5, "kdv:six windows of time": 1e-6, "reaction:ten windows of time": 1.0}
+    runs = [dict(RUN, problem=label, relative_l2=error) for label, error in labels.items()]
+    _, _, *lines = report.windowed(report.grouped(runs)).splitlines()
+    assert lines == ["| `kdv` | six | 20 | 1.0e-05 | 1.0e-15 | 20 | 1.0e-06 | 1.0e-15 |"]
 
 
 def test_a_table_goes_between_its_marks():
