@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Inexact, PyTree
 from ..evaluation.errors import norms
 from ..objectives.windows import InWindow, is_initial, time_of, window_of, with_before
 from ..validation.estimate import Corrected, domain_points
+from ..validation.mesh import Mesh, rules_of
 from ..validation.propagation import propagated
 from .result import TrainResult
 
@@ -82,12 +83,21 @@ def accumulated(posed: Sequence[Any], results: Sequence[TrainResult]) -> tuple[A
         growth = handed_on = 0.0
         if k > 0:
             error = results[k - 1].estimate.error  # pyright: ignore[reportOptionalMemberAccess]
-            growth = _growth(posed[k - 1], objective, result.model, error, norm, sizes[k])
+            there = _on_cells(objective, result.cells)
+            growth = _growth(posed[k - 1], there, result.model, error, norm, sizes[k])
             late = max(1.0, _at_end(posed[k - 1], error) / max(norm(error), TINY))
             handed_on = growth * late * found[-1].solution * sizes[k - 1] / sizes[k]
         size = sizes[k] * math.sqrt(float(window_of(objective).rate))
         found.append(Accumulated(own, handed_on, estimate.relative_l2 + handed_on, growth, size))
     return tuple(found)
+
+
+def _on_cells(objective: Any, cells: Mesh) -> Any:
+    """The objective on points that were enough for its window.
+
+    On fewer, those of a start that had to grow, the linearized equation has other solutions.
+    """
+    return objective.with_rules(rules_of(objective, cells)) if cells else objective
 
 
 def _norm(objective: Any) -> Callable[[Any], float]:
