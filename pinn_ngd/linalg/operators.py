@@ -125,7 +125,6 @@ class JacobianRows(lx.AbstractLinearOperator):
     frozen_in: HashableStructure = eqx.field(static=True)
     frozen_out: HashableStructure = eqx.field(static=True)
     tags: frozenset[object] = eqx.field(static=True)
-    is_turned: bool = eqx.field(static=True)  # whether `matrix` is the transpose of an array
 
     def __init__(
         self,
@@ -134,7 +133,6 @@ class JacobianRows(lx.AbstractLinearOperator):
         out_structure: PyTree,
         *,
         tags: frozenset[object] = frozenset(),
-        is_turned: bool = False,
     ):
         expected = (size(out_structure), size(in_structure))
         if matrix.shape != expected:
@@ -147,21 +145,18 @@ class JacobianRows(lx.AbstractLinearOperator):
             check_one_field(in_structure, out_structure)
         self.matrix = matrix
         self.frozen_in, self.frozen_out = hashable(in_structure), hashable(out_structure)
-        self.tags, self.is_turned = tags, is_turned
+        self.tags = tags
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
-        flat, matrix = ravel(vector, self.matrix.dtype), self.matrix
-        # The product with a turned array, in the order of `adjoint_matvec`.
-        product = adjoint_matvec(matrix.T.conj(), flat) if self.is_turned else matvec(matrix, flat)
+        product = matvec(self.matrix, ravel(vector, self.matrix.dtype))
         return unravel(product, self.out_structure())
 
     def as_matrix(self) -> Inexact[Array, "n p"]:
         return self.matrix
 
     def transpose(self) -> "JacobianRows":
-        structures = self.out_structure(), self.in_structure()
-        tags, is_turned = lx.transpose_tags(self.tags), not self.is_turned
-        return JacobianRows(self.matrix.T, *structures, tags=tags, is_turned=is_turned)
+        tags = lx.transpose_tags(self.tags)
+        return JacobianRows(self.matrix.T, self.out_structure(), self.in_structure(), tags=tags)
 
     def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
         return structure_of(self.frozen_in)
@@ -173,11 +168,7 @@ class JacobianRows(lx.AbstractLinearOperator):
 register_operator(
     JacobianRows,
     conj=lambda op: JacobianRows(
-        op.matrix.conj(),
-        op.in_structure(),
-        op.out_structure(),
-        tags=op.tags,
-        is_turned=op.is_turned,
+        op.matrix.conj(), op.in_structure(), op.out_structure(), tags=op.tags
     ),
 )
 
