@@ -185,7 +185,7 @@ class Estimator:
         """Whether the error can be estimated in reasonable time and memory.
 
         That of an energy needs more points than unknowns. For residuals a part of the held-out
-        points serves where all of them are too many: see `_factored`.
+        points serves where all of them are too many: see `factored`.
         """
         if not self.of_energy(model):
             return True
@@ -198,7 +198,7 @@ class Estimator:
             self._rows = row_count(self.made, model)
         return self._rows
 
-    def _factored(self, model: PyTree) -> HeldOut:
+    def factored(self, model: PyTree) -> HeldOut:
         """The held-out points whose rows are factored.
 
         All of them, where this is affordable, else a random part: its step has the smallest norm
@@ -217,7 +217,7 @@ class Estimator:
         """The estimate at one model: one factorization of the held-out rows."""
         if self.of_energy(model):
             return self._measured(model, *energy_error(*self.objectives, model))
-        steps = _damped_steps(held_out_system(self._factored(model), model))
+        steps = _damped_steps(held_out_system(self.factored(model), model))
         tested = PointsOfTest(self.tested, model)
         unexplained = [tested.unexplained(step) for step in steps]
         best, second = np.argsort(unexplained, stable=True)[:2]  # what is not a number comes last

@@ -5,7 +5,7 @@ from jaxtyping import PyTree
 from .. import _tree
 from ..linalg import LeastSquaresSystem, Spectral, prepare
 from ..objectives import AbstractObjective
-from .held_out import HeldOut
+from .estimate import Estimator
 from .rows import held_out_system
 from .spaces import Tangent
 
@@ -18,12 +18,13 @@ def propagated(
     """How the solution changes when the data of one objective become those of another.
 
     Let r and r' be the residuals of the model in the two objectives, which have the same operator,
-    at held-out points, and J their Jacobian. The change is that of the model along the step
-    argmin |J d - (r - r')|^2, in the tangent space of the model as in `estimate_error`.
+    at held-out points, of which a part serves where they are many, and J their Jacobian. The change
+    is that of the model along the step argmin |J d - (r - r')|^2, in the tangent space of the model
+    as in `estimate_error`.
     """
-    held = HeldOut(objective)
-    system = held_out_system(held, model)
-    other = held_out_system(HeldOut(perturbed), model)
+    system, other = (
+        held_out_system(Estimator(one).factored(model), model) for one in (objective, perturbed)
+    )
     target = _tree.subtract(system.target, other.target)
     prepared = prepare(
         LeastSquaresSystem(system.operator, target), Spectral(method="qr", refine=False)

@@ -205,4 +205,4 @@ def _checked(cells: Mesh, objective: Any) -> Mesh:
             f"`cells` are of {len(cells)} terms, and the objective has {len(start)}: give those of "
             "a run with the same terms."
         )
-    return as_mesh(list(cells))
+    return cells

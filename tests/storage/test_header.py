@@ -77,6 +77,10 @@ def test_a_missing_field_is_named(path, name):
         ("compile_seconds", "long"), ("loss", None), ("solves", {"forward_solves": -1}),
         ("solves", []), ("watch", {"mesh": []}), ("watch", [1]),
         ("watch", {"mesh": 3, "pending": False, "start": 1.0, "before": 1.0, "grown_at": 1.0}),
+        ("watch", {
+            "mesh": [], "mesh_before_growth": 3, "pending": False, "start": 1.0, "before": 1.0,
+            "grown_at": 1.0,
+        }),
         ("identity", "line"), ("key_data", "secret"), ("key_impl", 3), ("model", {}),
         ("model", [["weight"]]), ("state", [1, 2]),
     ],

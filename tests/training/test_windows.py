@@ -17,16 +17,17 @@ from pinn_ngd import (
     ResidualObjective,
     SpaceTime,
     time_derivative,
+    train,
     train_windows,
 )
 from pinn_ngd.evaluation import relative_l2
 from pinn_ngd.models import WithUnknowns
 from pinn_ngd.objectives.windows import InWindow, Window, in_window
 from pinn_ngd.storage import Checkpoint
-from pinn_ngd.training import RAD, AbstractCallback
+from pinn_ngd.training import RAD, AbstractCallback, accumulation
 from pinn_ngd.training.windows import _handed_on
 from pinn_ngd.validation import Corrected
-from pinn_ngd.validation.mesh import starting_mesh
+from pinn_ngd.validation.mesh import rules_of, starting_mesh
 from pinn_ngd.validation.propagation import propagated
 
 LENGTH = 2.0
@@ -170,6 +171,28 @@ def test_a_window_starts_with_the_points_that_the_one_before_had_before_they_gre
     for before, after in ((first, second), (second, third)):
         *earlier, last = sorted(set(before))
         assert after[0] == (earlier[-1] if earlier else last)
+
+
+def test_errors_are_handed_on_by_points_that_were_enough(monkeypatch):
+    """On the five of the start a network could let them grow at will."""
+    sizes = []
+
+    def watched(objective, *others):
+        sizes.append(sum(rule.size for rule in objective.rules))
+        return propagated(objective, *others)
+
+    monkeypatch.setattr(accumulation, "propagated", watched)
+    model = Polynomial(jnp.zeros(16))
+    result = train_windows(FEW, model, "engd-tr", windows=3, steps=45, stride=1, key=0)
+    assert sizes == [sum(rule.size for rule in rules_of(FEW, r.cells)) for r in result.windows[1:]]
+    assert min(sizes) > sum(rule.size for rule in FEW.rules)
+    growth = np.sqrt((np.exp(4 / 3) - 1) / (4 / 3))
+    np.testing.assert_allclose([e.growth for e in result.accumulated], [0, growth, growth], 1e-3)
+
+
+def test_cells_of_other_terms_are_refused():
+    with pytest.raises(ValueError, match="are of 1 terms, and the objective has 2"):
+        train(OBJECTIVE, MODEL, "engd-tr", steps=1, key=0, cells=(((0, ()),),))
 
 
 def test_later_windows_have_one_structure_whether_they_are_corrected_or_not(three):

@@ -197,7 +197,7 @@ def test_where_all_rows_are_too_many_a_part_of_them_serves_and_is_tested(
     monkeypatch.setattr(estimate_module, "LARGEST_COST", 0)
     monkeypatch.setattr(estimate_module, "REDUCED_COST", params * rows**2)
     estimator = Estimator(objective)
-    assert abs(estimator._factored(model).size - rows) <= 1
+    assert abs(estimator.factored(model).size - rows) <= 1
     estimate = estimator(model)
     assert estimate.reliable is enough
     if enough:
@@ -264,10 +264,10 @@ def test_of_large_systems_a_part_is_formed():
     square = Box((0.0, 0.0), (1.0, 1.0))
     objective = ResidualObjective([Residual(lambda u, x: u(x), GaussLegendre(square, 80))])
     wide = MLP((2, 300, 300, 1), key=jax.random.key(0))
-    part, all_ = Estimator(objective)._factored(wide), HeldOut(objective)
+    part, all_ = Estimator(objective).factored(wide), HeldOut(objective)
     assert part.size == pytest.approx((2e10 / 91_501) ** 0.5, abs=1)
     small = MLP((2, 30, 1), key=jax.random.key(0))
-    assert Estimator(objective)._factored(small).size == all_.size
+    assert Estimator(objective).factored(small).size == all_.size
 
 
 def test_rows_are_counted_and_not_points():
@@ -284,7 +284,7 @@ def test_rows_are_counted_and_not_points():
     points = scalar.made.size
     assert [e.rows(net) for e in (scalar, vector, complex_)] == [points, 5 * points, 2 * points]
     wide = MLP((2, 250, 250, 1), key=jax.random.key(0))
-    parts = [e._factored(wide).size for e in (scalar, vector)]
+    parts = [e.factored(wide).size for e in (scalar, vector)]
     assert parts[0] == pytest.approx(5 * parts[1], rel=0.02)
 
 
