@@ -78,12 +78,17 @@ def tolerance_of(tolerance: Any) -> float | None:
     return checked("tolerance", tolerance, NonNegative | None)
 
 
-def budget_of(steps: Any, seconds: Any) -> Budget:
-    """The budgets of a run. `steps` is a whole number (also 1e4), `seconds` any number.
+def budget_of(steps: Any, seconds: Any, overtime: Any = 1.0) -> Budget:
+    """The budgets of a run. `steps` is a whole number (also 1e4), `seconds` and `overtime` are any
+    numbers.
 
     Raises ValueError for others.
     """
-    return Budget(checked("steps", steps, int | None), checked("seconds", seconds, float | None))
+    return Budget(
+        checked("steps", steps, int | None),
+        checked("seconds", seconds, float | None),
+        checked("overtime", overtime, float),
+    )
 
 
 def key_of(key: Any) -> PRNGKeyArray:

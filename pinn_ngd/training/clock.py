@@ -1,7 +1,8 @@
 """When a run evaluates its model."""
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -11,6 +12,14 @@ from .result import Record
 
 Evaluate = Callable[[PyTree], dict[str, float]]
 COST_RATIO = 10.0  # seconds of training per second of evaluation
+
+
+@contextlib.contextmanager
+def counted(run: Any, name: str) -> Iterator[None]:
+    """Adds the seconds of a block to an attribute of `run`, unless it raises."""
+    begun = time.perf_counter()
+    yield
+    setattr(run, name, getattr(run, name) + time.perf_counter() - begun)
 
 
 class EvaluationClock:

@@ -1,7 +1,6 @@
 """The training loop: one for every optimizer."""
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +15,7 @@ from . import accepted, setup
 from .adaptive import moved_again, moved_by, moves_points, moving, on_new_points
 from .advance import Carry, advance_plainly, as_arrays, plain_errors, refusals
 from .callbacks import AbstractCallback
-from .clock import Evaluate, EvaluationClock
+from .clock import Evaluate, EvaluationClock, counted
 from .devices import check_shared, compiled_on, mesh_of
 from .digits import all_digits
 from .executables import forget_executables
@@ -39,6 +38,7 @@ def train(
     *,
     steps: int | float | None = None,
     seconds: int | float | None = None,
+    overtime: float = 1.0,
     key: PRNGKeyArray | int,
     callbacks: Iterable[Any] | AbstractCallback | Callable = (),
     evaluate: Evaluate | None = None,
@@ -68,7 +68,8 @@ def train(
 
     **Budgets.** `steps` and `seconds` are totals, including what happened before a resumed
     checkpoint, looked at between calls. `seconds` counts drawing points and stepping, neither
-    compilation (`compile_seconds` does, with the optimizer's `init`) nor all that is done beside.
+    compilation (`compile_seconds` does, with the optimizer's `init`) nor what is done beside. While
+    the held-out loss is above 1e-6 of the start's, a run may take `overtime` times both.
 
     **Evaluation.** `evaluate(model)` returns a dict of floats that join the history. It is called
     after the first call, then so rarely that it costs about a tenth of the training time, or
@@ -92,7 +93,7 @@ def train(
     of other terms, a `stride` below 1 and `resume` without `checkpoint`; FileNotFoundError and
     ValueError for a checkpoint that cannot be read or is of another run; TypeError where a step
     changes the shapes of its state."""
-    budget, key = accepted.budget_of(steps, seconds), accepted.key_of(key)
+    budget, key = accepted.budget_of(steps, seconds, overtime), accepted.key_of(key)
     objective, optimizer = accepted.objective_of(objective), accepted.optimizer_of(optimizer)
     checkpoint = accepted.checkpoint_of(checkpoint, resume)
     setup.warn_about_precision(model, optimizer)
@@ -147,22 +148,20 @@ class _Loop:
             return self._finish(ending)
 
     def _start(self, key: PRNGKeyArray, resume: bool) -> None:
-        begun = time.perf_counter()
-        self._set_key(key)
-        self.batch = self._draw(0)
-        model = self.carry.model
-        beside = self.evaluation.evaluate, self.optimizer
-        setup.check_start(self.objective, model, self.batch, *beside)
-        state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
-        self.carry = Carry(model, model, state)
-        if resume and self.saver is not None:
-            self._restore(self.saver.load((model, state)))
-        self._tell_the_start(resume)
-        if self.saver is not None and not resume:
-            self.saver.forget()
-        self.ready = True
-        self.watch.start(self.carry.model)
-        self.compile_seconds += time.perf_counter() - begun
+        with counted(self, "compile_seconds"):
+            self._set_key(key)
+            self.batch = self._draw(0)
+            model, beside = self.carry.model, (self.evaluation.evaluate, self.optimizer)
+            setup.check_start(self.objective, model, self.batch, *beside)
+            state = as_arrays(self.optimizer.init(model, self.objective, self.batch))
+            self.carry = Carry(model, model, state)
+            if resume and self.saver is not None:
+                self._restore(self.saver.load((model, state)))
+            self._tell_the_start(resume)
+            if self.saver is not None and not resume:
+                self.saver.forget()
+            self.ready = True
+            self.watch.start(self.carry.model)
 
     def _set_key(self, key: PRNGKeyArray) -> None:
         self.key = key
@@ -181,7 +180,7 @@ class _Loop:
         self.watch.restore(dict(snapshot.watch))
         self.objective = self.watch.objective
         self.batch, self.moved = moved_again(self._draw(0), snapshot.watch)
-        due = self.watch.pending and self.budget.ending(self.step, self.seconds) is None
+        due = self.watch.pending and self.budget.ending(*self.used) is None
         if due and self.watch.refine_at(self.answer()):
             self._take_new_points()
 
@@ -192,7 +191,7 @@ class _Loop:
             callback.on_start(run)
 
     def _until_the_end(self) -> Ending:
-        (ending,) = self.processes.agree(self.budget.at_start(self.step, self.seconds))
+        (ending,) = self.processes.agree(self.budget.at_start(*self.used))
         if ending is None:
             self._compile()
         while ending is None:
@@ -200,13 +199,12 @@ class _Loop:
         return ending
 
     def _compile(self) -> None:
-        begun = time.perf_counter()
-        forget_executables()
-        if self.optimizer.jittable:
-            self.call = compiled_on(self.processes, self.stride, *self._arguments())
-        else:
-            self.call = advance_plainly
-        self.compile_seconds += time.perf_counter() - begun
+        with counted(self, "compile_seconds"):
+            forget_executables()
+            if self.optimizer.jittable:
+                self.call = compiled_on(self.processes, self.stride, *self._arguments())
+            else:
+                self.call = advance_plainly
 
     def _arguments(self) -> tuple[Any, ...]:
         start = np.asarray(self.step, np.int32)
@@ -233,7 +231,7 @@ class _Loop:
             ending, told = self.processes.agree(ending, told)
             self.watch.pending = self.processes.agree_whether(self.watch.pending)
             if not progress.failed and self._grown(told or ending):
-                ending = self.budget.ending(self.step, self.seconds)
+                ending = self.budget.ending(*self.used)
             elif not (progress.failed or told):
                 self._move_points()
         self.ready = True
@@ -243,11 +241,10 @@ class _Loop:
 
     def _look(self, loss: float, ending: Ending | None) -> Record:
         """The losses at held-out points, whose time counts as training since they steer the run."""
-        begun = time.perf_counter()
-        numbers = self.watch.look_at(self.answer(), self.batch)
-        # If the run is cut before the points grow, the resumed run lets them grow.
-        self.watch.pending = self.watch.gap(loss, stalled=has_stalled(ending))
-        self.seconds += time.perf_counter() - begun
+        with counted(self, "seconds"):
+            numbers = self.watch.look_at(self.answer(), self.batch)
+            # If the run is cut before the points grow, the resumed run lets them grow.
+            self.watch.pending = self.watch.gap(loss, stalled=has_stalled(ending))
         return numbers
 
     def _grown(self, ending: Ending | None) -> bool:
@@ -280,15 +277,14 @@ class _Loop:
         return self.accuracy.reached(self.watch.estimate)
 
     def _advance(self) -> tuple[Any, Any]:
-        begun = time.perf_counter()
-        if self.objective.resampled:
-            self.batch = self._draw(self.step // self.stride)
-        with plain_errors():
-            carry, progress, infos = self.call(*self._arguments())
-            jax.block_until_ready(eqx.filter(carry, eqx.is_array))
-        progress, infos = jax.device_get((progress, infos))
-        self.carry, self.step = carry, self.step + int(progress.count)
-        self.seconds += time.perf_counter() - begun
+        with counted(self, "seconds"):
+            if self.objective.resampled:
+                self.batch = self._draw(self.step // self.stride)
+            with plain_errors():
+                carry, progress, infos = self.call(*self._arguments())
+                jax.block_until_ready(eqx.filter(carry, eqx.is_array))
+            progress, infos = jax.device_get((progress, infos))
+            self.carry, self.step = carry, self.step + int(progress.count)
         return progress, infos
 
     def _ending(self, progress: Any, infos: Any) -> Ending | None:
@@ -300,7 +296,11 @@ class _Loop:
         if code := int(infos.stop[progress.count - 1]):
             default = f"the optimizer stopped with code {code}"
             return Ending("stalled", self.optimizer.stop_reasons.get(code, default))
-        return self.budget.ending(self.step, self.seconds)
+        return self.budget.ending(*self.used)
+
+    @property
+    def used(self) -> tuple[int, float, bool]:
+        return self.step, self.seconds, self.watch.is_solved
 
     def _note(self, numbers: Record, *, last: bool) -> Ending | None:
         """Write the history line of a call and ask the callbacks whether to go on."""

@@ -1,6 +1,7 @@
 """The budget of a run, its end and its result."""
 
 import dataclasses
+import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from jaxtyping import PyTree
 from ..validation import ErrorEstimate, Look
 
 Record = dict[str, Any]
+UNSOLVED = ", overtime included"
 
 
 class Ending(NamedTuple):
@@ -22,11 +24,13 @@ class Ending(NamedTuple):
 class Budget:
     """The most steps and the most seconds of training; at least one of them.
 
-    Raises ValueError where both are missing or one is negative.
+    A run that is not solved may take `overtime` times as many. Raises ValueError where steps and
+    seconds are missing, one is negative or `overtime` is below one.
     """
 
     steps: int | None = None
     seconds: float | None = None
+    overtime: float = 1.0
 
     def __post_init__(self):
         if self.steps is None and self.seconds is None:
@@ -37,18 +41,23 @@ class Budget:
         for name, value in (("steps", self.steps), ("seconds", self.seconds)):
             if value is not None and not value >= 0:
                 raise ValueError(f"`{name}` is {value}: a budget is zero or more.")
+        if not self.overtime >= 1:
+            raise ValueError(
+                f"`overtime` is {self.overtime}: it is a factor of the budget, so give 1 or more."
+            )
 
-    def ending(self, steps: int, seconds: float) -> Ending | None:
+    def ending(self, steps: int, seconds: float, solved: bool = True) -> Ending | None:
         """The end of a run after so many steps and seconds if they use up the budget."""
-        if self.steps is not None and steps >= self.steps:
-            return Ending("budget", f"reached the budget of {self.steps} steps")
-        if self.seconds is not None and seconds >= self.seconds:
-            return Ending("budget", f"reached the budget of {self.seconds:g} s")
+        most, unsolved = (self, "") if solved or self.overtime == 1 else (self._extended, UNSOLVED)
+        if most.steps is not None and steps >= most.steps:
+            return Ending("budget", f"reached the budget of {most.steps} steps{unsolved}")
+        if most.seconds is not None and seconds >= most.seconds:
+            return Ending("budget", f"reached the budget of {most.seconds:g} s{unsolved}")
         return None
 
-    def at_start(self, steps: int, seconds: float) -> Ending | None:
+    def at_start(self, steps: int, seconds: float, solved: bool = True) -> Ending | None:
         """The end before the first step, where a resumed run has used up its budget."""
-        ending = self.ending(steps, seconds)
+        ending = self.ending(steps, seconds, solved)
         if ending is None or steps == 0:
             return ending
         over = "more than" if self._is_over(steps, seconds) else "all of"
@@ -63,6 +72,11 @@ class Budget:
         pairs = ((steps, self.steps), (seconds, self.seconds))
         return any(limit is not None and used > limit for used, limit in pairs)
 
+    @property
+    def _extended(self) -> "Budget":
+        steps = None if self.steps is None else math.floor(self.overtime * self.steps)
+        return Budget(steps, None if self.seconds is None else self.overtime * self.seconds)
+
     def allowance(self, steps: int, stride: int) -> int:
         """How many steps the next compiled call makes: up to a multiple of `stride`.
 
@@ -70,7 +84,8 @@ class Budget:
         resumed draws the same batches as one that was not.
         """
         aligned = stride - steps % stride
-        return aligned if self.steps is None else min(aligned, self.steps - steps)
+        limits = [] if self.steps is None else [self.steps, self._extended.steps]
+        return min([aligned, *(limit - steps for limit in limits if limit > steps)])
 
 
 @dataclasses.dataclass(frozen=True)

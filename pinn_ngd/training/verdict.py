@@ -5,6 +5,7 @@ from typing import Any
 
 from ..objectives import AbstractObjective, is_data
 from ..validation import ROUNDING, Rounding, Watch, rounding_level
+from ..validation.watch import SOLVED
 from .result import Ending, Record
 
 CUT = ("failed", "interrupted")
@@ -12,7 +13,6 @@ INTERRUPTED = Ending("interrupted", "interrupted from the keyboard; the results 
 OVERFITTED_GAP = 100.0
 ENERGY_GAP = 1e-3  # of the energy
 ENERGY_ERROR = 1.5e-8  # the root of the rounding error: an energy is quadratic in the error
-SOLVED = 1e-6  # of the first held-out loss: below it a gap between the losses is harmless
 
 
 def judged(
@@ -73,6 +73,7 @@ def is_overfitted(last: Record, watch: Watch, rounding: Rounding) -> bool:
     if held_out <= max(OVERFITTED_GAP * loss, ROUNDING * rounding.level):
         return False
     doubtful = watch.estimate is not None and not watch.estimate.reliable
+    # Where residuals are small a gap between the losses is harmless.
     return doubtful or not held_out < SOLVED * watch.start_loss
 
 

@@ -38,6 +38,7 @@ from .loop import train
 from .result import Budget, Record, TrainResult
 from .window_files import WindowFiles, as_ended
 from .window_relay import Relay
+from .window_shares import share_of
 
 ENDED = ("failed", "interrupted", "stopped")  # no window follows
 WORST_FIRST = (*ENDED, "overfitted", "stalled", "budget", "converged")
@@ -93,9 +94,11 @@ def train_windows(
     whether they prescribe values or derivatives in time.
 
     **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
-    is left, so that what an early window saves is for the later ones. A `tolerance` for the whole
-    is divided by the number of windows. The other arguments and options are those of `train`.
-    `evaluate` is called once, on the function of all times.
+    is left, so that what an early window saves is for the later ones; one whose held-out loss is
+    not small yet (1e-6 of the start's) borrows up to two more from the later ones, of whose equal
+    shares a half stays. A `tolerance` for the whole is divided by the number of windows. The other
+    arguments and options are those of `train`. `evaluate` is called once, on the function of all
+    times.
 
     **Checkpoints.** Every window has a file of its own beside the path of `checkpoint`, such as
     `latest-window-2.eqx`. With `resume` windows that ended are read and not trained again, and the
@@ -111,19 +114,20 @@ def train_windows(
     """
     budget, key = budget_of(steps, seconds), key_of(key)
     edges = edges_of(objective_of(objective), windows)
+    count = len(edges) - 1
     files = WindowFiles(checkpoint_of(checkpoint, resume), edges)
     given = callbacks_of(callbacks)
     _check(evaluate, model, given)
     relay, time = Relay(given, budget, files, resume), time_of(objective)
     tolerance = tolerance_of(tolerance)
-    least = None if tolerance is None else tolerance / (len(edges) - 1)
+    least = None if tolerance is None else tolerance / count
     results: list[TrainResult] = []
     posed: list[Any] = []
     before = None
     for number, (start, stop) in enumerate(pairwise(edges)):
         window = Window(start, stop, time)
         posed.append(in_window(objective, window, before))
-        share = _share(budget, relay, len(edges) - 1 - number)
+        share = share_of(budget, relay.steps, relay.seconds, count - number, count)
         # With the points that the last window ended with, every window would have more than the one
         # before, whether its own solution asks for them or not.
         cells = results[-1].cells if results else ()
@@ -163,9 +167,8 @@ def _one(
         return as_ended(found, end)
     relay.reads = False
     result = train(
-        objective, model, optimizer, steps=share.steps, seconds=share.seconds,
-        checkpoint=files.of(number), resume=resume and (number == 1 or files.begun(number)),
-        callbacks=relay, **arguments,
+        objective, model, optimizer, **vars(share), checkpoint=files.of(number),
+        resume=resume and (number == 1 or files.begun(number)), callbacks=relay, **arguments,
     )  # fmt: skip
     if result.status not in ENDED:
         files.close(number, result)
@@ -195,15 +198,6 @@ def _check(evaluate: Any, model: PyTree, callbacks: Iterable[Any]) -> None:
         )
     if hasattr(evaluate, "check"):
         evaluate.check(model)
-
-
-def _share(budget: Budget, used: Relay, left: int) -> Budget:
-    """The budget of the next window: its share of what is left."""
-    steps, seconds = budget.steps, budget.seconds
-    return Budget(
-        None if steps is None else math.ceil(max(steps - used.steps, 0) / left),
-        None if seconds is None else max(seconds - used.seconds, 0.0) / left,
-    )
 
 
 def _whole(

@@ -16,6 +16,7 @@ FALLING = 0.5  # of the last held-out loss: below, it still follows
 SMOOTH = 0.1  # of the held-out loss at the last growth: below, higher order pays more than cells
 ENERGY_GAP = 1e-8  # of the energy: quadrature errors below are left alone
 NEGLIGIBLE = 1e-20  # of the held-out loss at the start: residuals smaller by 1e10 are left alone
+SOLVED = 1e-6  # of the held-out loss at the start: residuals smaller by a thousand
 LARGEST_GROWTH = 64  # times the rows of the start
 LARGEST_LOOK = 16384  # points after a call; of more a part, always the same, shows the losses
 
@@ -60,6 +61,13 @@ class Watch:
     def is_negligible(self) -> bool:
         """Whether the held-out loss is so small against the start that it is left alone."""
         return self.look is not None and self.look.loss <= NEGLIGIBLE * self.start_loss
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the held-out loss fell to `SOLVED` of its start; also where that is unknown, as
+        for energies, which have no zero."""
+        loss = self.before if self.look is None else self.look.loss
+        return self.of_energy or not loss > SOLVED * self.start_loss
 
     @property
     def state(self) -> dict[str, Any]:

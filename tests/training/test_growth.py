@@ -18,6 +18,7 @@ from pinn_ngd import (
 )
 from pinn_ngd.models import MLP
 from pinn_ngd.storage import Checkpoint
+from pinn_ngd.validation.watch import SOLVED
 
 LINE = Interval(0.0, 1.0)
 OPTIMIZER = optimizers.get("engd-tr")
@@ -61,6 +62,20 @@ def test_points_that_grow_let_the_held_out_loss_follow(grown):
     assert grown.held_out.loss < 1e-9
     assert grown.estimate.reliable
     assert grown.measures["estimated_relative_l2"] == grown.estimate.relative_l2
+
+
+def test_overtime_ends_when_the_held_out_residuals_are_small(tmp_path):
+    start = solve(steps=0).held_out.loss
+    kept = Checkpoint(tmp_path / "cut.eqx", every_seconds=0.0)
+    result = solve(steps=5, overtime=8)
+    assert 5 < result.steps < 40
+    losses = [line["held_out_loss"] / start for line in result.history]
+    assert losses[-2] <= SOLVED < min(losses[4:-2])  # looked at before the last step
+    solve(steps=5, overtime=8, checkpoint=kept, callbacks=lambda line: line["step"] == 7 and "stop")
+    again = solve(steps=5, overtime=8, checkpoint=kept, resume=True)
+    assert again.history[0]["step"] == 8
+    assert (again.steps, again.loss) == (result.steps, result.loss)
+    assert solve(steps=result.steps, overtime=8).steps == result.steps
 
 
 def test_history_tells_both_losses_of_every_term(grown):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pinn_ngd.training import TrainResult
+from pinn_ngd.training.result import Budget
 from pinn_ngd.validation import Corrected, ErrorEstimate, Tangent
 
 
@@ -33,3 +34,19 @@ def test_a_stall_names_rank_and_condition_of_its_last_system():
     record = line(1e-3, 2e-3) | {"rank": 12.0, "condition": 3e15}
     ending = verdict(Ending("stalled", "why"), record, watched(), Rounding(1e-31, True))
     assert "rank 12 and condition 3e+15" in ending.message
+
+
+def test_only_a_run_that_is_not_solved_may_take_its_overtime():
+    budget = Budget(steps=10, seconds=4.0, overtime=2.5)
+    assert budget.ending(9, 3.0) is None
+    for used in ((10, 3.0), (9, 4.0)):
+        assert "reached the budget of" in budget.ending(*used, solved=True).message
+        assert budget.ending(*used, solved=False) is None
+    for used, words in (((25, 3.0), "25 steps"), ((9, 10.0), "10 s")):
+        assert f"{words}, overtime included" in budget.ending(*used, solved=False).message
+    assert [budget.allowance(step, 8) for step in (0, 8, 10, 24)] == [8, 2, 6, 1]
+
+
+def test_a_budget_below_itself_is_refused():
+    with pytest.raises(ValueError, match=r"`overtime` is 0\.5"):
+        Budget(1, overtime=0.5)

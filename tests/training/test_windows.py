@@ -26,7 +26,7 @@ from pinn_ngd.objectives.windows import InWindow, Window, in_window
 from pinn_ngd.storage import Checkpoint
 from pinn_ngd.training import RAD, AbstractCallback, accumulation
 from pinn_ngd.training.windows import _handed_on
-from pinn_ngd.validation import Corrected
+from pinn_ngd.validation import Corrected, watch
 from pinn_ngd.validation.mesh import rules_of, starting_mesh
 from pinn_ngd.validation.propagation import propagated
 
@@ -171,6 +171,17 @@ def test_a_window_starts_with_the_points_that_the_one_before_had_before_they_gre
     for before, after in ((first, second), (second, third)):
         *earlier, last = sorted(set(before))
         assert after[0] == (earlier[-1] if earlier else last)
+
+
+def test_a_window_that_is_not_solved_borrows_from_later_ones(monkeypatch):
+    shares = [solved(3, FEW, steps=12, stride=1, grow=True).windows]
+    monkeypatch.setattr(watch, "SOLVED", np.inf)
+    shares.append(solved(3, FEW, steps=12, stride=1, grow=True).windows)
+    lent, equal = ([window.steps for window in windows] for windows in shares)
+    assert equal == [4, 4, 4]
+    assert lent[0] == 8
+    assert sum(lent) <= 12
+    assert "overtime included" in shares[0][0].message
 
 
 def test_errors_are_handed_on_by_points_that_were_enough(monkeypatch):
