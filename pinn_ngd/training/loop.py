@@ -38,7 +38,7 @@ def train(
     *,
     steps: int | float | None = None,
     seconds: int | float | None = None,
-    overtime: float = 1.0,
+    overtime: int | float = 1.0,
     key: PRNGKeyArray | int,
     callbacks: Iterable[Any] | AbstractCallback | Callable = (),
     evaluate: Evaluate | None = None,

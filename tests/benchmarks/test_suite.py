@@ -24,6 +24,7 @@ RUN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_entry_can_be_run():
     for label, entry in report.entries().items():
         name, _, variant = label.partition(":")

@@ -43,6 +43,7 @@ def test_fast_transforms_are_orthonormal_and_diagonalize(boundary, n):
     assert error < 1e-13 * values.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_long_axes_agree_with_dense_modes(boundary, monkeypatch):
     """In single precision too, along one of two axes, and transposed."""

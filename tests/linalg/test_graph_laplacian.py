@@ -32,6 +32,7 @@ def test_potentials_solve_the_equation(boundary, shape):
     np.testing.assert_allclose(potentials @ matrix, charges, atol=1e-12 * float(scale))
 
 
+@pytest.mark.slow
 def test_central_differences_decouple_into_components():
     edges, weights, matrix = system("dirichlet", (6, 8), 2, central=True)
     order = ordering(edges.level, edges.left, edges.right)

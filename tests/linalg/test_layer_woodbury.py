@@ -98,6 +98,7 @@ def test_a_small_layer_needs_no_sketch():
     np.testing.assert_allclose(flat(value), dense(operator), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_single_precision_keeps_what_the_docstring_says():
     operator = rows(n=4)
     single = jax.tree.map(lambda x: x.astype(jnp.float32), operator)

@@ -32,6 +32,7 @@ def matrix(function, grid: Grid) -> np.ndarray:
     return np.asarray(jax.jit(columns)(unit)).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRIDS)
 def test_it_is_the_graph_laplacian_of_the_edges(name):
     grid = GRIDS[name]

@@ -34,6 +34,7 @@ def _run(center, **settings):
     return train(objective, Bump(jnp.asarray(center)), optimizer, steps=12, key=0)
 
 
+@pytest.mark.slow
 def test_mass_that_is_lost_in_mid_run_ends_it_with_the_last_model():
     found = _run(0.5)
     assert found.status == "failed"

@@ -30,6 +30,7 @@ def flux(metric, grid, dtype=float):
     return jax.jit(lambda rho, u: metric.factor(grid, rho)(u))(*case(grid, dtype))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("elliptic", ["multigrid", "cg"])
 @pytest.mark.parametrize("name", GRIDS)
 def test_what_rounding_left_of_a_mass_leaves_where_the_factor_lets_it(name, elliptic):

@@ -282,6 +282,7 @@ def test_a_wrapped_activation_without_second_derivatives_is_found(wrapper):
         assert missing(second, wrap(network(jnp.tanh))) == []
 
 
+@pytest.mark.slow
 def test_smooth_activations_are_not_suspected():
     second = lambda u, x: laplacian(u)(x)  # noqa: E731
     assert missing(second, HardDirichlet(network(jax.nn.softplus), 0.0, bump)) == []

@@ -50,6 +50,7 @@ def test_a_resumed_run_repeats_the_uncut_one(tmp_path):
     assert cut["test_nll"] == whole["test_nll"]
 
 
+@pytest.mark.slow
 def test_optimizers_are_compared_by_their_test_error(tmp_path):
     summary = compare_optimizers(
         blobs(), ["ngd-woodbury", "sgd"], seeds=[0, 1], out=tmp_path, steps=20

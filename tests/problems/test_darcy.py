@@ -11,6 +11,7 @@ from pinn_ngd.experiments import check_problem
 SMALL = dict(cells=24, stride=2, iterations=15)
 
 
+@pytest.mark.slow
 def test_pressures_solve_the_dense_system():
     problem = load_problem("darcy-inverse", **SMALL)
     state, model = problem.objective.state, problem.exact

@@ -34,6 +34,7 @@ def losses(problem, model, but=()):
     return {name: float(part.sum()) / weight[name] for name, part in pairs if name not in but}
 
 
+@pytest.mark.slow
 def test_the_exact_solutions_with_the_true_coefficients_solve_their_equations():
     heat = file("heat_inverse")
     model = WithUnknowns(heat.exact, k=Positive(heat.TRUE))

@@ -148,6 +148,7 @@ def test_reverse_derivatives_of_what_is_not_linear_are_refused(operator, argumen
             )(jnp.ones(6))
 
 
+@pytest.mark.slow
 def test_forward_derivatives_of_a_system(dense):
     """`solve` refuses what Lineax cannot see, and differentiates the eigenvalues' filters."""
     rows = dense(jnp.asarray(np.random.default_rng(0).normal(size=(3, 6))))

@@ -212,6 +212,7 @@ def test_an_operator_of_zeros(simulation):
     assert found.stats["condition"] == np.inf
 
 
+@pytest.mark.slow
 def test_products_are_counted(operator, b):
     def count(operator, options=None, **arguments):
         solution = lx.linear_solve(operator, b, SPU(time=4.0, **arguments), options=options)

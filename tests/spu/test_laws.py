@@ -194,6 +194,7 @@ def test_time_average_of_euler_maruyama(draw, matrix, vectors):
     np.testing.assert_allclose(found.var(0), variance, rtol=5 * np.sqrt(2 / SAMPLES))
 
 
+@pytest.mark.slow
 def test_colored_noise_warms_stiff_modes_less(draw, vectors):
     """A force of correlation time c leaves the variance T / (a (1 + a c)), here of finite steps."""
     samples, _ = draw
@@ -233,6 +234,7 @@ def test_underdamped_mean(matrix):
     np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read_out", ["end", TimeAverage(1.0)])
 @pytest.mark.parametrize("simulation", ["exact", "lanczos", EulerMaruyama(0.13)])
 def test_standard_errors_are_those_of_many_repeats(draw, matrix, simulation, read_out):

@@ -54,6 +54,7 @@ def penalized(name):
     return StateMisfit(state, lambda rho: rho - 0.5, PENALTIES[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("matrix_free", [False, True])
 @pytest.mark.parametrize("metric", [EnergyMetric(), Sobolev()])

@@ -89,6 +89,7 @@ def agree_on_examples(one, other):
         np.testing.assert_allclose(other[name], one[name], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 def test_examples_and_decompositions_are_shared_by_two_devices(tmp_path):
     agree_on_examples(*reversed(found(tmp_path, "natural", devices=2)))
 

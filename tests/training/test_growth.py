@@ -100,6 +100,7 @@ def test_a_run_cut_anywhere_grows_as_the_uncut_one(tmp_path):
         assert rest.history[-1]["points"] == whole.history[-1]["points"]
 
 
+@pytest.mark.slow
 def test_a_tolerance_ends_the_run_at_an_error_that_is_below():
     enough = ResidualObjective([Residual(equation, GaussLegendre(LINE, 24)), ENDS])
     result = solve(enough, steps=60, tolerance=1e-4)
@@ -129,6 +130,7 @@ def test_an_activation_without_second_derivative_is_stalled_and_not_converged():
     assert not result.estimate.reliable
 
 
+@pytest.mark.slow
 def test_a_perfect_start_has_converged():
     class Line(eqx.Module):
         slope: jax.Array

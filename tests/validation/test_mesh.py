@@ -55,6 +55,7 @@ def test_points_are_added_and_weights_stay_a_quadrature(rules):
             assert float(jnp.sum(rule.quadrature().weights)) == pytest.approx(measure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [GaussLegendre, Sobol])
 def test_points_grow_on_curved_domains_where_the_residual_is(make):
     rules = make(disk(), 4 if make is GaussLegendre else 64), GaussLegendre(disk().boundary(), 5)

@@ -56,6 +56,7 @@ def test_error_panel_shows_the_error_in_its_own_unit():
     assert len(figure.axes) == 6  # a color bar for each
 
 
+@pytest.mark.slow
 def test_curved_domains_are_drawn_to_their_edge_and_white_outside():
     figure = plotting.plot_solution(model, exact, annulus())
     panels = [ax for ax in figure.axes if ax.get_title()]

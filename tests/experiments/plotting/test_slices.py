@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from pinn_ngd import Box, Interval, SpaceTime, disk
 from pinn_ngd.experiments import plotting
@@ -62,6 +63,7 @@ def test_every_row_of_slices_has_one_scale_of_colors():
     assert [bool(ax.get_title()) for ax in axes] == [True] * 3 + [False] * 9
 
 
+@pytest.mark.slow
 def test_what_is_outside_of_a_ball_is_white():
     figure = plotting.plot_solution(lambda x: x @ x, None, ball())
     for ax in panels(figure):

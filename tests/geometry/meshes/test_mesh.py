@@ -184,6 +184,7 @@ def test_rules_with_points_at_the_ends_of_cells_stay_in_their_cells():
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["segments", "triangles", "tetrahedra"])
 def test_points_grow_where_the_residual_is(name):
     mesh = MESHES[name]

@@ -83,6 +83,7 @@ def test_counts_are_those_of_the_solves_that_were_made(case):
     assert counted == made
 
 
+@pytest.mark.slow
 def test_a_noisy_device_gets_its_key():
     objective, _ = counted_misfit()
     optimizer = NaturalGradient(solver=SPU(1e3, temperature=1e-3), damping=0.1)

@@ -246,6 +246,7 @@ def test_momentum_on_an_energy_is_an_error():
         run(NaturalGradient(momentum=0.5, damping=1e-3), network(3), ritz_1d(), 1)
 
 
+@pytest.mark.slow
 def test_engd_nystrom_is_engd_w_where_the_rank_suffices():
     """K of rank 13 parameters is exact; a smaller one is the formula with its approximation."""
     objective, model = poisson_1d(), network(4)

@@ -39,6 +39,7 @@ def stepped(optimizer, model, state=None, seed=0):
     return step(model, state, OBJECTIVE, BATCH, key=jax.random.key(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [2, 8, 100])
 def test_a_step_is_the_dense_one_whatever_the_rank(rank):
     hessian, gradient = hessian_and_gradient(flat(MODEL))

@@ -110,6 +110,7 @@ def test_rejected_step_leaves_parameters_bitwise_unchanged():
     assert float(state.damping) > float(infos[0].damping)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["spectral-qr", "spectral-gram", "qr", "cholesky", "svd"])
 def test_every_direct_solver_takes_the_same_first_step(solver):
     objective, start = poisson_1d(), network()

@@ -4,12 +4,14 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from pinn_ngd.optimizers import ConjugateGradients
 from tests.optimizers.helpers import flat
 from tests.optimizers.minibatch.helpers import RATE, damped_system, dense, move
 
 
+@pytest.mark.slow
 def test_conjugate_gradients_start_where_they_stopped():
     natural = dense(1e-3)[1]
     short = dict(iterations=4, rate=RATE, momentum=0.0, damping=1e-3)

@@ -43,6 +43,7 @@ def steps_of(optimizer, objective, model, count):
     return found, model, state
 
 
+@pytest.mark.slow
 def test_two_steps_are_the_least_of_the_quadratic_model():
     """Exact damping, so that the direction is a dense solve; factors of two steps are averaged."""
     objective, model = poisson_1d(6), network(4)
@@ -122,6 +123,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "steps", "goal"), RUNS)
 def test_it_solves_poisson_and_the_loss_never_rises(settings, steps, goal):
     objective = poisson_1d()

@@ -65,6 +65,7 @@ def test_microbatches_give_the_step_of_the_whole_batch():
     assert float(state.factors.count) == 3
 
 
+@pytest.mark.slow
 def test_microbatches_in_half_precision_are_added_in_single():
     settings = dict(rate=RATE, damping=DAMPING, accumulation="bfloat16")
     (_, whole, _), (_, cut, _) = run(1, **settings), run(1, microbatches=8, **settings)
@@ -124,6 +125,7 @@ def test_a_bias_beside_an_untrained_weight_is_not_rescaled():
     assert eqx.tree_equal(_rescaled(frozen), frozen)
 
 
+@pytest.mark.slow
 def test_a_run_with_mixup_keeps_rows_of_probabilities():
     _, state, info = run(4, mixup=20.0, rate=RATE, damping=DAMPING)
     np.testing.assert_allclose(jnp.sum(state.mixture.targets, axis=1), 1, rtol=1e-12)
