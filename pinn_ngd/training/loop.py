@@ -68,8 +68,8 @@ def train(
 
     **Budgets.** `steps` and `seconds` are totals, including what happened before a resumed
     checkpoint, looked at between calls. `seconds` counts drawing points and stepping, neither
-    compilation (`compile_seconds` does, with the optimizer's `init`) nor what is done beside. While
-    the held-out loss is above 1e-6 of the start's, a run may take `overtime` times both.
+    compilation (`compile_seconds` does, with the optimizer's `init`) nor what is done beside. Where
+    points grow, a run whose held-out loss is above 1e-6 of its start may take `overtime` times both.
 
     **Evaluation.** `evaluate(model)` returns a dict of floats that join the history. It is called
     after the first call, then so rarely that it costs about a tenth of the training time, or
@@ -300,7 +300,7 @@ class _Loop:
 
     @property
     def used(self) -> tuple[int, float, bool]:
-        return self.step, self.seconds, self.watch.is_solved
+        return self.step, self.seconds, self.watch.needs_time
 
     def _note(self, numbers: Record, *, last: bool) -> Ending | None:
         """Write the history line of a call and ask the callbacks whether to go on."""

@@ -24,7 +24,7 @@ class Ending(NamedTuple):
 class Budget:
     """The most steps and the most seconds of training; at least one of them.
 
-    A run that is not solved may take `overtime` times as many. Raises ValueError where steps and
+    A run that needs more time may take `overtime` times as many. Raises ValueError where steps and
     seconds are missing, one is negative or `overtime` is below one.
     """
 
@@ -46,18 +46,19 @@ class Budget:
                 f"`overtime` is {self.overtime}: it is a factor of the budget, so give 1 or more."
             )
 
-    def ending(self, steps: int, seconds: float, solved: bool = True) -> Ending | None:
+    def ending(self, steps: int, seconds: float, needs_time: bool = False) -> Ending | None:
         """The end of a run after so many steps and seconds if they use up the budget."""
-        most, unsolved = (self, "") if solved or self.overtime == 1 else (self._extended, UNSOLVED)
+        longer = needs_time and self.overtime > 1
+        most, unsolved = (self._extended, UNSOLVED) if longer else (self, "")
         if most.steps is not None and steps >= most.steps:
             return Ending("budget", f"reached the budget of {most.steps} steps{unsolved}")
         if most.seconds is not None and seconds >= most.seconds:
             return Ending("budget", f"reached the budget of {most.seconds:g} s{unsolved}")
         return None
 
-    def at_start(self, steps: int, seconds: float, solved: bool = True) -> Ending | None:
+    def at_start(self, steps: int, seconds: float, needs_time: bool = False) -> Ending | None:
         """The end before the first step, where a resumed run has used up its budget."""
-        ending = self.ending(steps, seconds, solved)
+        ending = self.ending(steps, seconds, needs_time)
         if ending is None or steps == 0:
             return ending
         over = "more than" if self._is_over(steps, seconds) else "all of"

@@ -94,11 +94,11 @@ def train_windows(
     whether they prescribe values or derivatives in time.
 
     **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
-    is left, so that what an early window saves is for the later ones; one whose held-out loss is
-    not small yet (1e-6 of the start's) borrows up to two more from the later ones, of whose equal
-    shares a half stays. A `tolerance` for the whole is divided by the number of windows. The other
-    arguments and options are those of `train`. `evaluate` is called once, on the function of all
-    times.
+    is left, so that what an early window saves is for the later ones. Where points grow, a window
+    whose held-out loss is above 1e-6 of its start borrows up to two more shares from the later
+    ones, which keep a half of theirs. A `tolerance` for the whole is divided by the number of
+    windows. The other arguments and options are those of `train`. `evaluate` is called once, on the
+    function of all times.
 
     **Checkpoints.** Every window has a file of its own beside the path of `checkpoint`, such as
     `latest-window-2.eqx`. With `resume` windows that ended are read and not trained again, and the

@@ -63,11 +63,11 @@ class Watch:
         return self.look is not None and self.look.loss <= NEGLIGIBLE * self.start_loss
 
     @property
-    def is_solved(self) -> bool:
-        """Whether the held-out loss fell to `SOLVED` of its start; also where that is unknown, as
-        for energies, which have no zero."""
+    def needs_time(self) -> bool:
+        """Whether more steps may help: the held-out loss is above `SOLVED` of its start, and points
+        may grow. On fixed points they need not change it, and energies have no zero."""
         loss = self.before if self.look is None else self.look.loss
-        return self.of_energy or not loss > SOLVED * self.start_loss
+        return self.grow and not self.of_energy and loss > SOLVED * self.start_loss
 
     @property
     def state(self) -> dict[str, Any]:

@@ -76,6 +76,7 @@ def test_overtime_ends_when_the_held_out_residuals_are_small(tmp_path):
     assert again.history[0]["step"] == 8
     assert (again.steps, again.loss) == (result.steps, result.loss)
     assert solve(steps=result.steps, overtime=8).steps == result.steps
+    assert solve(steps=5, overtime=8, grow=False).steps == 5  # where it need not help
 
 
 def test_history_tells_both_losses_of_every_term(grown):

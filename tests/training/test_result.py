@@ -36,14 +36,14 @@ def test_a_stall_names_rank_and_condition_of_its_last_system():
     assert "rank 12 and condition 3e+15" in ending.message
 
 
-def test_only_a_run_that_is_not_solved_may_take_its_overtime():
+def test_only_a_run_that_needs_it_may_take_its_overtime():
     budget = Budget(steps=10, seconds=4.0, overtime=2.5)
     assert budget.ending(9, 3.0) is None
     for used in ((10, 3.0), (9, 4.0)):
-        assert "reached the budget of" in budget.ending(*used, solved=True).message
-        assert budget.ending(*used, solved=False) is None
+        assert "reached the budget of" in budget.ending(*used, needs_time=False).message
+        assert budget.ending(*used, needs_time=True) is None
     for used, words in (((25, 3.0), "25 steps"), ((9, 10.0), "10 s")):
-        assert f"{words}, overtime included" in budget.ending(*used, solved=False).message
+        assert f"{words}, overtime included" in budget.ending(*used, needs_time=True).message
     assert [budget.allowance(step, 8) for step in (0, 8, 10, 24)] == [8, 2, 6, 1]
 
 
