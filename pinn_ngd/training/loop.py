@@ -69,7 +69,7 @@ def train(
     **Budgets.** `steps` and `seconds` are totals, including what happened before a resumed
     checkpoint, looked at between calls. `seconds` counts drawing points and stepping, neither
     compilation (`compile_seconds` does, with the optimizer's `init`) nor what is done beside. Where
-    points grow, a run whose held-out loss is above 1e-6 of its start may take `overtime` times both.
+    points grow, a run with a held-out loss above 1e-6 of its start may take `overtime` times both.
 
     **Evaluation.** `evaluate(model)` returns a dict of floats that join the history. It is called
     after the first call, then so rarely that it costs about a tenth of the training time, or
@@ -90,9 +90,9 @@ def train(
     after the call in progress, a second one at once. Other exceptions are raised at the end.
 
     Raises ValueError without a budget, for what `check_start` refuses (docs/problems.md), `cells`
-    of other terms, a `stride` below 1 and `resume` without `checkpoint`; FileNotFoundError and
-    ValueError for a checkpoint that cannot be read or is of another run; TypeError where a step
-    changes the shapes of its state."""
+    of other terms, `stride` or `overtime` below 1 and `resume` without `checkpoint`; ValueError and
+    FileNotFoundError for a checkpoint that cannot be read or is of another run; TypeError where a
+    step changes the shapes of its state."""
     budget, key = accepted.budget_of(steps, seconds, overtime), accepted.key_of(key)
     objective, optimizer = accepted.objective_of(objective), accepted.optimizer_of(optimizer)
     checkpoint = accepted.checkpoint_of(checkpoint, resume)
@@ -101,9 +101,10 @@ def train(
     check_shared(objective, model, optimizer, processes.mesh)
     stride, told = setup.stride_of(optimizer, objective, stride), accepted.callbacks_of(callbacks)
     grow &= not moves_points(told)
-    same = {"steps": budget.steps, "stride": stride, "growing_points": grow, "resume": resume}
     parts = objective, model, optimizer
-    processes.check_alike(*parts, same | {"key": str(jax.random.key_data(key))})
+    same = {"steps": budget.steps, "overtime": budget.overtime, "stride": stride, "resume": resume}
+    same |= {"growing_points": grow, "key": str(jax.random.key_data(key))}
+    processes.check_alike(*parts, same)
     made = Parts(
         optimizer, budget, stride, told if processes.writes else moving(told),
         Saver.of(checkpoint, *parts, writes=processes.writes, grow=grow, stride=stride),
@@ -164,8 +165,7 @@ class _Loop:
             self.watch.start(self.carry.model)
 
     def _set_key(self, key: PRNGKeyArray) -> None:
-        self.key = key
-        self.batch_key, self.step_key = jax.random.split(key)
+        self.key, (self.batch_key, self.step_key) = key, jax.random.split(key)
 
     def _draw(self, number: int) -> PyTree:
         return as_arrays(setup.batch_of(self.objective, self.batch_key, number))
@@ -177,7 +177,7 @@ class _Loop:
         self.seconds, self.compile_seconds = snapshot.seconds, snapshot.compile_seconds
         self.solves, self.loss = dict(snapshot.solves), snapshot.loss
         self.carry = Carry(snapshot.model, snapshot.model, snapshot.state)
-        self.watch.restore(dict(snapshot.watch))
+        self.watch.restore(dict(snapshot.watch), snapshot.model)
         self.objective = self.watch.objective
         self.batch, self.moved = moved_again(self._draw(0), snapshot.watch)
         due = self.watch.pending and self.budget.ending(*self.used) is None
@@ -225,6 +225,7 @@ class _Loop:
             add_solves(self.solves, infos, int(progress.count))
             numbers = record_of(infos, int(progress.count) - 1) | self.solves
             numbers |= self._look(numbers["loss"], ending)
+            ending = ending or self.budget.ending(*self.used)
             self.ready = True
             told = self._note(numbers, last=ending is not None)
             self.ready = False
@@ -245,7 +246,7 @@ class _Loop:
             numbers = self.watch.look_at(self.answer(), self.batch)
             # If the run is cut before the points grow, the resumed run lets them grow.
             self.watch.pending = self.watch.gap(loss, stalled=has_stalled(ending))
-        return numbers
+            return numbers
 
     def _grown(self, ending: Ending | None) -> bool:
         """Take more points where the residual is larger between them; whether it did."""
@@ -296,7 +297,6 @@ class _Loop:
         if code := int(infos.stop[progress.count - 1]):
             default = f"the optimizer stopped with code {code}"
             return Ending("stalled", self.optimizer.stop_reasons.get(code, default))
-        return self.budget.ending(*self.used)
 
     @property
     def used(self) -> tuple[int, float, bool]:

@@ -10,7 +10,6 @@ from jaxtyping import PyTree
 from ..validation import ErrorEstimate, Look
 
 Record = dict[str, Any]
-UNSOLVED = ", overtime included"
 
 
 class Ending(NamedTuple):
@@ -25,7 +24,7 @@ class Budget:
     """The most steps and the most seconds of training; at least one of them.
 
     A run that needs more time may take `overtime` times as many. Raises ValueError where steps and
-    seconds are missing, one is negative or `overtime` is below one.
+    seconds are missing, one is negative or `overtime` is below one or not finite.
     """
 
     steps: int | None = None
@@ -41,19 +40,18 @@ class Budget:
         for name, value in (("steps", self.steps), ("seconds", self.seconds)):
             if value is not None and not value >= 0:
                 raise ValueError(f"`{name}` is {value}: a budget is zero or more.")
-        if not self.overtime >= 1:
+        if not 1 <= self.overtime < math.inf:
             raise ValueError(
                 f"`overtime` is {self.overtime}: it is a factor of the budget, so give 1 or more."
             )
 
     def ending(self, steps: int, seconds: float, needs_time: bool = False) -> Ending | None:
         """The end of a run after so many steps and seconds if they use up the budget."""
-        longer = needs_time and self.overtime > 1
-        most, unsolved = (self._extended, UNSOLVED) if longer else (self, "")
+        most, included = self._most(needs_time)
         if most.steps is not None and steps >= most.steps:
-            return Ending("budget", f"reached the budget of {most.steps} steps{unsolved}")
+            return Ending("budget", f"reached the budget of {most.steps} steps{included}")
         if most.seconds is not None and seconds >= most.seconds:
-            return Ending("budget", f"reached the budget of {most.seconds:g} s{unsolved}")
+            return Ending("budget", f"reached the budget of {most.seconds:g} s{included}")
         return None
 
     def at_start(self, steps: int, seconds: float, needs_time: bool = False) -> Ending | None:
@@ -61,7 +59,7 @@ class Budget:
         ending = self.ending(steps, seconds, needs_time)
         if ending is None or steps == 0:
             return ending
-        over = "more than" if self._is_over(steps, seconds) else "all of"
+        over = "more than" if self._most(needs_time)[0]._is_over(steps, seconds) else "all of"
         budget = ending.message.removeprefix("reached ")
         return Ending(
             "budget",
@@ -73,9 +71,14 @@ class Budget:
         pairs = ((steps, self.steps), (seconds, self.seconds))
         return any(limit is not None and used > limit for used, limit in pairs)
 
+    def _most(self, needs_time: bool) -> tuple["Budget", str]:
+        """What may be used, and what is to be said of it."""
+        longer = needs_time and self.overtime > 1
+        return (self._extended, ", overtime included") if longer else (self, "")
+
     @property
     def _extended(self) -> "Budget":
-        steps = None if self.steps is None else math.floor(self.overtime * self.steps)
+        steps = None if self.steps is None else math.floor(self.overtime * self.steps + 1e-9)
         return Budget(steps, None if self.seconds is None else self.overtime * self.seconds)
 
     def allowance(self, steps: int, stride: int) -> int:

@@ -96,9 +96,9 @@ def train_windows(
     **Budgets.** `steps` and `seconds` are for all windows together: each may use its share of what
     is left, so that what an early window saves is for the later ones. Where points grow, a window
     whose held-out loss is above 1e-6 of its start borrows up to two more shares from the later
-    ones, which keep a half of theirs. A `tolerance` for the whole is divided by the number of
-    windows. The other arguments and options are those of `train`. `evaluate` is called once, on the
-    function of all times.
+    ones, each of which keeps half of an equal share of the whole. A `tolerance` for the whole is
+    divided by the number of windows. The other arguments and options are those of `train`, but for
+    `overtime`. `evaluate` is called once, on the function of all times.
 
     **Checkpoints.** Every window has a file of its own beside the path of `checkpoint`, such as
     `latest-window-2.eqx`. With `resume` windows that ended are read and not trained again, and the
@@ -117,7 +117,7 @@ def train_windows(
     count = len(edges) - 1
     files = WindowFiles(checkpoint_of(checkpoint, resume), edges)
     given = callbacks_of(callbacks)
-    _check(evaluate, model, given)
+    _check(evaluate, model, given, options)
     relay, time = Relay(given, budget, files, resume), time_of(objective)
     tolerance = tolerance_of(tolerance)
     least = None if tolerance is None else tolerance / count
@@ -185,8 +185,10 @@ def _handed_on(result: TrainResult) -> Corrected:
     return Corrected(solution, Tangent(solution, nothing))
 
 
-def _check(evaluate: Any, model: PyTree, callbacks: Iterable[Any]) -> None:
+def _check(evaluate: Any, model: PyTree, callbacks: Iterable[Any], options: dict[str, Any]) -> None:
     """ValueError for what windows cannot take, and for what `evaluate` refuses of the model."""
+    if "overtime" in options:
+        raise ValueError("windows lend each other time by themselves: leave `overtime` out.")
     if moves_points(callbacks):
         raise ValueError(
             "callbacks that move points, such as RAD, know one run and no windows: leave them out."

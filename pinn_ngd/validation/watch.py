@@ -77,8 +77,8 @@ class Watch:
         meshes = {"mesh": self.mesh, "mesh_before_growth": self.mesh_before_growth}
         return {**meshes, "pending": self.pending, **losses}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up the `state` of an earlier run."""
+    def restore(self, state: dict[str, Any], model: PyTree = None) -> None:
+        """Take up the `state` of an earlier run, of the model that it had if that goes on."""
         if self.held is None:
             return
         self._place(as_mesh(state["mesh"]))
@@ -86,6 +86,8 @@ class Watch:
             self.mesh_before_growth = as_mesh(state["mesh_before_growth"])
         self.start_loss, self.before = state["start"], state["before"]
         self.grown_at, self.pending = state["grown_at"], state["pending"]
+        if model is not None:
+            self._choose_points(model)
 
     def start(self, model: PyTree) -> None:
         """Remember the held-out loss of the model that the run starts from."""

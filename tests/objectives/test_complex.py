@@ -113,6 +113,7 @@ def rows_and_target(objective, model, *, matrix_free=False):
     return system.operator.as_matrix(), target
 
 
+@pytest.mark.slow
 def test_loss_and_rows_are_those_of_two_real_problems():
     net = network()
     whole, parts = helmholtz(), by_hand()

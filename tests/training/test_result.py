@@ -44,9 +44,12 @@ def test_only_a_run_that_needs_it_may_take_its_overtime():
         assert budget.ending(*used, needs_time=True) is None
     for used, words in (((25, 3.0), "25 steps"), ((9, 10.0), "10 s")):
         assert f"{words}, overtime included" in budget.ending(*used, needs_time=True).message
+    assert "all of the budget of 25 steps" in budget.at_start(25, 3.0, needs_time=True).message
+    assert "more than the budget of 10 steps" in budget.at_start(25, 3.0).message
     assert [budget.allowance(step, 8) for step in (0, 8, 10, 24)] == [8, 2, 6, 1]
 
 
-def test_a_budget_below_itself_is_refused():
-    with pytest.raises(ValueError, match=r"`overtime` is 0\.5"):
-        Budget(1, overtime=0.5)
+@pytest.mark.parametrize("overtime", [0.5, float("inf"), float("nan")])
+def test_overtime_is_a_finite_factor_of_one_or_more(overtime):
+    with pytest.raises(ValueError, match=f"`overtime` is {overtime}"):
+        Budget(1, overtime=overtime)

@@ -174,6 +174,7 @@ def test_a_window_starts_with_the_points_that_the_one_before_had_before_they_gre
         assert after[0] == (earlier[-1] if earlier else last)
 
 
+@pytest.mark.slow
 def test_a_window_that_is_not_solved_borrows_from_later_ones(monkeypatch):
     shares = [solved(3, FEW, steps=12, stride=1, grow=True).windows]
     monkeypatch.setattr(watch, "SOLVED", np.inf)
@@ -289,6 +290,7 @@ def dies(number, times):
     return callback
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_within_a_window_goes_on_there_bit_for_bit(tmp_path):
     options = {"steps": 36, "stride": 1, "grow": True, "objective": FEW}
     whole = solved(3, checkpoint=tmp_path / "whole.eqx", **options)
@@ -349,6 +351,8 @@ def test_what_windows_cannot_take_is_said_before_the_first():
         solved(2, callbacks=[RAD(every=3)])
     with pytest.raises(ValueError, match="every window would find its own"):
         train_windows(OBJECTIVE, WithUnknowns(MODEL, k=1.0), "engd-tr", windows=2, steps=2, key=0)
+    with pytest.raises(ValueError, match="leave `overtime` out"):
+        solved(2, overtime=2)
     for windows in (0, -1):
         with pytest.raises(ValueError, match="give one or more"):
             solved(windows)
