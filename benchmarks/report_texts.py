@@ -14,7 +14,8 @@ Not everything was settled before seed 200 had been seen. The networks of `poiss
 `fokker-planck-9d` were changed after runs from seeds 200 and 201, that of `multiscale-poisson`
 after one from seed 200. Windows and sine waves were added, and `kuramoto-sivashinsky` was given 300
 seconds in place of 120, after the same equations without them had missed their targets; how many
-windows and waves was chosen on seed 0.
+windows and waves was chosen on seed 0. That windows borrow time from later ones, and from which
+loss on they do not, was settled after runs of `kuramoto-sivashinsky` from seed 200.
 
 """
 EARLIER = """Runs that name no commit, from before a step of `engd-tr` walked to its damping

@@ -1,4 +1,4 @@
-"""When a run evaluates its model."""
+"""What a run counts as time, and when it evaluates its model."""
 
 import contextlib
 import time

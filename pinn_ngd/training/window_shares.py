@@ -9,11 +9,12 @@ KEPT = 0.5  # of an equal share, for each of the windows to come
 
 
 def share_of(budget: Budget, steps: int, seconds: float, left: int, count: int) -> Budget:
-    """The budget of the next window, of which `left` of `count` are left, after so many steps and
-    seconds of the whole: an equal share of what is left.
+    """The budget of the next window, where `left` of `count` windows have not begun and the ones
+    before used `steps` and `seconds` of the whole `budget`: an equal share of what is left.
 
-    A window that is not solved may take `LENT` shares, as long as every window to come keeps `KEPT`
-    of an equal share: what is wrong in an early window is handed on to all later ones.
+    Its `overtime` is what the window may borrow: up to `LENT` shares in all, as long as every
+    window to come keeps `KEPT` / `count` of the whole budget. What is wrong in an early window is
+    handed on to all later ones.
     """
     own_steps, own_seconds, overtime = None, None, LENT
     kept = KEPT * (left - 1) / count

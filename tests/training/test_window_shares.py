@@ -44,9 +44,9 @@ def test_later_windows_keep_a_half_of_their_shares_however_hard_all_are(budget):
 
 def test_of_steps_and_seconds_the_scarcer_one_counts():
     both = share_of(Budget(60, 60.0), 0, 0.0, left=6, count=6)
-    late = share_of(Budget(60, 60.0), 0, 30.0, left=6, count=6)
     assert both.overtime == LENT
-    assert late.overtime == 1.0
+    for used_up in ((0, 30.0), (30, 0.0)):
+        assert share_of(Budget(60, 60.0), *used_up, left=6, count=6).overtime == 1.0
 
 
 def test_nothing_is_left_of_a_budget_that_is_used_up():
