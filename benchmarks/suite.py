@@ -1,6 +1,7 @@
 """Shipped equations with the default optimizer, five fresh seeds each, in one file of numbers.
 
     python benchmarks/suite.py                        # four hours on two cores
+    python benchmarks/suite.py --at-most 120          # all but six long ones: two hours
     python benchmarks/suite.py --quick                # one seed, 8 s each: a quarter of an hour
     python benchmarks/suite.py kdv beam --seconds 120 --first 100 --seeds 1 --workers 1
 
@@ -16,6 +17,7 @@ was asked for are printed in any case.
 import argparse
 import functools
 import json
+import math
 import os
 import resource
 import shutil
@@ -121,10 +123,15 @@ Job = tuple[str, int, float, Path]
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """All seeds of all problems, seed by seed, so that what is cut short has whole rounds."""
-    for seed in range(options.first, options.first + (1 if options.quick else options.seeds)):
-        for label in options.problems:
-            budget = QUICK if options.quick else options.seconds
-            budget = budget or entries().get(label, {}).get("seconds", SECONDS)
+    asked = {label: entries().get(label, {}) for label in options.problems}
+    wanted = {label: options.seeds or entry.get("seeds", SEEDS) for label, entry in asked.items()}
+    for count in range(1 if options.quick else max(wanted.values())):
+        for label, entry in asked.items():
+            listed = entry.get("seconds", SECONDS)
+            if count >= wanted[label] or listed > (options.at_most or math.inf):
+                continue
+            seed, budget = options.first + count, QUICK if options.quick else options.seconds
+            budget = budget or listed
             name = label.replace(":", "-").replace(" ", "-")
             yield label, seed, budget, RUNS / f"{budget:g}s" / f"{name}-{seed}"
 
@@ -155,9 +162,10 @@ def main() -> None:
     """Run what the command line names and write the numbers of all runs that have ended."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("problems", nargs="*", default=list(entries()))
-    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--seeds", type=int, help="of every problem, not the list's")
     parser.add_argument("--first", type=int, default=FIRST, help="the first seed")
     parser.add_argument("--seconds", type=float, help="training budget of a run, not the list's")
+    parser.add_argument("--at-most", type=float, help="no problems of a larger budget in the list")
     parser.add_argument("--workers", type=int, default=2, help="runs at once")
     parser.add_argument("--quick", action="store_true", help="one seed, 8 s a run")
     parser.add_argument("--out", type=Path, help="the file of numbers")

@@ -31,7 +31,7 @@ def test_every_entry_can_be_run():
         assert name in list_problems()
         assert bool(variant) == bool(entry.get("settings"))
         assert load_problem(name, **entry.get("settings", {})).domain is not None
-        assert set(entry) <= {"seconds", "settings", "target", "early", "published"}
+        assert set(entry) <= {"seconds", "seeds", "settings", "target", "early", "published"}
         assert set(entry.get("published", {})) <= {"error", "seconds", "hardware", "by"}
 
 
@@ -161,11 +161,26 @@ def test_a_run_that_is_in_the_file_is_not_repeated(tmp_path):
 
 
 def test_jobs_come_seed_by_seed():
-    options = Namespace(problems=["heat-1d", "kdv"], seeds=2, first=5, quick=False, seconds=None)
+    options = Namespace(
+        problems=["heat-1d", "helmholtz"], seeds=2, first=5, quick=False, seconds=None, at_most=None
+    )
     found = [job[:3] for job in suite.jobs(options)]
-    assert found == [("heat-1d", 5, 20), ("kdv", 5, 120), ("heat-1d", 6, 20), ("kdv", 6, 120)]
+    assert found == [(p, s, b) for s in (5, 6) for p, b in (("heat-1d", 20), ("helmholtz", 120))]
     quick = Namespace(**{**vars(options), "quick": True})
-    assert [job[:3] for job in suite.jobs(quick)] == [("heat-1d", 5, 8.0), ("kdv", 5, 8.0)]
+    assert [job[:3] for job in suite.jobs(quick)] == [("heat-1d", 5, 8.0), ("helmholtz", 5, 8.0)]
+    short = Namespace(**{**vars(options), "at_most": 20.0})
+    assert [job[:3] for job in suite.jobs(short)] == [("heat-1d", 5, 20), ("heat-1d", 6, 20)]
+
+
+def test_an_entry_may_have_fewer_seeds_than_the_others(monkeypatch):
+    monkeypatch.setattr(suite, "entries", lambda: {"kdv": {"seeds": 1}, "beam": {}})
+    options = Namespace(
+        problems=["kdv", "beam"], seeds=None, first=5, quick=False, seconds=1.0, at_most=None
+    )
+    assert [job[:2] for job in suite.jobs(options)][:3] == [("kdv", 5), ("beam", 5), ("beam", 6)]
+    assert len(list(suite.jobs(options))) == 1 + suite.SEEDS
+    more = Namespace(**{**vars(options), "seeds": 2})
+    assert len(list(suite.jobs(more))) == 4
 
 
 def test_a_series_is_that_of_numpy():
