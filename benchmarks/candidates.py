@@ -24,7 +24,8 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
-from report import HERE, RESULTS, table
+from report import HERE, RESULTS
+from report_tables import table
 from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem

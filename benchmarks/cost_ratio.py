@@ -30,7 +30,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, for what recipes share
-from report import table, with_table
+from report_tables import table, with_table
 
 from figures.recipes.timing import median_ms
 from pinn_ngd import load_problem, optimizers

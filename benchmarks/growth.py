@@ -34,7 +34,7 @@ from pinn_ngd.models import MLP
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # the checkout, for what recipes share
-from report import with_table
+from report_tables import with_table
 
 from figures.recipes.timing import measured
 

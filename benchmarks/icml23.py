@@ -30,7 +30,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 import equinox as eqx
-from report import spread, table, with_table
+from report_tables import spread, table, with_table
 
 from pinn_ngd import MonteCarlo, load_problem, optimizers
 from pinn_ngd.experiments.problem import Problem

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from report import spread, table, with_table
+from report_tables import spread, table, with_table
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "peers.json"

@@ -7,14 +7,13 @@ the published errors are in `benchmarks/suite.toml`.
 """
 
 import json
-import math
 import re
-import statistics
-import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from report_tables import known, marks, median, spread, table, with_table
+from report_targets import targets
 from report_texts import (
     CLASSICAL,
     EARLIER,
@@ -25,11 +24,10 @@ from report_texts import (
     TARGETS,
     WAY,
 )
+from suite_list import entries, grouped, in_suite
 
 HERE = Path(__file__).parent
-LIST = HERE / "suite.toml"
 RESULTS = HERE / "results" / "suite.json"
-LIMITS = HERE / "results" / "limits.json"
 PAGE = HERE.parent / "docs" / "results.md"
 README = HERE.parent / "README.md"
 EVOLUTION = HERE.parent / "docs" / "evolution.md"
@@ -38,57 +36,13 @@ SHORT = (
     "burgers-1d:six windows of time", "kovasznay", "cavity", "heat-4d", "poisson-5d-deep",
     "poisson-10d",
 )  # fmt: skip
-SECONDS = 60.0  # of a run, where the list says nothing
 EIGENVALUES = ("eigenvalue_error", "first_error")  # of problems whose solution has no formula
-FEW_POINTS = 4.0  # held-out over training loss
 TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
 SPECTRAL = HERE / "results" / "spectral.json"
 MACHINE = HERE / "results" / "machine.md"
 
 
-def marks(name: str) -> tuple[str, str]:
-    """What stands before and after a table that a script writes."""
-    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-
-
 BEGIN, END = marks("results")
-
-
-def entries() -> dict[str, dict[str, Any]]:
-    """The problems of the suite by label, "problem" or "problem:variant"."""
-    return tomllib.loads(LIST.read_text(encoding="utf-8"))
-
-
-def goals(label: str) -> list[tuple[float, float]]:
-    """The targets of a problem, errors and seconds, the earlier one first."""
-    entry = entries().get(label, {})
-    return [tuple(entry[key]) for key in ("early", "target") if key in entry]
-
-
-def grouped(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Runs by label, in the order of the list."""
-    found: dict[str, list[dict[str, Any]]] = {label: [] for label in entries()}
-    for run in runs:
-        found.setdefault(run["problem"], []).append(run)
-    return {label: rows for label, rows in found.items() if rows}
-
-
-def in_suite(run: dict[str, Any]) -> bool:
-    """Whether a run had the budget of the list."""
-    return run["budget"] == entries()[run["problem"]].get("seconds", SECONDS)
-
-
-def spread(values: Sequence[float], form: str = ".1e") -> str:
-    """Median and, of several values, the largest, of which what is not a number is one."""
-    if not values:
-        return ""
-    values = [math.inf if math.isnan(value) else value for value in values]
-    middle = format(statistics.median(values), form)
-    return middle if len(values) == 1 else f"{middle} ({format(max(values), form)})"
-
-
-def known(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
-    return [row[key] for row in rows if row.get(key) is not None]
 
 
 def network(rows: Sequence[dict[str, Any]]) -> str:
@@ -105,10 +59,6 @@ def corrected(rows: Sequence[dict[str, Any]]) -> str:
     return spread(found) + (f", {len(found)} of {len(rows)}" if some else "")
 
 
-def median(rows: Sequence[dict[str, Any]], key: str) -> float:
-    return statistics.median(known(rows, key) or [math.nan])
-
-
 def claims(rows: Sequence[dict[str, Any]]) -> str:
     """Least and largest ratio of estimated and true error, where the run calls it reliable."""
     reliable = [row for row in rows if row.get("estimate_reliable") and row.get("relative_l2")]
@@ -123,12 +73,6 @@ def seeds(rows: Sequence[dict[str, Any]]) -> str:
     failed = [str(row["seed"]) for row in rows if row.get("failed")]
     found = ", ".join(str(row["seed"]) for row in rows)
     return f"{found}; failed: {', '.join(failed)}" if failed else found
-
-
-def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rule = "|---|" + "---:|" * (len(heads) - 1)
-    body = ["| " + " | ".join(cells) + " |" for cells in (heads, *lines)]
-    return "\n".join([body[0], rule, *body[1:]]) + "\n"
 
 
 def earlier(groups: dict[str, list[dict[str, Any]]]) -> list[str]:
@@ -184,79 +128,6 @@ def published(groups: dict[str, list[dict[str, Any]]]) -> str:
     return table(heads, (cells(*group) for group in compared.items()))
 
 
-def error_by(rows: Sequence[dict[str, Any]], seconds: float) -> float:
-    """The median of the errors at a time: the last one measured before it, and that of the end for
-    runs that end before it."""
-
-    def of(row: dict[str, Any]) -> float:
-        if row.get("failed"):
-            return math.inf
-        if row["seconds"] <= 1.05 * seconds:
-            return row.get("relative_l2", math.inf)
-        return row["errors_at"].get(f"{seconds:g}", math.inf)
-
-    return statistics.median(of(row) for row in rows)
-
-
-def corrected_by(rows: Sequence[dict[str, Any]], seconds: float) -> float | None:
-    """The median error of the corrected solutions, where all runs ended by then and have one."""
-    found = known(rows, "corrected_relative_l2")
-    ended = all(row.get("seconds", math.inf) <= 1.05 * seconds for row in rows)
-    return statistics.median(found) if ended and len(found) == len(rows) else None
-
-
-def missed(label: str, rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether neither the networks nor the corrected solutions reached the target."""
-    if not goals(label):
-        return False
-    goal, seconds = goals(label)[-1]
-    return not min(error_by(rows, seconds), corrected_by(rows, seconds) or math.inf) <= goal
-
-
-def limit(label: str) -> str:
-    """What a miss is due to: see `limits.py`."""
-    found = json.loads(LIMITS.read_text(encoding="utf-8")) if LIMITS.is_file() else {}
-    if label not in found:
-        return "missed"
-    run, goal = found[label], goals(label)[-1][0]
-    best = min(run["relative_l2"], run["corrected_relative_l2"] or math.inf)
-    later = f"{best:.1e} after {run['seconds']:.0f} s"
-    fitted = f"the same network fitted to the solution: {run['fitted_relative_l2']:.1e}"
-    if best <= goal:
-        return f"missed for time: {later}"
-    if run["fitted_relative_l2"] > goal:
-        return f"missed for the network: {later}, and {fitted}"
-    if run["held_out_over_training_loss"] > FEW_POINTS:
-        ratio = run["held_out_over_training_loss"]
-        return f"missed for points: {later}, held-out loss {ratio:.0f} times the training loss"
-    return f"missed for slow steps: {later}, and {fitted}"
-
-
-def targets(groups: dict[str, list[dict[str, Any]]]) -> str:
-    """What was to be reached, whether it was, and what a miss is due to."""
-
-    def cells(label: str, goal: float, seconds: float) -> Sequence[str]:
-        rows = groups[label]
-        reached, better = error_by(rows, seconds), corrected_by(rows, seconds)
-        if reached <= goal:
-            verdict = "reached"
-        elif better is not None and better <= goal:
-            verdict = "reached by the corrected solution"
-        else:
-            verdict = limit(label)
-        spent = min(seconds, median(rows, "seconds"))
-        return (
-            f"`{label}`",
-            f"{goal:.1e} in {seconds:g} s",
-            f"{reached:.1e}, {spent:.0f} s",
-            "" if better is None else f"{better:.1e}",
-            verdict,
-        )
-
-    heads = ("problem", "target", "network, median", "corrected, median", "")
-    return table(heads, (cells(label, *goal) for label in groups for goal in goals(label)))
-
-
 def classical() -> str:
     """What a polynomial does on the same equations and points."""
     rows = json.loads(SPECTRAL.read_text(encoding="utf-8"))
@@ -302,14 +173,6 @@ def windowed(groups: dict[str, list[dict[str, Any]]]) -> str:
     both = [(label, way[2], way[1]) for label, way in found if way and way[1] in groups]
     ways = ("at once: s", "network", "corrected", "windows: s", "network", "corrected")
     return table(("problem", "windows", *ways), (cells(*one) for one in both))
-
-
-def with_table(text: str, new: str, name: str = "results") -> str:
-    """A text with what stands between its two marks replaced; unchanged where they are not."""
-    first, last = marks(name)
-    before, begin, rest = text.partition(first)
-    _, end, after = rest.partition(last)
-    return f"{before}{begin}\n{new}{end}{after}" if begin and end else text
 
 
 def page(runs: list[dict[str, Any]]) -> str:

@@ -21,7 +21,8 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 import scipy.linalg  # noqa: F401  (loads the OpenBLAS that is limited below)
-from report import corrected, median, network, table
+from report import corrected, network
+from report_tables import median, table
 from threadpoolctl import threadpool_limits
 
 from pinn_ngd import load_problem, load_run, models

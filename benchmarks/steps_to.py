@@ -15,7 +15,7 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
-from report import table
+from report_tables import table
 
 from pinn_ngd.storage.reading import read_history
 

@@ -29,7 +29,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from report import EIGENVALUES, RESULTS, SECONDS, TIMES, entries, errors, goals, grouped, over_time
+from report import EIGENVALUES, RESULTS, TIMES, errors, over_time
+from suite_list import SECONDS, entries, goals, grouped
 
 RUNS = Path("runs/suite")
 FIRST, SEEDS = 200, 5  # no setting was chosen on these seeds
