@@ -2,17 +2,22 @@
 
     python benchmarks/references.py            # all, three minutes on one core
     python benchmarks/references.py kdv --check
+    python benchmarks/references.py --costs    # half a minute: what one solution takes
 
 Fourier series in space and exponential time differencing of fourth order (Cox and Matthews 2002;
 Kassam and Trefethen 2005, doi:10.1137/S1064827502410633), read at Chebyshev points of time and
 compressed by a singular value decomposition to u(t, x) = sum_r T_r(t) X_r(x). Every reference is
 computed twice, the second time with twice as many waves and half the time steps, and the relative
 L2 difference of the two, compression and interpolation included, is printed and kept as `accuracy`
-in the file. With `--check` nothing is written.
+in the file. With `--check` nothing is written. With `--costs` each is computed once as coarsely as
+for its second run, and its processor seconds and its difference to that go into
+`benchmarks/results/evolutions.json`.
 """
 
 import argparse
 import dataclasses
+import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +25,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 FOLDER = Path(__file__).parents[1] / "problems" / "references"
+COSTS = Path(__file__).parent / "results" / "evolutions.json"
 CONTOUR = 32  # points of the contour integrals
 
 
@@ -205,12 +211,33 @@ def made(name: str) -> tuple[dict[str, np.ndarray], str]:
     return arrays | {"accuracy": np.asarray(max(step, accuracy))}, line
 
 
+def cost(name: str) -> dict[str, object]:
+    """Processor seconds of one solution, and what twice the waves and half the steps change."""
+    equation = EQUATIONS[name]
+    begun = time.process_time()
+    found = series(equation, equation.waves, equation.steps)
+    seconds = time.process_time() - begun
+    fine = series(equation, 2 * equation.waves, 2 * equation.steps)
+    times = times_of(equation)
+    gap = norm(found - fine[:, : found.shape[1]], times) / norm(fine, times)
+    return {
+        "problem": name.replace("_", "-"), "waves": equation.waves,
+        "steps": equation.times * equation.steps, "relative_l2": gap, "seconds": seconds,
+    }  # fmt: skip
+
+
 def main() -> None:
     """Make what the command line names, and print how accurate it is."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(EQUATIONS))
     parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--costs", action="store_true", help="time one solution of each")
     arguments = parser.parse_args()
+    if arguments.costs:
+        rows = [cost(name) for name in arguments.names]
+        print(*rows, sep="\n")
+        COSTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        return
     for name in arguments.names:
         arrays, line = made(name)
         print(line, flush=True)

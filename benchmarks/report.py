@@ -17,7 +17,9 @@ from report_targets import targets
 from report_texts import (
     CLASSICAL,
     EARLIER,
+    ELEMENTS,
     ERRORS,
+    EVOLUTIONS,
     HEAD,
     PUBLISHED,
     SOURCES,
@@ -38,7 +40,6 @@ SHORT = (
 )  # fmt: skip
 EIGENVALUES = ("eigenvalue_error", "first_error")  # of problems whose solution has no formula
 TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
-SPECTRAL = HERE / "results" / "spectral.json"
 MACHINE = HERE / "results" / "machine.md"
 
 
@@ -129,17 +130,34 @@ def published(groups: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def classical() -> str:
-    """What a polynomial does on the same equations and points."""
-    rows = json.loads(SPECTRAL.read_text(encoding="utf-8"))
-    heads = ("problem", "degree", "coefficients", "relative L2", "processor s")
-    cells = (
-        (
-            f"`{row['problem']}`", f"{row['degree']}", f"{row['coefficients']:,}",
-            f"{row['relative_l2']:.1e}", f"{row['seconds']:.2g}",
-        )
-        for row in rows
-    )  # fmt: skip
-    return table(heads, cells)
+    """What polynomials, Fourier series and finite elements do on the same equations."""
+    polynomials, evolutions, elements = (
+        json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("spectral", "evolutions", "finite_elements")
+    )
+    ends = "relative L2", "processor s"
+
+    def line(row: dict[str, Any], *cells: str) -> Sequence[str]:
+        return (f"`{row['problem']}`", *cells, f"{row['relative_l2']:.1e}", f"{row['seconds']:.2g}")
+
+    return "\n".join(
+        [
+            table(
+                ("problem", "degree", "coefficients", *ends),
+                (line(r, f"{r['degree']}", f"{r['coefficients']:,}") for r in polynomials),
+            ),
+            EVOLUTIONS,
+            table(
+                ("problem", "waves", "time steps", *ends),
+                (line(r, f"{r['waves']:,}", f"{r['steps']:,}") for r in evolutions),
+            ),
+            ELEMENTS,
+            table(
+                ("problem", "elements", "unknowns", *ends),
+                (line(r, r["elements"], f"{r['unknowns']:,}") for r in elements),
+            ),
+        ]
+    )
 
 
 def short(groups: dict[str, list[dict[str, Any]]]) -> str:

@@ -41,8 +41,16 @@ packages do on this machine stands in [Beside other packages](peers.md).
 """
 CLASSICAL = """Where the domain is a box and the solution smooth, **a Chebyshev series is as
 accurate as any network, in a fraction of the time**: the same equations, with a polynomial in
-place of the network (`python benchmarks/spectral.py`, one core). A network is for what series
-cannot do: many dimensions, curved domains, layers at unknown places, coefficients that are unknown.
+place of the network (`python benchmarks/spectral.py`). A network is for what these methods
+cannot do: many dimensions, coefficients and layers that are unknown, one function for all. All
+seconds of this section are processor seconds on one core.
+"""
+EVOLUTIONS = """Periodic evolutions by Fourier series in space and exponential time differencing of
+fourth order, compared with twice the waves and half the time steps (`python
+benchmarks/references.py --costs`):
+"""
+ELEMENTS = """Finite elements by scikit-fem, the errors by quadrature on the mesh (`python
+benchmarks/finite_elements.py`):
 """
 SOURCES = """
 ## Where the numbers come from
