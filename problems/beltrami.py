@@ -39,7 +39,7 @@ def flow(u, y):
 
 
 def problem(
-    *, width: int = 24, depth: int = 3, interior: int = 800, boundary: int = 600,
+    *, width: int = 32, depth: int = 3, interior: int = 800, boundary: int = 600,
     initial: int = 200, boundary_weight: float = 100.0, windows: int | None = None,
     seconds: float = 120.0,
 ) -> Problem:  # fmt: skip
