@@ -28,7 +28,8 @@ WAY = "The last error measured before these seconds of training, of runs that we
 TARGETS = """Set before the runs, but for the time of `kuramoto-sivashinsky`, and the same with
 windows or sine waves and without. The error of the network is the one last measured before the time
 of the target, or that of the end of a run that was shorter. The corrected solution, which a run
-returns beside its network, is known at the end only, and its estimate takes a few seconds more.
+returns beside its network, is known at the end only, and its estimate takes a few seconds more;
+where a run claims no error for it its network is counted.
 What a miss is due to is found by one run of three times the time, and by fitting the same network
 to the solution itself, from where that run ended and in the time of the target (`python
 benchmarks/limits.py`); where that has not been done yet it says no more than "missed".

@@ -120,9 +120,16 @@ def test_a_target_may_be_reached_by_the_corrected_solution():
     assert "| 1.0e-15 | reached by the corrected solution |" in report_targets.targets(
         {"poisson-2d": [run, run]}
     )
-    unclaimed = {key: value for key, value in run.items() if key != "corrected_relative_l2"}
-    for rows in ([run, unclaimed], [dict(run, seconds=20.0)], [{**RUN, "failed": True}]):
+    for rows in ([dict(run, seconds=20.0)], [{**RUN, "failed": True, "seconds": 20.0}]):
         assert "missed" in report_targets.targets({"poisson-2d": rows})
+
+
+def test_a_run_that_claims_no_corrected_solution_counts_with_its_network():
+    run = dict(RUN, seconds=14.0, relative_l2=1e-9)
+    unclaimed = {key: value for key, value in run.items() if key != "corrected_relative_l2"}
+    assert report_targets.corrected_by([run, run, unclaimed], 15.0) == 1e-15
+    assert report_targets.corrected_by([run, unclaimed, unclaimed], 15.0) == 1e-9
+    assert report_targets.corrected_by([unclaimed], 15.0) is None
 
 
 def test_a_miss_names_another_way_that_reached_the_target():
