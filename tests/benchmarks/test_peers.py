@@ -62,6 +62,7 @@ def test_the_equations_of_the_peers_are_ours(written):
     assert float(theirs.loss(theirs.weights)) == pytest.approx(loss, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_jacobian_by_rows_is_that_of_the_residuals(tmp_path):
     peers.write_task("poisson-2d-icml23", 8, 3.0, tmp_path / "task.json")
     task = protocol.Task(tmp_path / "task.json")

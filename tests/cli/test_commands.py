@@ -104,6 +104,7 @@ def test_solve_resumes_to_a_larger_budget(file, solved, tmp_path):
     assert steps == [50, 100]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_single_precision(file, tmp_path):
     result = run_cli("solve", file, "--x32", "--steps", 0, "--out", tmp_path / "x32")
@@ -208,6 +209,7 @@ def test_interrupted_exits_with_130(file, monkeypatch, solved):
     assert "here/" in answer.stdout
 
 
+@pytest.mark.slow
 def test_compare(file, tmp_path):
     arguments = ("compare", file, "--optimizers", "adam,gd", "--seeds", 2, "--steps", 50)
     result = run_cli(*arguments, "--out", tmp_path)
@@ -374,6 +376,7 @@ def test_scores_of_any_name_reach_table_files_and_pictures(tmp_path):
     assert "scores" in [ax.get_ylabel() for ax in panels]
 
 
+@pytest.mark.slow
 def test_what_a_warning_cures_can_be_said_on_the_command_line(tmp_path):
     """Normalized inputs, bounds of single leaves, and the name of a metric in quotes."""
     file = changed_file(tmp_path, "Interval(0.0, 1.0)", "Interval(0.0, 1000.0)")

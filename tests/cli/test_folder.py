@@ -45,6 +45,7 @@ def test_config_keeps_the_problem_file(made):
     assert config["network"]["parameters"] == 13
 
 
+@pytest.mark.slow
 def test_a_run_is_loaded_when_its_problem_file_is_gone_or_changed(tmp_path):
     path, out = changed_file(tmp_path, "width=3", "width=5"), tmp_path / "run"
     assert run_cli("solve", path, "--steps", 50, "--out", out).exit_code == 0
@@ -127,6 +128,7 @@ def test_a_resume_of_another_run_exits_with_2_and_changes_nothing(file, made, ar
     assert contents(made) == before
 
 
+@pytest.mark.slow
 def test_comments_of_a_problem_file_may_change_and_equations_may_not(tmp_path):
     path, out = changed_file(tmp_path, "def exact", "# a comment\ndef exact"), tmp_path / "run"
     assert run_cli("solve", path, "--steps", 50, "--out", out).exit_code == 0

@@ -14,6 +14,7 @@ from pinn_ngd.metrics import Sobolev
 from tests.optimizers.helpers import network, poisson_1d, ritz_1d
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [poisson_1d(), ritz_1d()], ids=["residual", "energy"])
 def test_sound_objectives_pass(objective):
     checks = verify(objective, network(), key=jax.random.key(0))

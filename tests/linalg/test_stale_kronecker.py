@@ -91,6 +91,7 @@ def test_the_rule_for_intervals():
             Staleness(**settings)
 
 
+@pytest.mark.slow
 def test_fresh_statistics_solve_as_kronecker_factors_do():
     operator = rows()
     gradient = [normal(*leaf.shape, seed=9) for leaf in LEAVES]

@@ -79,6 +79,7 @@ def energy_distance(data):
     return lambda x: 2 * mean_distance(x, data) - mean_distance(x, x) - own
 
 
+@pytest.mark.slow
 def test_it_fits_a_badly_scaled_generator_where_descent_does_not():
     """Parameters in units a thousand times apart; the natural gradient does not see units."""
     units = jnp.asarray([1.0, 1e-3])

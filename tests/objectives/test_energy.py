@@ -49,6 +49,7 @@ def test_gram_matrix_is_the_energy_hessian_of_a_linear_model():
     np.testing.assert_allclose(a.T @ a, hessian, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_gram_matrix_of_the_paper():
     """int dtheta u' dtheta u'^T + int 3 u^2 dtheta u dtheta u^T (Mueller and Zeinhofer)."""
     u = model()
@@ -100,6 +101,7 @@ def test_reduction_is_accurate_below_the_rounding_of_the_energy():
     assert float(target.reduction(after, before, _tree.scale(-1.0, step))) < 0
 
 
+@pytest.mark.slow
 def test_concave_directions_are_dropped_from_the_metric():
     a = objective(3, lambda _, f: -(f[0] ** 2) + f[1] ** 2 / 2).system(
         model(), objective(3).batch()

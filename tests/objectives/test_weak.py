@@ -187,6 +187,7 @@ def net():
     return MLP((2, 4, 2), key=jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_rows_are_the_derivative_of_the_block_and_products_agree(net):
     objective = mixed(chunk_size=40)
     batch = objective.batch()

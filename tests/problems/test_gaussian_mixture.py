@@ -98,6 +98,7 @@ def test_one_coordinate_and_the_weight(metric, rate, steps, end):
     assert (loss < 0.32) == (not isinstance(metric, Euclidean))
 
 
+@pytest.mark.slow
 def test_the_default_run_finds_the_data():
     from pinn_ngd import optimizers, train
 

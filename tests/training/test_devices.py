@@ -49,6 +49,7 @@ def agree_on_factors(one, other):
     np.testing.assert_allclose(other["basis"].T @ other["basis"], np.eye(12), atol=1e-13, rtol=0)
 
 
+@pytest.mark.slow
 def test_two_devices_do_what_one_does(tmp_path):
     everywhere, one = found(tmp_path, "factors", "trained", devices=2)
     agree_on_factors(one, everywhere)

@@ -46,6 +46,7 @@ def grown():
     return solve(steps=40)
 
 
+@pytest.mark.slow
 def test_on_fixed_points_a_network_interpolates_and_the_run_says_so():
     result = solve(steps=40, grow=False)
     assert result.status == "overfitted"

@@ -69,6 +69,7 @@ def test_a_term_that_is_lost_in_another_is_named_with_its_cure():
     assert "objectives.balanced" in found
 
 
+@pytest.mark.slow
 def test_coordinates_that_the_model_does_not_feel_are_named():
     plain = eqx.nn.MLP(2, "scalar", 10, 2, jnp.tanh, key=KEY)
     found = [text for text in remarks(rod(), plain) if text.startswith("coordinate")]

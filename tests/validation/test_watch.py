@@ -304,6 +304,7 @@ def test_a_run_that_is_cut_after_any_step_goes_on_as_if_it_had_not_been(whole, t
         assert points_of(first) + points_of(rest) == points_of(whole)
 
 
+@pytest.mark.slow
 def test_an_interrupt_where_points_are_due_is_resumed_as_if_it_had_not_been(whole, tmp_path):
     points = points_of(whole)
     due = int(np.flatnonzero(np.diff(points))[0]) + 1  # the growth follows this step

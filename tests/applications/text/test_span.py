@@ -23,6 +23,7 @@ def test_value_is_the_sum_of_two_choices():
     close(LOSS.value(Z, Y), -first[2] - last[0])
 
 
+@pytest.mark.slow
 def test_gradient_factor_and_target_belong_to_the_value():
     close(LOSS.gradient(Z, Y), jax.grad(LOSS.value)(Z, Y))
     factor = LOSS.factor(Z)

@@ -123,6 +123,7 @@ def test_pairs_without_curvature_are_skipped():
         tx.update(x, state)
 
 
+@pytest.mark.slow
 def test_muon_is_that_of_optax():
     from optax.contrib import muon
 

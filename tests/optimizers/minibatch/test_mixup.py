@@ -21,6 +21,7 @@ def objective(targets, loss="softmax"):
     return ClassificationObjective(Shuffled(np.ones((len(targets), 2)), targets), loss=loss)
 
 
+@pytest.mark.slow
 def test_running_mixup_mixes_with_the_last_mixture():
     new, old = Mixture(jnp.ones((2, 3)), jnp.eye(2)), Mixture(jnp.zeros((2, 3)), 1 - jnp.eye(2))
     key = jax.random.key(0)
