@@ -191,7 +191,7 @@ def test_jobs_come_seed_by_seed():
     found = [job[:3] for job in suite.jobs(options)]
     assert found == [(p, s, b) for s in (5, 6) for p, b in (("heat-1d", 20), ("helmholtz", 120))]
     quick = Namespace(**{**vars(options), "quick": True})
-    assert [job[:3] for job in suite.jobs(quick)] == [("heat-1d", 5, 8.0), ("helmholtz", 5, 8.0)]
+    assert [job[:3] for job in suite.jobs(quick)] == [("heat-1d", 5, 5.0), ("helmholtz", 5, 5.0)]
     short = Namespace(**{**vars(options), "at_most": 20.0})
     assert [job[:3] for job in suite.jobs(short)] == [("heat-1d", 5, 20), ("heat-1d", 6, 20)]
 
