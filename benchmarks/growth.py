@@ -49,7 +49,7 @@ SIZES = {
 FAST = {**SIZES, "parameters": (1001, 4001, 16_001, 64_001)}
 PRODUCTS = "products"  # one with A and one with its transpose, of which a matrix-free step has many
 ROUTES = {
-    "engd-tr": SIZES, "spring": SIZES, "engd-sub": FAST, "kfac-pinn": FAST, "adam": FAST,
+    "engd-tr": SIZES, "spring": SIZES, "engd-sub": FAST, "kfac-pinn": SIZES, "adam": FAST,
     PRODUCTS: FAST,
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """What a miss of the suite is due to: time, the network, the points, or the way that steps take.
 
-    python benchmarks/limits.py                     # all missed targets; about an hour
+    python benchmarks/limits.py                     # missed targets that nothing else reached
     python benchmarks/limits.py wave-1d helmholtz
 
 For one seed of a problem whose target was missed, three times the time of the target, and then two

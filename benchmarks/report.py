@@ -1,9 +1,10 @@
-"""docs/results.md and the table of the README, from the numbers of the suite and nothing else.
+"""docs/results.md and the table of the README, from files of numbers and nothing else.
 
     python benchmarks/report.py
 
-`benchmarks/results/suite.json`, `spectral.json` and `limits.json` hold the numbers; the targets and
-the published errors are in `benchmarks/suite.toml`.
+`suite.json`, `limits.json`, `spectral.json`, `evolutions.json` and `finite_elements.json` in
+`benchmarks/results` hold the numbers; the targets and the published errors are in
+`benchmarks/suite.toml`. The table of docs/evolution.md is made, too.
 """
 
 import json
@@ -26,7 +27,7 @@ from report_texts import (
     TARGETS,
     WAY,
 )
-from suite_list import entries, grouped, in_suite
+from suite_list import entries, grouped, in_suite, seeds_of
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "suite.json"
@@ -208,6 +209,9 @@ def page(runs: list[dict[str, Any]]) -> str:
     text = HEAD + MACHINE.read_text(encoding="utf-8") + f"Packages: {packages}.\n"
     if waiting := [f"`{label}`" for label in entries() if label not in groups]:
         text += f"\nListed, and not run yet: {', '.join(waiting)}.\n"
+    rest = {label: seeds_of(label) - len(rows) for label, rows in groups.items()}
+    if still := [f"`{label}` ({count})" for label, count in rest.items() if count > 0]:
+        text += f"\nSeeds still to run: {', '.join(still)}.\n"
     if old := earlier(groups):
         text += f"\n{EARLIER}: {', '.join(old)}.\n"
     for title, before, make in sections:

@@ -7,6 +7,7 @@ from typing import Any
 
 LIST = Path(__file__).parent / "suite.toml"
 SECONDS = 60.0  # of a run, where the list says nothing
+SEEDS = 5  # the same
 
 
 def entries() -> dict[str, dict[str, Any]]:
@@ -18,6 +19,11 @@ def goals(label: str) -> list[tuple[float, float]]:
     """The targets of a problem, errors and seconds, the earlier one first."""
     entry = entries().get(label, {})
     return [tuple(entry[key]) for key in ("early", "target") if key in entry]
+
+
+def seeds_of(label: str) -> int:
+    """How many seeds a problem has in the suite."""
+    return entries().get(label, {}).get("seeds", SEEDS)
 
 
 def grouped(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
