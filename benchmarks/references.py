@@ -9,8 +9,8 @@ Kassam and Trefethen 2005, doi:10.1137/S1064827502410633), read at Chebyshev poi
 compressed by a singular value decomposition to u(t, x) = sum_r T_r(t) X_r(x). Every reference is
 computed twice, the second time with twice as many waves and half the time steps, and the relative
 L2 difference of the two, compression and interpolation included, is printed and kept as `accuracy`
-in the file. With `--check` nothing is written. With `--costs` each is computed once as coarsely as
-for its second run, and its processor seconds and its difference to that go into
+in the file. With `--check` nothing is written. With `--costs` the processor seconds of the first of
+the two, before compression, and its relative difference to the second go into
 `benchmarks/results/evolutions.json`.
 """
 

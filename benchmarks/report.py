@@ -42,8 +42,6 @@ SHORT = (
 EIGENVALUES = ("eigenvalue_error", "first_error")  # of problems whose solution has no formula
 TIMES = (5.0, 20.0, 60.0)  # training seconds at which errors are looked up
 MACHINE = HERE / "results" / "machine.md"
-
-
 BEGIN, END = marks("results")
 
 
