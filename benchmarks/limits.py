@@ -7,9 +7,10 @@ For one seed of a problem whose target was missed, three times the time of the t
 questions. Is the held-out loss larger than the training loss, so that there were too few points?
 And which error has the same network if it is fitted to the solution itself, from the parameters
 that the run ended with, in the time of the target: what is the best that it can represent? Too few
-points are named as the cause only where the runs of the suite have too few as well. The answers go into `benchmarks/results/limits.json`, from which `report.py` writes a sentence for every
-miss. Runs in windows of time, which end with one network for each window, are left out, and so are
-equations whose target was reached in windows or with sine waves.
+points are named as the cause only where the runs of the suite have too few as well. The answers go
+into `benchmarks/results/limits.json`, from which `report.py` writes a sentence for every miss. Runs
+in windows of time, which end with one network for each window, are left out, and so are equations
+whose target was reached in windows or with sine waves.
 """
 
 import argparse
