@@ -37,18 +37,28 @@ Key = tuple[str, str]
 
 def make(job: Job) -> Made:
     """Runs that `benchmarks/peers.py` has made; nothing is run here."""
+    found = shown()
+    save(picture(found), job.folder / job.name)
+    results = listed(found)
+    seeds = sorted({row["seed"] for row in results})
+    return recorded(job, [job.name], seeds=seeds, results=results)
+
+
+def shown() -> dict[str, dict[Key, dict[str, Any]]]:
+    """The runs of the picture, by problem, and there by package and optimizer."""
     runs = json.loads(NUMBERS.read_text(encoding="utf-8"))
     runs = [run for run in runs if run["budget"] == SECONDS]
-    problems = dict.fromkeys(run["problem"] for run in runs)
-    shown = {problem: medians(runs, problem) for problem in problems}
-    save(picture(shown), job.folder / job.name)
-    results = [
-        {"problem": problem, "peer": peer, "method": method, "seed": run["seed"]}
-        for problem, found in shown.items()
-        for (peer, method), run in found.items()
+    return {problem: medians(runs, problem) for problem in dict.fromkeys(r["problem"] for r in runs)}
+
+
+def listed(found: dict[str, dict[Key, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Which run every line of the picture is, and where it ends."""
+    return [
+        {"problem": problem, "peer": peer, "method": method}
+        | {"seed": run["seed"], "relative_l2": run["relative_l2"]}
+        for problem, lines in found.items()
+        for (peer, method), run in lines.items()
     ]
-    seeds = sorted({run["seed"] for run in runs})
-    return recorded(job, [job.name], seeds=seeds, results=results)
 
 
 def medians(runs: list[dict[str, Any]], problem: str) -> dict[Key, dict[str, Any]]:
@@ -76,17 +86,17 @@ def strokes(keys: list[Key]) -> dict[Key, Stroke]:
     return found
 
 
-def picture(shown: dict[str, dict[Key, dict[str, Any]]]) -> Any:
+def picture(found: dict[str, dict[Key, dict[str, Any]]]) -> Any:
     """The panels two in a row, the legend where a sixth one would be."""
-    look = strokes([key for found in shown.values() for key in found])
-    rows = math.ceil((len(shown) + 1) / COLUMNS)
+    look = strokes([key for lines in found.values() for key in lines])
+    rows = math.ceil((len(found) + 1) / COLUMNS)
     with style():
         figure = new_figure(FULL_WIDTH, 2.25 * rows)
         axes = figure.subplots(rows, COLUMNS).ravel()
-        for ax, (problem, found) in zip(axes, shown.items(), strict=False):
-            _draw(ax, problem, found, look)
+        for ax, (problem, lines) in zip(axes, found.items(), strict=False):
+            _draw(ax, problem, lines, look)
         handles = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
-        for ax in axes[len(shown) :]:
+        for ax in axes[len(found) :]:
             ax.axis("off")
         names = [_label(key) for key in look]
         axes[-1].legend(
@@ -100,8 +110,8 @@ def _label(key: Key) -> str:
     return f"{key[0]}, {key[1]}"
 
 
-def _draw(ax: Any, problem: str, found: dict[Key, dict[str, Any]], look: dict[Key, Stroke]) -> None:
-    for key, run in found.items():
+def _draw(ax: Any, problem: str, lines: dict[Key, dict[str, Any]], look: dict[Key, Stroke]) -> None:
+    for key, run in lines.items():
         points = [point for point in run["history"] if point[0] >= EARLIEST]
         wide = 2.0 if key[0] == "pinn-ngd" else 1.0
         ax.plot(

@@ -29,7 +29,8 @@ class ProgressBar(AbstractCallback):
     """Shows step, seconds, loss and the terms that have most of it, held-out loss, relative error
     (true and estimated), and damping.
 
-    The bar follows whichever budget is closer to its end. Where the output is not a terminal it
+    The bar follows whichever budget is closer to its end; a run that needs more says "overtime"
+    beyond it. Where the output is not a terminal it
     prints a plain line every ten seconds instead; `enabled=False` silences it. `console` is a
     `rich.console.Console`, by default that of the standard error.
     """
@@ -76,6 +77,7 @@ class ProgressBar(AbstractCallback):
 
     def _show(self, record: Record) -> None:
         text = describe(record, self.measured, self.terms)
+        text += "  overtime" if in_overtime(self.run, record) else ""
         if self.bar is None:
             self.console.print(text, highlight=False, soft_wrap=True, markup=False)
         else:
@@ -108,5 +110,15 @@ def _largest(terms: Mapping[str, float]) -> str:
 
 def fraction(run: Run, record: Record) -> float:
     """The part of the budget that is used up, in [0, 1]."""
+    return min(1.0, _used(run, record))
+
+
+def in_overtime(run: Run, record: Record) -> bool:
+    """Whether a run that may take more than its budget does."""
+    return run.overtime > 1 and _used(run, record) > 1
+
+
+def _used(run: Run, record: Record) -> float:
+    """What was used of the budget that is closer to its end, as a part of it."""
     pairs = ((record["step"], run.steps), (record["seconds"], run.seconds))
-    return max((min(1.0, used / total) for used, total in pairs if total), default=0.0)
+    return max((used / total for used, total in pairs if total), default=0.0)

@@ -105,6 +105,7 @@ class Run:
     objective: Any
     optimizer: Any
     model: PyTree
+    overtime: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ def told_at_start(loop: Any, resumed: bool) -> Run:
         steps=loop.budget.steps, seconds=loop.budget.seconds, start=loop.step,
         start_seconds=loop.seconds, resumed=resumed, stride=loop.stride,
         objective=loop.objective, optimizer=loop.optimizer, model=loop.answer(),
+        overtime=loop.budget.overtime,
     )  # fmt: skip
 
 

@@ -123,6 +123,20 @@ def test_the_bar_follows_the_budget_that_is_closer_to_its_end(steps, seconds, pa
     assert fraction(run, RECORD) == part
 
 
+@pytest.mark.parametrize(
+    ("overtime", "steps", "seconds", "said"),
+    [(2.0, 11, None, True), (2.0, 12, None, False), (2.0, None, 2.5, True), (1.0, 11, 2.5, False)],
+)
+def test_the_bar_says_that_a_run_takes_more_than_its_budget(overtime, steps, seconds, said):
+    out = io.StringIO()
+    bar = ProgressBar(console=Console(file=out, force_terminal=True, width=200))
+    bar.on_start(Run(steps, seconds, 0, 0.0, False, 1, None, None, None, overtime))
+    bar.shown_at = 0.0
+    bar.on_step(RECORD, None)
+    bar.bar.stop()
+    assert ("overtime" in out.getvalue()) == said
+
+
 def show(*, terminal, pause=10.0, enabled=True, monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr("pinn_ngd.training.progress.LINE_SECONDS", pause)
