@@ -34,7 +34,7 @@ from pinn_ngd.cli.compiled import keep_compiled
 from pinn_ngd.experiments import run_problem
 
 FIRST = 100
-ONE = ("one network, half of the time", "one network")
+HALF, WHOLE = "one network, half of the time", "one network"
 Made = dict[str, dict[str, Any]]
 
 
@@ -47,7 +47,7 @@ def run(name: str, kinds: list[str], seed: int, seconds: float, folder: Path) ->
     # Where the run claims no error a thousandth has to do.
     scale = half["estimated_relative_l2"] if half.get("estimate_reliable") else 1e-3
 
-    found = dict(zip(ONE, (half, whole), strict=True))
+    found = {HALF: half, WHOLE: whole}
     for number, setting in enumerate(["", *kinds]):
         kind = load_problem(name, **settings(setting)).model
         staged = dataclasses.replace(problem, model=after(first, scale, kind))
