@@ -3,6 +3,7 @@
     python benchmarks/factorizations.py                 # two sizes, under a minute on one core
     python benchmarks/factorizations.py --sizes 780x1737
     python benchmarks/factorizations.py --graded        # Jacobians of four problems, two minutes
+    python benchmarks/factorizations.py --gram          # products of large matrices, a minute
 
 Median milliseconds of processor time, for a matrix of n rows and p columns with singular values
 from 1 to 1e-9. "spectral" is QR and the SVD of R, "qlp" two QR factorizations, "gram" the
@@ -13,7 +14,8 @@ every damping by a tridiagonal system ("gtsv").
 
 `--graded` prints the Frobenius norm of the inverse of the second triangle, rows of length one: what
 `qlp_factor` compares with 8e3 to see whether QR graded the matrix. With seed 0, and steps of
-`engd-tr` on the points of the problem.
+`engd-tr` on the points of the problem. `--gram` prints milliseconds of A^T A by XLA, of its lower
+triangle by the BLAS of SciPy, and of R of A = Q R, for normally distributed numbers.
 """
 
 import argparse
@@ -33,8 +35,11 @@ from threadpoolctl import threadpool_limits
 
 import pinn_ngd
 from pinn_ngd.linalg import QLPFactor, qlp_factor, spectral_factor
+from pinn_ngd.linalg.host_gram import host_gram
+from pinn_ngd.linalg.tall import blocks_of_triangle
 
 SIZES = ((900, 129), (780, 1737))
+LARGE = ((20000, 800), (30000, 1300), (10000, 2400))
 GRADED = (
     ("poisson-2d-icml23", (0, 30, 150)),
     ("heat-1d-icml23", (0, 30, 100)),
@@ -126,6 +131,18 @@ def record(rows: int, columns: int) -> dict[str, float]:
     }
 
 
+def products(rows: int, columns: int) -> dict[str, float]:
+    """One line of the table of `--gram`."""
+    matrix = jax.random.normal(jax.random.key(0), (rows, columns))
+    return {
+        "n": rows,
+        "p": columns,
+        "XLA": milliseconds(lambda a: blocks_of_triangle(a, 1), matrix),
+        "BLAS": milliseconds(lambda a: host_gram(a, 1), matrix),
+        "QR": milliseconds(lambda a: jnp.linalg.qr(a, mode="r"), matrix),
+    }
+
+
 def graded() -> None:
     """How well two QR factorizations grade the Jacobians of some problems."""
     for name, steps in GRADED:
@@ -150,15 +167,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", nargs="+", help="such as 780x1737")
     parser.add_argument("--graded", action="store_true")
+    parser.add_argument("--gram", action="store_true")
     options = parser.parse_args()
     if options.graded:
         graded()
         return
     chosen = options.sizes
-    sizes = [tuple(map(int, size.split("x"))) for size in chosen] if chosen else SIZES
+    usual, line = (LARGE, products) if options.gram else (SIZES, record)
+    sizes = [tuple(map(int, size.split("x"))) for size in chosen] if chosen else usual
     with threadpool_limits(limits=1, user_api="blas"):
         for i, (rows, columns) in enumerate(sizes):
-            found = record(rows, columns)
+            found = line(rows, columns)
             if i == 0:
                 print("| " + " | ".join(found) + " |\n|" + "---|" * len(found))
             print("| " + " | ".join(f"{x:.3g}" for x in found.values()) + " |", flush=True)
