@@ -50,9 +50,14 @@ def matvec(matrix: Inexact[Array, "n p"], vector: Inexact[Array, " p"]) -> Inexa
 def adjoint_matvec(
     matrix: Inexact[Array, "n p"], vector: Inexact[Array, " n"]
 ) -> Inexact[Array, " p"]:
-    """A^H y as (y^H A)^H, in full precision. XLA's CPU code for `matvec` of a transposed array
-    takes several times as long."""
-    return jnp.matmul(vector.conj(), matrix, precision=HIGHEST).conj()
+    """A^H y as (y^H A)^H."""
+    return vecmat(vector.conj(), matrix).conj()
+
+
+def vecmat(vector: Inexact[Array, " n"], matrix: Inexact[Array, "n p"]) -> Inexact[Array, " p"]:
+    """y^T A in full precision. XLA's CPU code for `matvec` of the transposed array takes up to
+    twenty times as long."""
+    return jnp.matmul(vector, matrix, precision=HIGHEST)
 
 
 def register_operator(
@@ -118,13 +123,15 @@ class JacobianRows(lx.AbstractLinearOperator):
 
     `in_structure` and `out_structure` are PyTrees of arrays or of `jax.ShapeDtypeStruct`s (as
     from `jax.eval_shape`); Equinox modules with None leaves are allowed. Columns and rows follow
-    the order of `jax.flatten_util.ravel_pytree`. Raises ValueError where the shapes disagree.
+    the order of `jax.flatten_util.ravel_pytree`. `is_transposed` says that the matrix was made by
+    transposing another one, whose products are faster. Raises ValueError where the shapes disagree.
     """
 
     matrix: Inexact[Array, "n p"]
     frozen_in: HashableStructure = eqx.field(static=True)
     frozen_out: HashableStructure = eqx.field(static=True)
     tags: frozenset[object] = eqx.field(static=True)
+    is_transposed: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -133,6 +140,7 @@ class JacobianRows(lx.AbstractLinearOperator):
         out_structure: PyTree,
         *,
         tags: frozenset[object] = frozenset(),
+        is_transposed: bool = False,
     ):
         expected = (size(out_structure), size(in_structure))
         if matrix.shape != expected:
@@ -146,17 +154,20 @@ class JacobianRows(lx.AbstractLinearOperator):
         self.matrix = matrix
         self.frozen_in, self.frozen_out = hashable(in_structure), hashable(out_structure)
         self.tags = tags
+        self.is_transposed = is_transposed
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
-        product = matvec(self.matrix, ravel(vector, self.matrix.dtype))
+        given = ravel(vector, self.matrix.dtype)
+        # XLA sees that two transpositions are none, and `matvec` of one is slow.
+        product = vecmat(given, self.matrix.T) if self.is_transposed else matvec(self.matrix, given)
         return unravel(product, self.out_structure())
 
     def as_matrix(self) -> Inexact[Array, "n p"]:
         return self.matrix
 
     def transpose(self) -> "JacobianRows":
-        tags = lx.transpose_tags(self.tags)
-        return JacobianRows(self.matrix.T, self.out_structure(), self.in_structure(), tags=tags)
+        kind = {"tags": lx.transpose_tags(self.tags), "is_transposed": not self.is_transposed}
+        return JacobianRows(self.matrix.T, self.out_structure(), self.in_structure(), **kind)
 
     def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
         return structure_of(self.frozen_in)
@@ -167,9 +178,7 @@ class JacobianRows(lx.AbstractLinearOperator):
 
 register_operator(
     JacobianRows,
-    conj=lambda op: JacobianRows(
-        op.matrix.conj(), op.in_structure(), op.out_structure(), tags=op.tags
-    ),
+    conj=lambda op: eqx.tree_at(lambda rows: rows.matrix, op, op.matrix.conj()),
 )
 
 

@@ -232,6 +232,27 @@ def test_mismatched_rows():
         JacobianRows(jnp.ones((3, 2)), struct, struct)
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_transposed_rows_are_multiplied_where_they_lie(times):
+    """A compiled product makes no transposed copy of them, and its result is the same."""
+    matrix = np.random.default_rng(0).normal(size=(40, 30))
+    structures = [jax.ShapeDtypeStruct((size,), jnp.dtype("float64")) for size in (30, 40)]
+    vector = np.random.default_rng(1).normal(size=40 if times % 2 else 30)
+
+    def product(matrix, vector):
+        operator = JacobianRows(matrix, *structures)
+        for _ in range(times):
+            operator = operator.T
+        assert operator.is_transposed == bool(times % 2)
+        assert lx.conj(operator).is_transposed == operator.is_transposed
+        return operator.mv(vector)
+
+    program = jax.jit(product).lower(matrix, vector).compile()
+    assert "transpose(" not in program.as_text()
+    expected = matrix.T @ vector if times % 2 else matrix @ vector
+    np.testing.assert_allclose(program(matrix, vector), expected, rtol=1e-12)
+
+
 def test_gram_and_kernel_are_tagged_and_damped(rows):
     matrix = rows.matrix
     for operator, expected in (
