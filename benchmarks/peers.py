@@ -33,6 +33,7 @@ RUNS = Path("runs/peers")
 FIRST, SEEDS = 300, 3  # no setting was chosen on these seeds
 SAME = 1e-9  # relative difference of the losses at the start, up to which it is the same problem
 DIGITS = 4  # of the numbers in the file
+JAX_NOTE = "--------------------\nFor simplicity, JAX has removed"
 PROBLEMS: dict[str, dict[str, Any]] = {
     "poisson-2d-icml23": {},
     "heat-1d-icml23": {},
@@ -158,8 +159,10 @@ def environment(name: str, folder: Path) -> Path | str:
 
 
 def last_line(text: str) -> str:
+    """The last line of an output, without JAX's note on its tracebacks and without a full stop."""
+    text = text.partition(JAX_NOTE)[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "it said nothing"
+    return lines[-1][:200].rstrip(".") if lines else "it said nothing"
 
 
 def launch(job: Job, python: Path, folder: Path) -> dict[str, Any]:

@@ -106,6 +106,8 @@ def targets(groups: dict[str, list[dict[str, Any]]]) -> str:
             verdict = "reached"
         elif better is not None and better <= goal:
             verdict = "reached by the corrected solution"
+        elif (end := error_by(rows, math.inf)) <= goal:
+            verdict = f"missed for time: {end:.1e} after {median(rows, 'seconds'):.0f} s"
         elif way := another_way(label, groups):
             verdict = f"missed in {spent:.0f} s; reached {way}"
         else:

@@ -41,6 +41,7 @@ Made = dict[str, dict[str, Any]]
 def run(name: str, kinds: list[str], seed: int, seconds: float, folder: Path) -> Made:
     """What the runs end with, by what they are called."""
     problem, common = load_problem(name), {"seed": seed, "pictures": False}
+    others = {setting: load_problem(name, **settings(setting)).model for setting in kinds}
     half = run_problem(problem, seconds=seconds / 2, out=folder / "half", **common)
     whole = run_problem(problem, seconds=seconds, out=folder / "whole", **common)
     first = models.Frozen(load_run(folder / "half").model)
@@ -48,8 +49,7 @@ def run(name: str, kinds: list[str], seed: int, seconds: float, folder: Path) ->
     scale = half["estimated_relative_l2"] if half.get("estimate_reliable") else 1e-3
 
     found = {HALF: half, WHOLE: whole}
-    for number, setting in enumerate(["", *kinds]):
-        kind = load_problem(name, **settings(setting)).model
+    for number, (setting, kind) in enumerate({"": problem.model, **others}.items()):
         staged = dataclasses.replace(problem, model=after(first, scale, kind))
         out = folder / f"two-{number}"
         called = f"two networks, the second with {setting}" if setting else "two networks"
@@ -59,8 +59,10 @@ def run(name: str, kinds: list[str], seed: int, seconds: float, folder: Path) ->
 
 def settings(text: str) -> dict[str, Any]:
     """`ridge=6` as an argument of a problem file."""
-    name, _, value = text.partition("=")
-    return {name: literal(value)} if name else {}
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SystemExit(f"`--second {text}` has no value: write NAME=VALUE, such as ridge=6.")
+    return {name: literal(value)}
 
 
 def after(first: Any, scale: float, kind: Callable) -> Callable:

@@ -119,6 +119,15 @@ def space_of(task, uneven):
     )
 
 
+def options(method, sample):
+    """DSGNAR takes points in chunks, of 1024 by default, that must leave none over."""
+    if method != "dsgnar":
+        return {}
+    counts = [len(points) for points, _ in sample.values()]
+    fitting = (n for n in range(1024, 0, -1) if all(count % min(n, count) == 0 for count in counts))
+    return {"batch_size": next(fitting)}
+
+
 def layers(space):
     return [(layer.weight, layer.bias) for layer in space.models[0].layers]
 
@@ -137,7 +146,7 @@ def main():
     space = space_of(task, uneven)
     projector = Projector(
         model, space, TensorizedSampler([DomainSampler(domain)]), OPTIMIZERS[method],
-        weights=factors,
+        weights=factors, **options(method, sample),
     )  # fmt: skip
 
     @jax.jit

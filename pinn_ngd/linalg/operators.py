@@ -55,8 +55,8 @@ def adjoint_matvec(
 
 
 def vecmat(vector: Inexact[Array, " n"], matrix: Inexact[Array, "n p"]) -> Inexact[Array, " p"]:
-    """y^T A in full precision. XLA's CPU code for `matvec` of the transposed array takes up to
-    twenty times as long."""
+    """y^T A in full precision. XLA's CPU code for `matvec` of the transposed array takes several
+    times as long."""
     return jnp.matmul(vector, matrix, precision=HIGHEST)
 
 
@@ -118,70 +118,6 @@ def _tridiagonal(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Arr
     return jnp.diagonal(matrix), jnp.diagonal(matrix, -1), jnp.diagonal(matrix, 1)
 
 
-class JacobianRows(lx.AbstractLinearOperator):
-    """A dense matrix between PyTrees, such as the Jacobian (n, p) of n residuals.
-
-    `in_structure` and `out_structure` are PyTrees of arrays or of `jax.ShapeDtypeStruct`s (as
-    from `jax.eval_shape`); Equinox modules with None leaves are allowed. Columns and rows follow
-    the order of `jax.flatten_util.ravel_pytree`. `is_transposed` says that the matrix was made by
-    transposing another one, whose products are faster. Raises ValueError where the shapes disagree.
-    """
-
-    matrix: Inexact[Array, "n p"]
-    frozen_in: HashableStructure = eqx.field(static=True)
-    frozen_out: HashableStructure = eqx.field(static=True)
-    tags: frozenset[object] = eqx.field(static=True)
-    is_transposed: bool = eqx.field(static=True)
-
-    def __init__(
-        self,
-        matrix: Inexact[Array, "n p"],
-        in_structure: PyTree,
-        out_structure: PyTree,
-        *,
-        tags: frozenset[object] = frozenset(),
-        is_transposed: bool = False,
-    ):
-        expected = (size(out_structure), size(in_structure))
-        if matrix.shape != expected:
-            msg = (
-                f"`matrix` has shape {matrix.shape}, but the structures have (rows, parameters) ="
-                f" {expected}: pass the structures of the residuals and of the parameters."
-            )
-            raise ValueError(msg)
-        if jnp.iscomplexobj(matrix):
-            check_one_field(in_structure, out_structure)
-        self.matrix = matrix
-        self.frozen_in, self.frozen_out = hashable(in_structure), hashable(out_structure)
-        self.tags = tags
-        self.is_transposed = is_transposed
-
-    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
-        given = ravel(vector, self.matrix.dtype)
-        # XLA sees that two transpositions are none, and `matvec` of one is slow.
-        product = vecmat(given, self.matrix.T) if self.is_transposed else matvec(self.matrix, given)
-        return unravel(product, self.out_structure())
-
-    def as_matrix(self) -> Inexact[Array, "n p"]:
-        return self.matrix
-
-    def transpose(self) -> "JacobianRows":
-        kind = {"tags": lx.transpose_tags(self.tags), "is_transposed": not self.is_transposed}
-        return JacobianRows(self.matrix.T, self.out_structure(), self.in_structure(), **kind)
-
-    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return structure_of(self.frozen_in)
-
-    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
-        return structure_of(self.frozen_out)
-
-
-register_operator(
-    JacobianRows,
-    conj=lambda op: eqx.tree_at(lambda rows: rows.matrix, op, op.matrix.conj()),
-)
-
-
 class AbstractTransposable(lx.AbstractLinearOperator):
     """An operator whose transpose is known only by its products `transpose_mv`."""
 
@@ -197,6 +133,10 @@ class Transposed(lx.AbstractLinearOperator):
     """The transpose of an operator that offers `transpose_mv`."""
 
     operator: AbstractTransposable
+
+    @property
+    def tags(self) -> frozenset[object]:
+        return lx.transpose_tags(getattr(self.operator, "tags", frozenset()))
 
     def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
         return self.operator.transpose_mv(vector)
@@ -219,6 +159,65 @@ register_operator(
     linearise=lambda op: lx.linearise(op.operator).transpose(),
     materialise=lambda op: lx.materialise(op.operator).transpose(),
     conj=lambda op: lx.conj(op.operator).transpose(),
+)
+
+
+class JacobianRows(AbstractTransposable):
+    """A dense matrix between PyTrees, such as the Jacobian (n, p) of n residuals.
+
+    `in_structure` and `out_structure` are PyTrees of arrays or of `jax.ShapeDtypeStruct`s (as
+    from `jax.eval_shape`); Equinox modules with None leaves are allowed. Columns and rows follow
+    the order of `jax.flatten_util.ravel_pytree`. Raises ValueError where the shapes disagree.
+    """
+
+    matrix: Inexact[Array, "n p"]
+    frozen_in: HashableStructure = eqx.field(static=True)
+    frozen_out: HashableStructure = eqx.field(static=True)
+    tags: frozenset[object] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        matrix: Inexact[Array, "n p"],
+        in_structure: PyTree,
+        out_structure: PyTree,
+        *,
+        tags: frozenset[object] = frozenset(),
+    ):
+        expected = (size(out_structure), size(in_structure))
+        if matrix.shape != expected:
+            msg = (
+                f"`matrix` has shape {matrix.shape}, but the structures have (rows, parameters) ="
+                f" {expected}: pass the structures of the residuals and of the parameters."
+            )
+            raise ValueError(msg)
+        if jnp.iscomplexobj(matrix):
+            check_one_field(in_structure, out_structure)
+        self.matrix = matrix
+        self.frozen_in, self.frozen_out = hashable(in_structure), hashable(out_structure)
+        self.tags = tags
+
+    def mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        product = matvec(self.matrix, ravel(vector, self.matrix.dtype))
+        return unravel(product, self.out_structure())
+
+    def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:
+        """A^T w, with A read as it lies in memory."""
+        product = vecmat(ravel(vector, self.matrix.dtype), self.matrix)
+        return unravel(product, self.in_structure())
+
+    def as_matrix(self) -> Inexact[Array, "n p"]:
+        return self.matrix
+
+    def in_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return structure_of(self.frozen_in)
+
+    def out_structure(self) -> PyTree[jax.ShapeDtypeStruct]:
+        return structure_of(self.frozen_out)
+
+
+register_operator(
+    JacobianRows,
+    conj=lambda op: eqx.tree_at(lambda rows: rows.matrix, op, op.matrix.conj()),
 )
 
 

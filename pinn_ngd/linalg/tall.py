@@ -10,8 +10,6 @@ import numpy as np
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Inexact
 
-from .host_gram import host_gram, is_worth_a_call
-
 ROWS = "rows"  # the axis of a mesh over whose devices the rows of a matrix lie
 LYING, WHOLE = PartitionSpec(ROWS), PartitionSpec()
 BLOCKS, FEW = 4, 1024  # blocks of fewer columns lose by being small what symmetry gains
@@ -74,14 +72,7 @@ def gram_matrix(matrix: Inexact[Array, "n p"], *, of_rows: bool = False) -> Inex
 
 
 def triangle_by_blocks(matrix: Inexact[Array, "n p"], axis: int) -> Inexact[Array, "m m"]:
-    """A^H A (`axis` 1) or A A^H (`axis` 0) on one device, by `host_gram` where that is faster."""
-    if _size() == 1 and is_worth_a_call(matrix, axis):
-        return host_gram(matrix, axis)
-    return blocks_of_triangle(matrix, axis)
-
-
-def blocks_of_triangle(matrix: Inexact[Array, "n p"], axis: int) -> Inexact[Array, "m m"]:
-    """The same by XLA.
+    """A^H A (`axis` 1) or A A^H (`axis` 0) on one device.
 
     Of more than `FEW` columns (rows) only blocks on and below the diagonal are multiplied, one
     after the other: in a loop no more than two slices of A are copied at a time.

@@ -8,7 +8,7 @@ from jaxtyping import PyTree
 
 from .callbacks import AbstractCallback
 from .records import losses_of_terms, scores_in
-from .result import Record, Run, TrainResult
+from .result import OVERTIME, Record, Run, TrainResult
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,10 +29,10 @@ class ProgressBar(AbstractCallback):
     """Shows step, seconds, loss and the terms that have most of it, held-out loss, relative error
     (true and estimated), and damping.
 
-    The bar follows whichever budget is closer to its end; a run that needs more says "overtime"
-    beyond it. Where the output is not a terminal it
-    prints a plain line every ten seconds instead; `enabled=False` silences it. `console` is a
-    `rich.console.Console`, by default that of the standard error.
+    The bar follows whichever budget is closer to its end; beyond it a run that takes more says
+    "overtime". Where the output is not a terminal it prints a plain line every ten seconds instead;
+    `enabled=False` silences it. `console` is a `rich.console.Console`, by default that of the
+    standard error.
     """
 
     def __init__(self, *, enabled: bool = True, console: Any = None):
@@ -64,20 +64,20 @@ class ProgressBar(AbstractCallback):
         if not self.enabled or time.monotonic() - self.shown_at < pause:
             return
         self.shown_at = time.monotonic()
-        self._show(record)
+        self._show(record, overtime=in_overtime(self.run, record))
 
     def on_end(self, result: TrainResult) -> None:
         if self.bar is None:
             return
         if result.history:
             self.measured |= result.measures
-            self._show(result.history[-1])
+            # The last step of any run may end a little after its time.
+            self._show(result.history[-1], overtime=OVERTIME in result.message)
         self.bar.stop()
         self.bar = None
 
-    def _show(self, record: Record) -> None:
-        text = describe(record, self.measured, self.terms)
-        text += "  overtime" if in_overtime(self.run, record) else ""
+    def _show(self, record: Record, *, overtime: bool) -> None:
+        text = describe(record, self.measured, self.terms) + ("  overtime" if overtime else "")
         if self.bar is None:
             self.console.print(text, highlight=False, soft_wrap=True, markup=False)
         else:

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 from ..validation import ErrorEstimate, Look
 
 Record = dict[str, Any]
+OVERTIME = "overtime included"  # what the end of a run says that took more than its budget
 
 
 class Ending(NamedTuple):
@@ -74,7 +75,7 @@ class Budget:
     def _most(self, needs_time: bool) -> tuple["Budget", str]:
         """What may be used, and what is to be said of it."""
         longer = needs_time and self.overtime > 1
-        return (self._extended, ", overtime included") if longer else (self, "")
+        return (self._extended, f", {OVERTIME}") if longer else (self, "")
 
     @property
     def _extended(self) -> "Budget":

@@ -51,7 +51,7 @@ class Relay(AbstractCallback):
         self.run = dataclasses.replace(
             run, steps=self.budget.steps, seconds=self.budget.seconds, resumed=self.resumes,
             start=self.steps + run.start, start_seconds=self.seconds + run.start_seconds,
-            overtime=1.0,  # what a window borrows is time of the others
+            overtime=1.0,  # what a window borrows the later ones lack, so that the whole takes none
         )  # fmt: skip
         if not self.reads:
             self._begins()

@@ -127,6 +127,15 @@ def test_what_did_not_run_has_a_line_with_its_reason():
     assert "jinns, `lm`, seed 1: no such package." in text
 
 
+def test_the_reason_of_a_failure_is_its_last_sentence():
+    trace = "Traceback:\n  File\nAssertionError: not divisible by 1024\n"
+    assert peers.last_line(trace) == "AssertionError: not divisible by 1024"
+    note = f"{peers.JAX_NOTE} its internal frames. Set JAX_TRACEBACK_FILTERING to see them.\n"
+    assert peers.last_line(trace + note) == "AssertionError: not divisible by 1024"
+    assert peers.last_line("It ended. \n\n") == "It ended"
+    assert peers.last_line(" \n") == "it said nothing"
+
+
 def test_the_page_is_that_of_the_numbers():
     runs = peers.load(peers_report.RESULTS)
     page = peers_report.PAGE.read_text(encoding="utf-8")

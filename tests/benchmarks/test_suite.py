@@ -111,7 +111,9 @@ def test_a_target_is_judged_by_what_was_reached_by_its_time():
     assert report_targets.error_by([RUN], 15.0) == 1e-6
     assert report_targets.error_by([RUN], 10.0) == np.inf
     assert report_targets.error_by([RUN], 60.0) == 1e-13
-    assert "missed" in report_targets.targets({"poisson-2d": [RUN]})
+    late = report_targets.targets({"poisson-2d": [RUN, RUN]})
+    assert "| 1.0e-06, 15 s |  | missed for time: 1.0e-13 after 20 s |" in late
+    assert "| missed |" in report_targets.targets({"poisson-2d": [RUN, FAILED]})
     assert "| reached |" in report_targets.targets({"poisson-2d": [dict(RUN, seconds=14.0)]})
 
 

@@ -11,7 +11,7 @@ from pinn_ngd.storage.files import to_json
 from pinn_ngd.training import JSONLWriter, ProgressBar, StopWhen
 from pinn_ngd.training.progress import describe, fraction
 from pinn_ngd.training.records import losses_of_terms
-from pinn_ngd.training.result import Run
+from pinn_ngd.training.result import Run, TrainResult
 
 from .helpers import InterruptAt, solve
 
@@ -135,6 +135,18 @@ def test_the_bar_says_that_a_run_takes_more_than_its_budget(overtime, steps, sec
     bar.on_step(RECORD, None)
     bar.bar.stop()
     assert ("overtime" in out.getvalue()) == said
+
+
+@pytest.mark.parametrize("included", [True, False])
+def test_the_bar_of_a_run_that_ended_says_overtime_only_where_it_was_taken(included):
+    """The last step of any run may end a little after its time."""
+    out = io.StringIO()
+    bar = ProgressBar(console=Console(file=out, force_terminal=True, width=200))
+    bar.on_start(Run(None, 2.5, 0, 0.0, False, 1, None, None, None, 2.0))
+    message = "reached the budget of 2.5 s" + ", overtime included" * included
+    bar.on_end(TrainResult(None, None, [RECORD], "budget", message, 12, 3.0, 0.0, 2.5e-9))
+    assert "step 12" in out.getvalue()
+    assert ("overtime" in out.getvalue()) == included
 
 
 def show(*, terminal, pause=10.0, enabled=True, monkeypatch):
