@@ -48,7 +48,8 @@ def shown() -> dict[str, dict[Key, dict[str, Any]]]:
     """The runs of the picture, by problem, and there by package and optimizer."""
     runs = json.loads(NUMBERS.read_text(encoding="utf-8"))
     runs = [run for run in runs if run["budget"] == SECONDS]
-    return {problem: medians(runs, problem) for problem in dict.fromkeys(r["problem"] for r in runs)}
+    problems = dict.fromkeys(run["problem"] for run in runs)
+    return {problem: medians(runs, problem) for problem in problems}
 
 
 def listed(found: dict[str, dict[Key, dict[str, Any]]]) -> list[dict[str, Any]]:
