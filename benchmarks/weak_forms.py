@@ -82,7 +82,7 @@ def finite_elements(degree: int = 4) -> None:
         )
 
 
-def _fem_errors(basis, solution: np.ndarray) -> str:
+def _fem_errors(basis, solution) -> str:
     k = 2 * np.pi * PERIODS
     x, weights = basis.global_coordinates().value[0], basis.dx
     u = x - x**2 + (0.5 - x) * np.sin(k * x) / k + (1 - np.cos(k * x)) / k**2
