@@ -119,7 +119,7 @@ def _tridiagonal(operator: lx.AbstractLinearOperator) -> tuple[Array, Array, Arr
 
 
 class AbstractTransposable(lx.AbstractLinearOperator):
-    """An operator whose transpose is known only by its products `transpose_mv`."""
+    """An operator that knows the products of its transpose, `transpose_mv`."""
 
     @abc.abstractmethod
     def transpose_mv(self, vector: PyTree[Array]) -> PyTree[Array]:

@@ -63,7 +63,7 @@ def test_fallback_on_an_unsuccessful_result(dense, conditioned):
 def test_a_lost_rank_is_seen(primary, shape, consistent, dense):
     """QR of such a matrix returns rounding over rounding, huge or merely wrong, as a success.
 
-    Sometimes rounding leaves a right answer, and nothing to be seen.
+    Rounding sometimes leaves Cholesky with a right answer, and nothing to be seen.
     """
     run = eqx.filter_jit(lambda m, b: _run(dense(m), Fallback(primary, SVD()), b))
     seen = 0
@@ -74,7 +74,7 @@ def test_a_lost_rank_is_seen(primary, shape, consistent, dense):
         found = run(jnp.asarray(matrix), jnp.asarray(target))
         seen += bool(found.stats["fallback"])
         np.testing.assert_allclose(found.value, np.linalg.pinv(matrix, 1e-10) @ target, rtol=1e-8)
-    assert seen > 7
+    assert seen == 10 if isinstance(primary, QR) else seen > 7
 
 
 @pytest.mark.parametrize("shape", [(8, 5), (5, 8), (5, 5)])
